@@ -1,0 +1,57 @@
+# `make demo` and `make test` work on a fresh clone with Python 3.11 or later, git and make.
+# Both use the package as a user would have it: installed in .venv, not imported from these folders.
+
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV ?= .venv
+JOBS ?= 2
+bin := $(abspath $(VENV))/bin
+pip := $(bin)/python -m pip --disable-pip-version-check
+sources := $(shell find fdif_dsl grammar compiler runtime shapes -type f ! -name '*.pyc')
+
+.PHONY: help demo test lint clean
+help:
+	@echo 'make demo   install, compile the library, make 8 volumes, pre-train a small network'
+	@echo 'make test   install, run the tests'
+	@echo 'make lint   install, run ruff and mypy'
+	@echo 'make clean  remove what the others made'
+
+demo: $(VENV)/package
+	$(bin)/fdifc compile -o build/std
+	$(bin)/fdifc generate --recipe demo --count 8 --seed 7 --format monai -o demo/volumes --library build/std
+	$(bin)/fdifc pretrain demo -o demo/pretrain --library build/std --require-fall 50
+	@echo
+	@echo 'The demo is done. It lies here:'
+	@echo '  build/std                      the compiled library'
+	@echo '  demo/volumes                   8 labelled volumes, a MONAI Decathlon data set'
+	@echo '  demo/volumes/overview.png      their picture'
+	@echo '  demo/pretrain/last.ckpt        the checkpoint, to resume from'
+	@echo '  demo/pretrain/weights.pt       the network weights alone'
+	@echo '  demo/pretrain/metrics.csv      the log'
+	@echo '  demo/pretrain/loss.png         the loss curve'
+
+test: $(VENV)/package
+	$(bin)/pytest -n $(JOBS) $(TESTS)
+
+# mypy runs elsewhere, so that it finds the installed package and not the folder of the same name.
+lint: $(VENV)/package
+	$(bin)/ruff check .
+	cd $(VENV) && $(bin)/mypy --config-file '$(CURDIR)/pyproject.toml' -p fdif_dsl
+
+# The big dependencies, and torch first: what needs it then takes the one that is there.
+$(VENV)/dependencies: pyproject.toml constraints.txt
+	@test -n '$(PYTHON)' || { echo 'make: Python 3.11 or later is needed; say where it is: make PYTHON=/path/to/python3'; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(pip) install --quiet -c constraints.txt torch
+	rm -rf build/lib build/bdist.*
+	$(pip) install --quiet -c constraints.txt '.[dev]'
+	@touch $@
+
+# The package itself, whenever a source changed. A stale build/lib would put deleted files into the wheel.
+$(VENV)/package: $(VENV)/dependencies $(sources)
+	rm -rf build/lib build/bdist.*
+	$(pip) install --quiet --no-deps --force-reinstall -c constraints.txt .
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
