@@ -1,0 +1,45 @@
+"""Writing files so that a reader, or a run that was cut off, never sees half of one."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path`, with the same endings, that takes its place when the block succeeds.
+
+    Where the block fails or is interrupted the temporary file goes and `path` is as it was.
+    """
+    temporary = path.with_name(f".{secrets.token_hex(4)}-{path.name}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Puts `text` into `path`, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def claim_directory(path: Path, owner: str) -> None:
+    """Makes the folder `path`, or takes it over where an earlier run left the file `owner` in it.
+
+    Raises:
+        FdifError: where the folder holds something else, which must not be mixed with or overwritten.
+    """
+    if path.exists() and not path.is_dir():
+        raise FdifError(Diagnostic("E0803", f"{path} is a file, and a folder is to go there"))
+    if path.is_dir() and not (path / owner).is_file() and any(path.iterdir()):
+        raise FdifError(Diagnostic(
+            "E0804", f"{path} holds files of something else", why=f"it is not empty and has no {owner}",
+            hint="name a new or empty folder with -o"))
+    path.mkdir(parents=True, exist_ok=True)
