@@ -81,8 +81,13 @@ def error_at(span: Span, code: str, title: str, label: str = "", why: str = "", 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A hint that names the nearest known spelling, or an empty string."""
-    near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.6)
+    near = difflib.get_close_matches(name[:80], sorted(known), n=1, cutoff=0.6)
     return f"did you mean `{near[0]}`?" if near else ""
+
+
+def quote(word: str) -> str:
+    """A word from a file for use in a message: in backticks and not endless."""
+    return f"`{word}`" if len(word) <= 40 else f"`{word[:37]}...`"
 
 
 def printable(text: str) -> str:
@@ -108,7 +113,8 @@ def _render_label(label: Label, arrow: str) -> list[str]:
     shown = source[first : first + _WINDOW].replace("\t", " ")
     before, after = "…" if first else "", "…" if first + _WINDOW < len(source) else ""
     shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in shown)
-    caret = " " * (len(before) + column - 1 - first) + "^" * min(length, _WINDOW - (column - 1 - first))
+    at = column - 1 - first
+    caret = " " * (len(before) + at) + "^" * max(1, min(length, len(shown) - at))
     gutter = " " * len(str(line))
     text = f" {printable(label.text)}" if label.text else ""
     return [

@@ -1,0 +1,98 @@
+"""Files to modules: reading, parsing and bringing in what `use` names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from fdif_dsl.grammar import ast
+from fdif_dsl.grammar.diagnostics import Diagnostic, did_you_mean, error_at
+from fdif_dsl.grammar.parse import SdfError, parse, read_source
+from fdif_dsl.grammar.source import SourceFile
+
+MAX_MODULES = 200
+
+
+@dataclass(frozen=True, eq=False)
+class Module:
+    """A parsed file and the modules that its `use` lines name, in order. `standard`: it is ours."""
+
+    path: Path
+    tree: ast.Module
+    uses: tuple[Module, ...]
+    standard: bool
+
+    @property
+    def name(self) -> str:
+        return self.path.stem
+
+
+def standard_folder() -> Path:
+    """Where the standard library's `.sdf` files are."""
+    with as_file(files("fdif_dsl.shapes").joinpath("std.sdf")) as path:
+        return path.parent
+
+
+def standard_files() -> list[Path]:
+    return sorted(standard_folder().glob("*.sdf"))
+
+
+def load_modules(paths: Sequence[Path]) -> list[Module]:
+    """The modules of the files and of everything they use, each one after those it uses.
+
+    `use name` means `name.sdf` beside the file, else in the standard library.
+
+    Raises:
+        SdfError: unreadable or unparsable files, unknown modules, cycles.
+    """
+    loader = _Loader()
+    for path in paths:
+        loader.load(path, str(path), None, [])
+    return list(loader.done.values())
+
+
+class _Loader:
+    def __init__(self) -> None:
+        self.done: dict[Path, Module] = {}
+        self.standard = standard_folder().resolve()
+
+    def load(self, path: Path, shown: str, use: ast.Use | None, stack: list[Path]) -> Module:
+        key = path.resolve()
+        if key in stack:
+            assert use is not None
+            ring = " -> ".join(p.stem for p in [*stack[stack.index(key):], key])
+            raise SdfError(error_at(use.name_span, "E0202", "files use each other in a circle", f"the circle is {ring}",
+                                    hint="move what both need into a third file"))
+        if key in self.done:
+            return self.done[key]
+        if len(self.done) + len(stack) >= MAX_MODULES:
+            raise SdfError(Diagnostic("E0203", f"more than {MAX_MODULES} files", where=shown))
+        standard = key.parent == self.standard
+        tree = parse(_read(path, f"<standard>/{key.name}" if standard else shown))
+        uses = tuple(self._use(path, u, [*stack, key]) for u in tree.uses)
+        module = Module(path, tree, uses, standard)
+        self.done[key] = module
+        return module
+
+    def _use(self, user: Path, use: ast.Use, stack: list[Path]) -> Module:
+        beside = user.parent / f"{use.name}.sdf"
+        standard = self.standard / f"{use.name}.sdf"
+        if beside.is_file() or standard.is_file():
+            path = beside if beside.is_file() else standard
+            return self.load(path, str(path), use, stack)
+        known = {p.stem for p in user.parent.glob("*.sdf")} | {p.stem for p in self.standard.glob("*.sdf")}
+        raise SdfError(error_at(use.name_span, "E0201", f"there is no module `{use.name}`", "not found",
+                                why=f"`{use.name}.sdf` is neither beside this file nor in the standard library",
+                                hint=did_you_mean(use.name, known) or f"known here: {', '.join(sorted(known))}"))
+
+
+def _read(path: Path, shown: str) -> SourceFile:
+    if path.exists() and not path.is_file():  # a folder, or a device that never ends
+        raise SdfError(Diagnostic("E0204", "this is no file", where=shown, hint="name a .sdf file"))
+    try:
+        return read_source(path, shown)
+    except OSError as error:
+        raise SdfError(Diagnostic("E0204", "the file cannot be read", where=shown, why=error.strerror or str(error),
+                                  hint="check the path and its permissions")) from None

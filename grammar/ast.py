@@ -1,0 +1,199 @@
+"""The syntax tree: dataclasses with spans, as written, nothing resolved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from fdif_dsl.grammar.source import SourceFile, Span
+
+
+@dataclass(frozen=True, eq=False)
+class Expr:
+    """An expression. `depth` counts how deeply it nests."""
+
+    span: Span
+    depth: int = field(init=False, default=1)
+
+    def children(self) -> tuple[Expr, ...]:
+        return ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "depth", 1 + max((c.depth for c in self.children()), default=0))
+
+
+@dataclass(frozen=True, eq=False)
+class Number(Expr):
+    value: float | int  # int where the text has neither point nor exponent
+
+
+@dataclass(frozen=True, eq=False)
+class Truth(Expr):
+    value: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Name(Expr):
+    name: str
+
+
+@dataclass(frozen=True, eq=False)
+class Paren(Expr):
+    inner: Expr
+
+    def children(self) -> tuple[Expr, ...]:
+        return (self.inner,)
+
+
+@dataclass(frozen=True, eq=False)
+class Unary(Expr):
+    op: str  # "-" or "not"
+    operand: Expr
+
+    def children(self) -> tuple[Expr, ...]:
+        return (self.operand,)
+
+
+@dataclass(frozen=True, eq=False)
+class Binary(Expr):
+    op: str  # + - * / // ^ < <= > >= == != and or
+    left: Expr
+    right: Expr
+    op_span: Span
+
+    def children(self) -> tuple[Expr, ...]:
+        return self.left, self.right
+
+
+@dataclass(frozen=True, eq=False)
+class Field(Expr):
+    base: Expr
+    name: str
+    name_span: Span
+
+    def children(self) -> tuple[Expr, ...]:
+        return (self.base,)
+
+
+@dataclass(frozen=True, eq=False)
+class Index(Expr):
+    base: Expr
+    index: Expr
+
+    def children(self) -> tuple[Expr, ...]:
+        return self.base, self.index
+
+
+@dataclass(frozen=True, eq=False)
+class Arg:
+    """An argument of a call; `name` is None for a positional one."""
+
+    span: Span
+    name: str | None
+    value: Expr
+
+
+@dataclass(frozen=True, eq=False)
+class Call(Expr):
+    callee: Expr
+    args: tuple[Arg, ...]
+
+    def children(self) -> tuple[Expr, ...]:
+        return (self.callee, *(a.value for a in self.args))
+
+
+@dataclass(frozen=True, eq=False)
+class Array(Expr):
+    items: tuple[Expr, ...]
+
+    def children(self) -> tuple[Expr, ...]:
+        return self.items
+
+
+@dataclass(frozen=True, eq=False)
+class Reduce(Expr):
+    """`min[i < n](body)`."""
+
+    reducer: str  # min max sum any all
+    var: str
+    var_span: Span
+    bound: Expr
+    body: Expr
+
+    def children(self) -> tuple[Expr, ...]:
+        return self.bound, self.body
+
+
+@dataclass(frozen=True, eq=False)
+class TypeRef:
+    """A written type: `float`, `vec2[n]`, `profile`. `length` names an array's length."""
+
+    span: Span
+    name: str
+    length: str | None
+
+
+@dataclass(frozen=True, eq=False)
+class Param:
+    span: Span
+    name: str
+    name_span: Span
+    type: TypeRef | None
+    default: Expr | None
+
+
+@dataclass(frozen=True, eq=False)
+class Binder:
+    """`[i < n]` after a name: the name is an array, one value for each i."""
+
+    span: Span
+    var: str
+    var_span: Span
+    bound: Expr
+
+
+@dataclass(frozen=True, eq=False)
+class Stmt:
+    """`name = value`, or `name ~ prior` when random."""
+
+    span: Span
+    doc: str
+    name: str
+    name_span: Span
+    binder: Binder | None
+    random: bool
+    value: Expr
+
+
+@dataclass(frozen=True, eq=False)
+class Decl:
+    """A declaration: either `value` (after `=`) or `body` (in braces) is there.
+
+    `params` is None where no parameter list was written.
+    """
+
+    span: Span
+    doc: str
+    kind: str  # shape profile displacement mapper fn
+    name: str
+    name_span: Span
+    params: tuple[Param, ...] | None
+    value: Expr | None
+    body: tuple[Stmt, ...] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Use:
+    span: Span
+    doc: str
+    name: str
+    name_span: Span
+
+
+@dataclass(frozen=True, eq=False)
+class Module:
+    """One file. `comments` are the plain `#` comments, which the tree does not hold."""
+
+    file: SourceFile
+    uses: tuple[Use, ...]
+    decls: tuple[Decl, ...]
+    comments: tuple[Span, ...]

@@ -1,0 +1,226 @@
+"""Text to tree. Lark's LALR parser calls the builders below while it parses, so nothing recurses."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from lark import Lark, Token, Transformer
+from lark.exceptions import UnexpectedCharacters, UnexpectedToken, VisitError
+
+from fdif_dsl.grammar import ast
+from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError, error_at
+from fdif_dsl.grammar.source import SourceFile, Span
+from fdif_dsl.grammar.syntax_errors import explain_character, explain_token
+
+MAX_CHARACTERS = 64 * 1024  # about a second of parsing
+MAX_DEPTH = 100
+_MAX_DIGITS = 40
+
+
+class SdfError(FdifError):
+    """A `.sdf` file that cannot be compiled."""
+
+
+def read_source(path: Path, name: str | None = None) -> SourceFile:
+    """The text of a file.
+
+    Raises:
+        SdfError: if it is no UTF-8 text or too large.
+        OSError: if it cannot be read.
+    """
+    name = name or str(path)
+    size = path.stat().st_size
+    if size > 4 * MAX_CHARACTERS:
+        raise SdfError(_too_large(name, f"{size / 2**20:.1f} MiB"))
+    try:
+        return SourceFile(name, path.read_bytes().decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise SdfError(Diagnostic("E0103", "the file is not UTF-8 text", where=f"{name}: byte {error.start}",
+                                  why=f"byte 0x{error.object[error.start]:02x} does not fit there",
+                                  hint="save it as UTF-8; is it a .sdf file at all?")) from None
+
+
+def parse(file: SourceFile) -> ast.Module:
+    """The syntax tree of a file.
+
+    Raises:
+        SdfError: with one diagnostic, for the first place that the grammar does not allow.
+    """
+    if len(file.text) > MAX_CHARACTERS:
+        raise SdfError(_too_large(file.name, f"{len(file.text)} characters"))
+    lark, build = _parser()
+    with _LOCK:
+        build.start(file)
+        try:
+            module = lark.parse(file.text)
+        except UnexpectedCharacters as error:
+            raise SdfError(explain_character(file, error.pos_in_stream or 0)) from None
+        except UnexpectedToken as error:
+            raise SdfError(explain_token(file, error.token, set(error.expected))) from None
+        except VisitError as error:
+            raise error.orig_exc from None
+    assert isinstance(module, ast.Module)
+    return module
+
+
+def _too_large(name: str, size: str) -> Diagnostic:
+    return Diagnostic("E0102", f"the file is too large: {size}", where=name,
+                      why=f"a source file may have {MAX_CHARACTERS} characters",
+                      hint="split it into modules and bring them together with `use`")
+
+
+_LOCK = Lock()  # the builder below holds the file that is being parsed
+
+
+class _Build(Transformer[Token, Any]):
+    """Grammar rules to tree nodes; a rule's method has the rule's name."""
+
+    def start(self, file: SourceFile) -> None:
+        self.file = file
+        self.comments: list[Span] = []
+
+    def comment(self, token: Token) -> Token:
+        self.comments.append(self._span(token))
+        return token
+
+    def _span(self, first: Any, last: Any = None) -> Span:
+        start = first.start_pos if isinstance(first, Token) else first.span.start
+        last = first if last is None else last
+        end = last.end_pos if isinstance(last, Token) else last.span.end
+        return Span(self.file, start, end)
+
+    def _shallow(self, node: ast.Expr) -> ast.Expr:
+        if node.depth > MAX_DEPTH:
+            raise SdfError(error_at(
+                Span(self.file, node.span.start, node.span.start + 1), "E0104",
+                f"the formula nests more than {MAX_DEPTH} deep", "starts here",
+                hint="give parts of it names, or use a reduction such as `sum[i < n](...)`"))
+        return node
+
+    # -- the file
+
+    def module(self, items: list[Any]) -> ast.Module:
+        return ast.Module(self.file, tuple(i for i in items if isinstance(i, ast.Use)),
+                          tuple(i for i in items if isinstance(i, ast.Decl)), tuple(self.comments))
+
+    def dangling(self, docs: list[Token]) -> None:
+        if docs:
+            raise SdfError(error_at(self._span(docs[0], docs[-1]), "E0105", "a doc comment that describes nothing",
+                                    "nothing follows",
+                                    hint="put it before a declaration, or write a plain comment with a single #"))
+
+    def use(self, items: list[Any]) -> ast.Use:
+        docs, keyword, name = items
+        return ast.Use(self._span(keyword, name), docs, str(name), self._span(name))
+
+    def docs(self, tokens: list[Token]) -> str:
+        return "\n".join(t[2:].strip() for t in tokens)
+
+    def kind(self, items: list[Token]) -> Token:
+        return items[0]
+
+    def alias(self, items: list[Any]) -> ast.Decl:
+        docs, kind, name, params, _, value = items
+        return ast.Decl(self._span(kind, value), docs, str(kind), name.strip('"'), self._span(name), params, value, None)
+
+    def block(self, items: list[Any]) -> ast.Decl:
+        docs, kind, name, params, _, *body = items
+        statements = tuple(s for s in body if isinstance(s, ast.Stmt))
+        return ast.Decl(self._span(kind, name), docs, str(kind), name.strip('"'), self._span(name), params, None,
+                        statements)
+
+    def params(self, items: list[Any]) -> tuple[ast.Param, ...]:
+        return tuple(i for i in items if isinstance(i, ast.Param))
+
+    def param(self, items: list[Any]) -> ast.Param:
+        name, _, type_, _, default = items
+        last = default or type_ or name
+        return ast.Param(self._span(name, last), str(name), self._span(name), type_, default)
+
+    def type(self, items: list[Any]) -> ast.TypeRef:
+        name, *length = items
+        bracket = [t for t in length if t is not None]
+        return ast.TypeRef(self._span(name, bracket[-1] if bracket else name), str(name),
+                           str(bracket[1]) if bracket else None)
+
+    def stmt(self, items: list[Any]) -> ast.Stmt:
+        docs, name, binder, sign, value = items
+        return ast.Stmt(self._span(name, value), docs, str(name), self._span(name), binder, sign == "~", value)
+
+    def binder(self, items: list[Any]) -> ast.Binder:
+        open_, var, _, bound, close = items
+        return ast.Binder(self._span(open_, close), str(var), self._span(var), bound)
+
+    # -- expressions
+
+    def number(self, items: list[Token]) -> ast.Expr:
+        token = items[0]
+        span = self._span(token)
+        if len(token) > _MAX_DIGITS:
+            raise SdfError(error_at(span, "E0106", f"a number of {len(token)} digits", f"at most {_MAX_DIGITS}"))
+        value: float | int = int(token) if token.isdecimal() else float(token)
+        if math.isinf(value) or (isinstance(value, int) and value >= 2**31):
+            raise SdfError(error_at(span, "E0106", "the number is too large",
+                                    "whole numbers end at 2147483647, others at 1.7e308"))
+        return ast.Number(span, value)
+
+    def name(self, items: list[Token]) -> ast.Expr:
+        return ast.Name(self._span(items[0]), str(items[0]))
+
+    def truth(self, items: list[Token]) -> ast.Expr:
+        return ast.Truth(self._span(items[0]), items[0] == "true")
+
+    def paren(self, items: list[Any]) -> ast.Expr:
+        return self._shallow(ast.Paren(self._span(items[0], items[2]), items[1]))
+
+    def unary(self, items: list[Any]) -> ast.Expr:
+        op, operand = items
+        return self._shallow(ast.Unary(self._span(op, operand), str(op), operand))
+
+    def binary(self, items: list[Any]) -> ast.Expr:
+        left, op, right = items
+        return self._shallow(ast.Binary(self._span(left, right), str(op), left, right, self._span(op)))
+
+    def field(self, items: list[Any]) -> ast.Expr:
+        base, _, name = items
+        return self._shallow(ast.Field(self._span(base, name), base, str(name), self._span(name)))
+
+    def index(self, items: list[Any]) -> ast.Expr:
+        base, _, index, close = items
+        return self._shallow(ast.Index(self._span(base, close), base, index))
+
+    def call(self, items: list[Any]) -> ast.Expr:
+        callee, *rest = items
+        args = tuple(a for a in rest if isinstance(a, ast.Arg))
+        return self._shallow(ast.Call(self._span(callee, items[-1]), callee, args))
+
+    def arg(self, items: list[Any]) -> ast.Arg:
+        return ast.Arg(items[0].span, None, items[0])
+
+    def keyword_arg(self, items: list[Any]) -> ast.Arg:
+        name, _, value = items
+        return ast.Arg(self._span(name, value), str(name), value)
+
+    def array(self, items: list[Any]) -> ast.Expr:
+        values = tuple(i for i in items if isinstance(i, ast.Expr))
+        return self._shallow(ast.Array(self._span(items[0], items[-1]), values))
+
+    def reduce(self, items: list[Any]) -> ast.Expr:
+        reducer, _, var, _, bound, _, _, body, close = items
+        return self._shallow(ast.Reduce(self._span(reducer, close), str(reducer), str(var), self._span(var), bound,
+                                        body))
+
+
+@cache
+def _parser() -> tuple[Lark, _Build]:
+    text = files("fdif_dsl.grammar").joinpath("sdf.lark").read_text("utf-8")
+    build = _Build()
+    # The basic lexer keeps keywords reserved everywhere, so `shape` can never be a name.
+    lark = Lark(text, parser="lalr", lexer="basic", start="module", keep_all_tokens=True, maybe_placeholders=True,
+                transformer=build, lexer_callbacks={"COMMENT": build.comment})
+    return lark, build
