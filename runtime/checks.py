@@ -1,0 +1,134 @@
+"""Rules for the values of recipes and scenes: each takes a value as read and returns it in its proper form."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from fdif_dsl.compiler.parameters import kind_of
+
+Rule = Callable[[Any], Any]
+
+SIDE = 2048
+"""The longest side of a volume, in voxels."""
+VOXELS = 2**31
+"""The most voxels of a volume."""
+
+
+CONDITION = 1e12
+"""A matrix with a greater condition number counts as singular: float64 cannot invert it usefully."""
+
+
+class Wrong(Exception):
+    """A value that breaks a rule: what it is, why that does not work, and what to write instead."""
+
+    def __init__(self, title: str, why: str = "", hint: str = "") -> None:
+        self.title, self.why, self.hint = title, why, hint
+        super().__init__(title)
+
+
+def text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise Wrong(f"{_shown(value)} where a name is expected")
+    return value
+
+
+def one_of(*allowed: str, why: str = "") -> Rule:
+    """A rule for one of a few words."""
+
+    def rule(value: Any) -> str:
+        if value not in allowed:
+            raise Wrong(f"{_shown(value)} is not supported", why, f"write {' or '.join(f'`{a}`' for a in allowed)}")
+        return str(value)
+
+    return rule
+
+
+def whole(least: int, most: int) -> Rule:
+    """A rule for a whole number from `least` to `most`."""
+
+    def rule(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise Wrong(f"{_shown(value)} where a whole number is expected")
+        if not least <= value <= most:
+            raise Wrong(f"{_shown(value)} is out of range", hint=f"write a whole number from {least} to {most}")
+        return value
+
+    return rule
+
+
+def real(least: float, most: float, *, open_end: bool = False) -> Rule:
+    """A rule for a number from `least` to `most`, which an open end leaves out."""
+
+    def rule(value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise Wrong(f"{_shown(value)} where a number is expected")
+        if not least <= value <= most or (open_end and value == most):
+            limit = f"below {most:g}" if open_end else f"{most:g}"
+            raise Wrong(f"{_shown(value)} is out of range", hint=f"write a number from {least:g} to {limit}")
+        return float(value)
+
+    return rule
+
+
+def sides(value: Any) -> tuple[int, int, int]:
+    """The shape (D, H, W) of a volume."""
+    hint = "write the voxels along z, y and x, for example [96, 96, 96]"
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise Wrong(f"{_shown(value)} where three whole numbers are expected", hint=hint)
+    if len(value) != 3 or any(isinstance(v, bool) or not isinstance(v, int) for v in value):
+        raise Wrong(f"{_shown(list(value))} where three whole numbers are expected", hint=hint)
+    if not all(1 <= v <= SIDE for v in value):
+        raise Wrong(f"{_shown(list(value))} is no possible volume", f"each side has 1 to {SIDE} voxels", hint)
+    if math.prod(value) > VOXELS:
+        raise Wrong(f"{_shown(list(value))} is too large", f"a volume has at most {VOXELS} voxels", hint)
+    d, h, w = value
+    return d, h, w
+
+
+def names(value: Any) -> tuple[str, ...]:
+    """A list of different names."""
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise Wrong(f"{_shown(value)} where a list of names is expected", hint='write it like ["a", "b"]')
+    for name in value:
+        text(name)
+        if list(value).count(name) > 1:
+            raise Wrong(f"`{name}` stands twice in the list", "all entries have the same chance", "name it once")
+    return tuple(value)
+
+
+def affine(value: Any) -> np.ndarray:
+    """A 4 x 4 matrix from object to world coordinates that can be inverted, float64."""
+    hint = "write four rows of four numbers, the last row 0, 0, 0, 1"
+    try:
+        matrix = np.array(value)
+    except ValueError:  # ragged rows
+        raise Wrong(f"{_shown(value)} where a 4 x 4 matrix is expected", hint=hint) from None
+    if matrix.shape != (4, 4) or matrix.dtype.kind not in "iuf":
+        raise Wrong(f"{_shown(value)} where a 4 x 4 matrix is expected", hint=hint)
+    matrix = matrix.astype(np.float64)
+    if not np.isfinite(matrix).all():
+        raise Wrong("the matrix holds an infinity or NaN", hint=hint)
+    if not (matrix[3] == (0, 0, 0, 1)).all():
+        raise Wrong("the last row of the matrix is not 0, 0, 0, 1", "it maps points, without perspective", hint)
+    if not np.linalg.cond(matrix[:3, :3]) < CONDITION:
+        raise Wrong("the matrix cannot be inverted", "it flattens space, and a distance is measured in the object's own"
+                    " coordinates", "make its first three columns independent")
+    return matrix
+
+
+def _shown(value: Any) -> str:
+    """A value in a message: itself where it is short, else what it is."""
+    if isinstance(value, str):
+        return f"`{value}`" if 0 < len(value) <= 40 else "a long text" if value else "an empty text"
+    if isinstance(value, bool) or value is None or isinstance(value, dict):
+        return kind_of(value)
+    if isinstance(value, int) and abs(value) >= 10**18:
+        return "a huge number"
+    if isinstance(value, list | tuple):
+        inner = "[" + ", ".join(_shown(v) for v in value[:6]) + "]"
+        return inner if len(value) <= 6 and len(inner) <= 60 else f"a list of {len(value)}"
+    return str(value) if isinstance(value, int | float) else kind_of(value)

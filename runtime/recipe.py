@@ -1,0 +1,399 @@
+"""What a data set is made of and how a network is trained on it: a value, and TOML on disk.
+
+No shape, displacement or mapper is named in Python: the paper's choices stand in `recipes/paper.toml`,
+and whatever a recipe leaves out is taken from there.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fdif_dsl.compiler.formula import Formula
+from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError, Label, did_you_mean
+from fdif_dsl.grammar.source import SourceFile, Span
+from fdif_dsl.runtime import checks
+from fdif_dsl.runtime.checks import Rule, Wrong
+
+if TYPE_CHECKING:
+    from fdif_dsl.compiler.library import Library
+
+PAPER: Any = None
+"""What a field holds until the paper's value is put in its place."""
+
+OBJECTS = 10_000
+"""The most objects of a volume."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where an object may lie; each number is the half-width of a uniform distribution around zero."""
+
+    translate: float = PAPER
+    """Shift along each axis, as a fraction of the axis's own size."""
+    rotation: float = PAPER
+    """Turn about each axis, in degrees."""
+    shear: float = PAPER
+    """Each of the three numbers of the symmetric shear; below 1/2, so that no object is flattened."""
+
+    def __post_init__(self) -> None:
+        _complete(self, "placement")
+
+
+@dataclass(frozen=True)
+class Training:
+    """Settings of a training run; the driver in `pretrain` says what each one does."""
+
+    network: str = PAPER
+    features: int = PAPER
+    batch: int = PAPER
+    """Volumes a step, on each device."""
+    crops: int = PAPER
+    """Crops of each volume."""
+    patch: tuple[int, int, int] | None = PAPER
+    """The size (D, H, W) of a crop; None is the whole volume."""
+    steps: int = PAPER
+    warmup: int = PAPER
+    """Steps until the learning rate is `lr`; from there it falls to 0 along a cosine."""
+    lr: float = PAPER
+    weight_decay: float = PAPER
+    workers: int = PAPER
+    """Processes that render, for each device; 0 renders in the training process."""
+    precision: str = PAPER
+    seed: int = PAPER
+
+    def __post_init__(self) -> None:
+        _complete(self, "train")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What the volumes of a data set are drawn from.
+
+    A field that is left out has the paper's value. Lists come out as tuples, each entry with the same
+    chance. Raises `FdifError` with one diagnostic for each impossible value.
+    """
+
+    grid: tuple[int, int, int] = PAPER
+    """Voxels (D, H, W)."""
+    objects: int | tuple[int, int] = PAPER
+    """How many objects a volume has: a number, or (least, most)."""
+    shapes: Sequence[str] | None = None
+    """Classes to choose from; None is all of the library."""
+    displacements: Sequence[str | None] = PAPER
+    """Displacements to choose from; the entry None (in TOML "none") is no displacement, and so is an empty list."""
+    mappers: Sequence[str] = PAPER
+    label: str = PAPER
+    """What a label means; `shape`: the id of the object's class."""
+    placement: Placement = field(default_factory=Placement)
+    training: Training = field(default_factory=Training)
+    source: SourceFile | None = field(default=None, repr=False, compare=False)
+    """The TOML file it was read from, for messages."""
+
+    def __post_init__(self) -> None:
+        values = _complete(self, "volume", "classes")
+        patch = self.training.patch
+        if patch is not None and any(p > n for p, n in zip(patch, values["grid"], strict=True)):
+            raise FdifError(_complain(self.source, "train", "patch", Wrong(
+                f"a crop of {list(patch)} does not fit into a volume of {list(values['grid'])}",
+                hint="make the patch smaller, the grid larger, or leave the patch out to take the whole volume")))
+
+    @property
+    def object_range(self) -> tuple[int, int]:
+        """The least and the most objects of a volume."""
+        return (self.objects, self.objects) if isinstance(self.objects, int) else self.objects
+
+    @classmethod
+    def load(cls, name_or_path: str | Path) -> Recipe:
+        """A built-in recipe by its name, or the recipe in a TOML file.
+
+        Raises `FdifError` with one diagnostic for each mistake, at its line of the file.
+        """
+        if isinstance(name_or_path, str) and name_or_path in recipes():
+            return _built_in(name_or_path)
+        path = Path(name_or_path)
+        if path.suffix != ".toml" and not path.exists():
+            raise FdifError(Diagnostic(
+                "E0501", f"no recipe is called `{name_or_path}`",
+                why=f"the built-in recipes are {', '.join(f'`{r}`' for r in recipes())}",
+                hint=did_you_mean(str(name_or_path), recipes()) or "a recipe of your own is a file that ends in .toml"))
+        try:
+            return _read(SourceFile(str(path), path.read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            raise FdifError(Diagnostic("E0502", "cannot read the recipe", where=str(path), why=str(reason))) from None
+
+    def to_dict(self) -> dict[str, dict[str, Any]]:
+        """The recipe as the sections and keys of its TOML form; for a record beside a data set."""
+        return {
+            "volume": {"grid": list(self.grid), "objects": self.objects if isinstance(self.objects, int)
+                       else list(self.objects), "label": self.label},
+            "placement": asdict(self.placement),
+            "classes": {"shapes": "all" if self.shapes is None else list(self.shapes),
+                        "displacements": ["none" if d is None else d for d in self.displacements],
+                        "mappers": list(self.mappers)},
+            "train": asdict(self.training) | {"patch": list(self.training.patch) if self.training.patch else "grid"},
+        }
+
+
+@dataclass(frozen=True)
+class Choices:
+    """A recipe's lists as formulas of one library; each entry has the same chance."""
+
+    shapes: tuple[Formula, ...]
+    displacements: tuple[Formula | None, ...]
+    mappers: tuple[Formula, ...]
+
+
+def recipes() -> dict[str, str]:
+    """The built-in recipes: name to description."""
+    return {name: str(_parse(_built_in_source(name)).get("about", "")) for name in _built_in_names()}
+
+
+def resolve(recipe: Recipe, library: Library) -> Choices:
+    """The recipe's choices in a library.
+
+    A list that is the paper's is a wish: what a library of one's own lacks of it is passed over, and
+    where nothing is left, all of the library is taken. Any other list was chosen, and a name that the
+    library lacks is an error.
+    """
+    mistakes: list[Diagnostic] = []
+
+    def pick(what: str, known: Mapping[str, Any]) -> tuple[Formula | None, ...]:
+        wanted: Sequence[str | None] | None = getattr(recipe, what)
+        if wanted is not None and wanted == _paper("classes")[what]:
+            found = [n for n in wanted if n in known]
+            wanted = [n for n in wanted if n is None or n in known] if found else [*known, *([None] * (None in wanted))]
+        elif wanted is None:
+            wanted = list(known)
+        mistakes.extend(_complain(recipe.source, "classes", what, Wrong(
+            f"the library has no {what[:-1]} `{name}`",
+            hint=did_you_mean(name, known) or f"`fdifc list {what}` shows what there is"), quoted=name)
+            for name in wanted if name is not None and name not in known)
+        if not wanted and what != "displacements":
+            mistakes.append(Diagnostic("E0505", f"the library has no {what[:-1]}",
+                                       why=f"each object of a volume needs one of its {what}",
+                                       hint=f"declare a {what[:-1]} in the library, or add `use std`"))
+        return tuple(None if n is None else known[n].formula for n in wanted if n is None or n in known)
+
+    shapes, mappers = pick("shapes", library.shapes), pick("mappers", library.mappers)
+    displacements = pick("displacements", library.displacements) or (None,)
+    if mistakes:
+        raise FdifError(*mistakes)
+    return Choices(tuple(f for f in shapes if f), displacements, tuple(f for f in mappers if f))
+
+
+def as_recipe(recipe: str | Path | Recipe) -> Recipe:
+    """A recipe, from itself, its name or its path."""
+    return recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
+
+
+def _objects(value: Any) -> int | tuple[int, int]:
+    count = checks.whole(0, OBJECTS)
+    if not isinstance(value, list | tuple):
+        return int(count(value))
+    if len(value) != 2:
+        raise Wrong(f"a list of {len(value)} where a number or [least, most] is expected")
+    least, most = (int(count(v)) for v in value)
+    if least > most:
+        raise Wrong(f"[{least}, {most}] is no range", hint=f"write the smaller number first: [{most}, {least}]")
+    return least, most
+
+
+def _shapes(value: Any) -> tuple[str, ...] | None:
+    if value is None or value == "all":
+        return None
+    return _some("shape")(value)
+
+
+def _displacements(value: Any) -> tuple[str | None, ...]:
+    if isinstance(value, list | tuple):
+        value = ["none" if v is None else v for v in value]
+    return tuple(None if v == "none" else v for v in checks.names(value))
+
+
+def _some(what: str) -> Callable[[Any], tuple[str, ...]]:
+    def rule(value: Any) -> tuple[str, ...]:
+        found = checks.names(value)
+        if not found:
+            raise Wrong("the list is empty", f"each object needs a {what}", "leave it out to keep the paper's choice")
+        return found
+
+    return rule
+
+
+def _patch(value: Any) -> tuple[int, int, int] | None:
+    return None if value is None or value == "grid" else checks.sides(value)
+
+
+_RULES: dict[str, dict[str, Rule]] = {
+    "volume": {
+        "grid": checks.sides,
+        "objects": _objects,
+        "label": checks.one_of("shape", why="a voxel's label is the id of its object's class, the only meaning so far"),
+    },
+    "placement": {
+        "translate": checks.real(0, 10),
+        "rotation": checks.real(0, 180),
+        "shear": checks.real(0, 0.5, open_end=True),
+    },
+    "classes": {"shapes": _shapes, "displacements": _displacements, "mappers": _some("mapper")},
+    "train": {
+        "network": checks.text,
+        "features": checks.whole(1, 4096),
+        "batch": checks.whole(1, 65536),
+        "crops": checks.whole(1, 65536),
+        "patch": _patch,
+        "steps": checks.whole(1, 10**9),
+        "warmup": checks.whole(0, 10**9),
+        "lr": checks.real(0, 1000),
+        "weight_decay": checks.real(0, 1000),
+        "workers": checks.whole(0, 1024),
+        "precision": checks.one_of("16-mixed", "bf16-mixed", "32"),
+        "seed": checks.whole(0, 2**64 - 1),
+    },
+}
+
+
+def _complete(record: Any, *sections: str) -> dict[str, Any]:
+    """Fills a frozen record's empty fields from the paper and checks the others, by the rules of the sections."""
+    mistakes: list[Diagnostic] = []
+    values: dict[str, Any] = {}
+    source = getattr(record, "source", None)
+    for section in sections:
+        for key, rule in _RULES[section].items():
+            value = getattr(record, key)
+            try:
+                # None stands for the paper's value, but in a list that "all" or "grid" can leave empty.
+                values[key] = _paper(section)[key] if value is None else rule(value)
+            except Wrong as wrong:
+                mistakes.append(_complain(source, section, key, wrong))
+            else:
+                object.__setattr__(record, key, values[key])
+    if not mistakes and values.get("warmup", 0) > values.get("steps", math.inf):
+        mistakes.append(_complain(source, "train", "warmup", Wrong(
+            f"{values['warmup']} steps of warm-up in a run of {values['steps']} steps",
+            hint="make `warmup` smaller or `steps` larger")))
+    if mistakes:
+        raise FdifError(*mistakes)
+    return values
+
+
+@cache
+def _paper(section: str) -> dict[str, Any]:
+    """The paper's values of a section. `paper.toml` gives every key."""
+    table = _parse(_built_in_source("paper"))[section]
+    return {key: rule(table[key]) for key, rule in _RULES[section].items()}
+
+
+def _built_in_names() -> list[str]:
+    found = [f.name.removesuffix(".toml") for f in files("fdif_dsl.runtime.recipes").iterdir()
+             if f.name.endswith(".toml")]
+    return sorted(found, key=lambda name: (name != "paper", name))
+
+
+@cache
+def _built_in_source(name: str) -> SourceFile:
+    return SourceFile(f"{name}.toml", (files("fdif_dsl.runtime.recipes") / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+@cache
+def _built_in(name: str) -> Recipe:
+    return _read(_built_in_source(name))
+
+
+def _parse(source: SourceFile) -> dict[str, Any]:
+    try:
+        return tomllib.loads(source.text)
+    except tomllib.TOMLDecodeError as error:
+        message = re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", str(error))
+        if message is None:  # the end of the file
+            raise FdifError(Diagnostic("E0503", "the recipe is not TOML", where=source.name, why=str(error))) from None
+        why, line, column = message.groups()
+        start = sum(len(text) for text in source.text.splitlines(keepends=True)[: int(line) - 1]) + int(column) - 1
+        label = Label(Span(source, start, start + 1))
+        raise FdifError(Diagnostic("E0503", "the recipe is not TOML", (label,), why=why)) from None
+    except RecursionError:
+        raise FdifError(Diagnostic("E0503", "the recipe is nested too deeply", where=source.name)) from None
+
+
+def _read(source: SourceFile) -> Recipe:
+    """The recipe that a TOML text holds."""
+    tables = _parse(source)
+    mistakes: list[Diagnostic] = []
+    given: dict[str, dict[str, Any]] = {section: {} for section in _RULES}
+    for section, table in tables.items():
+        if section == "about" and isinstance(table, str):
+            continue
+        if section not in _RULES:
+            mistakes.append(_complain(source, "", section, Wrong(
+                f"a recipe has no {'section' if isinstance(table, dict) else 'key'} `{section}`",
+                f"its sections are {_listed(_RULES)}", did_you_mean(section, _RULES))))
+        elif not isinstance(table, dict):
+            mistakes.append(_complain(source, "", section, Wrong(
+                f"`{section}` is a section, not a key", hint=f"write [{section}] on a line of its own")))
+        else:
+            for key, value in table.items():
+                try:
+                    given[section][key] = _rule(section, key)(value)
+                except Wrong as wrong:
+                    mistakes.append(_complain(source, section, key, wrong))
+    if mistakes:
+        raise FdifError(*mistakes)
+    try:
+        return Recipe(**given["volume"], **given["classes"], placement=Placement(**given["placement"]),
+                      training=Training(**given["train"]), source=source)
+    except FdifError as error:  # values that are wrong together; a nested record does not know its file
+        raise FdifError(*(_in_file(source, d) for d in error.diagnostics)) from None
+
+
+def _rule(section: str, key: str) -> Rule:
+    if key in _RULES[section]:
+        return _RULES[section][key]
+    home = next((s for s, keys in _RULES.items() if key in keys), None)
+    hint = f"`{key}` belongs to [{home}]" if home else did_you_mean(key, _RULES[section])
+    raise Wrong(f"[{section}] has no key `{key}`", f"its keys are {_listed(_RULES[section])}", hint)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{n}`" for n in names)
+
+
+def _in_file(source: SourceFile, diagnostic: Diagnostic) -> Diagnostic:
+    match = re.fullmatch(r"recipe: (\w+)\.(\w+)", diagnostic.where)
+    if match is None:
+        return diagnostic
+    return _complain(source, match[1], match[2], Wrong(diagnostic.title, diagnostic.why, diagnostic.hint))
+
+
+def _complain(source: SourceFile | None, section: str, key: str, wrong: Wrong, quoted: str = "") -> Diagnostic:
+    """A diagnostic at a key of a recipe, in its file where there is one; `quoted` is a name in its value."""
+    span = _find(source, section, key, quoted) if source else None
+    place = f"{section}.{key}" if section else key
+    labels = (Label(span),) if span else ()
+    where = "" if span else f"{source.name if source else 'recipe'}: {place}"
+    return Diagnostic("E0504", wrong.title, labels, where, wrong.why, wrong.hint)
+
+
+def _find(source: SourceFile, section: str, key: str, quoted: str) -> Span | None:
+    """Where a key stands, or a quoted name after it. TOML has spellings that this plain search misses."""
+    here, start = "", 0
+    for line in source.text.splitlines(keepends=True):
+        header = re.match(r"\s*\[\s*([\w-]+)\s*\]", line)
+        entry = re.match(r"\s*([\w-]+)\s*=", line)
+        found = header if header and not section and header[1] == key else entry if here == section else None
+        if found and found[1] == key:
+            value = source.text.find(f'"{quoted}"', start) if quoted else -1
+            if value >= 0:
+                return Span(source, value, value + len(quoted) + 2)
+            return Span(source, start + found.start(1), start + found.end(1))
+        here = header[1] if header else here
+        start += len(line)
+    return None

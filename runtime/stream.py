@@ -1,0 +1,88 @@
+"""Volumes without end, rendered as they are asked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.utils.data import IterableDataset, get_worker_info
+
+from fdif_dsl.runtime.recipe import Recipe, as_recipe, resolve
+from fdif_dsl.runtime.render import render
+from fdif_dsl.runtime.sampler import sample_scene
+
+if TYPE_CHECKING:
+    from fdif_dsl.compiler.library import Library
+
+
+class VolumeStream(IterableDataset):  # type: ignore[type-arg, misc, unused-ignore]
+    """Pairs {"image", "label"} for a training loop, the volumes `start`, `start + 1`, ... of a seed.
+
+    `image` is float32 (1, D, H, W), the grey level divided by 128, so from 0 to 1; `label` is int64
+    (1, D, H, W), the class id of `lib.shapes` or 0. Both have the channel axis that MONAI's losses expect; a
+    batch of a `DataLoader` is (B, 1, D, H, W).
+
+    `count` volumes, or without end. The volumes are dealt out in turn: worker w of W on process r of R takes
+    those whose place in the stream is r·W + w modulo R·W, so together they take each volume once, and the
+    set does not depend on how many they are. `rank` and `world` are read from `torch.distributed`, or
+    from torchrun's environment, where they are not given.
+    """
+
+    def __init__(self, lib: Library, recipe: str | Path | Recipe = "paper", seed: int = 7, *, start: int = 0,
+                 count: int | None = None, backend: str = "cpu", rank: int | None = None,
+                 world: int | None = None) -> None:
+        super().__init__()
+        self.lib = lib
+        self.recipe = as_recipe(recipe)
+        self.seed, self.start, self.count, self.backend = seed, start, count, backend
+        self.rank, self.world = rank, world
+        resolve(self.recipe, lib)  # a mistake shows here, not in a worker
+
+    @property
+    def classes(self) -> int:
+        """How many labels there are, the background among them: the channels of a network's output."""
+        return len(self.lib.shapes) + 1
+
+    def volume(self, index: int) -> dict[str, Any]:
+        """The pair number `index`."""
+        rendered = render(sample_scene(self.lib, self.seed, index, self.recipe), self.lib, self.backend)
+        image = torch.as_tensor(rendered.image)[None].float() / 128
+        label = torch.as_tensor(rendered.label)[None].long()
+        return {"image": image, "label": label}
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        info = get_worker_info()
+        worker, workers = (info.id, info.num_workers) if info else (0, 1)
+        rank, world = self._place()
+        if info:
+            _one_thread()
+        index = self.start + rank * workers + worker
+        while self.count is None or index < self.start + self.count:
+            yield self.volume(index)
+            index += world * workers
+
+    def _place(self) -> tuple[int, int]:
+        """This process's number and how many processes there are."""
+        if self.rank is not None and self.world is not None:
+            return self.rank, self.world
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            return torch.distributed.get_rank(), torch.distributed.get_world_size()
+        if "RANK" in os.environ and "WORLD_SIZE" in os.environ:
+            return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+        return 0, 1
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A spawned worker has no process group, so its place goes with it.
+        rank, world = self._place()
+        return self.__dict__ | {"rank": rank, "world": world}
+
+
+def _one_thread() -> None:
+    """Workers share the machine's cores, so each one renders on a single one."""
+    import numba
+
+    numba.set_num_threads(1)
+    torch.set_num_threads(1)
