@@ -81,6 +81,7 @@ class _Named:
     length: int | None
     slots: range
     definition: tuple[Node, ...]
+    source: str
     stmt: ast.Stmt
 
 
@@ -118,7 +119,7 @@ class _Elaborator:
         names = _public_names([(q.path, q.name) for q in self.named])
         quantities = tuple(
             Quantity(name, q.width, q.length, q.slots, tuple(next(flat) for _ in q.slots), q.stmt.random,
-                     q.stmt.value.span.text, q.stmt.doc)
+                     q.source, q.stmt.doc)
             for name, q in zip(names, self.named, strict=True))
         return Formula(decl.name, cast(Kind, decl.kind), decl.doc, str(decl.name_span), quantities, self.integer_names(),
                        self.draws, result)
@@ -221,7 +222,7 @@ class _Elaborator:
         result: Value = made if isinstance(value, list) else made[0]
         owner.quantities[stmt.name] = (result, definition)
         self.named.append(_Named(env.path, stmt.name, width, len(items) if isinstance(value, list) else None,
-                                 range(first, self.slots), definition, stmt))
+                                 range(first, self.slots), definition, _source(owner, stmt), stmt))
         return result
 
     def loop(self, env: _Env, stmt: ast.Stmt) -> Value:
@@ -444,6 +445,25 @@ class _Env:
 
     def instance_path(self) -> tuple[str, ...]:
         return self.path if self.naming is None else (*self.path, self.naming)
+
+
+def _source(owner: Instance, stmt: ast.Stmt) -> str:
+    """The right-hand side as written, with the values of the declaration's number arguments filled in."""
+    span = stmt.value.span
+    found: list[tuple[int, int, str]] = []
+    stack: list[ast.Expr] = [stmt.value]
+    while stack:
+        expr = stack.pop()
+        value = owner.args.get(expr.name) if isinstance(expr, ast.Name) else None
+        if isinstance(value, Node) and value.op == "const":
+            value = value.const
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            found.append((expr.span.start - span.start, expr.span.end - span.start, f"{value:g}"))
+        stack.extend(expr.children())
+    text = span.text
+    for start, end, number in sorted(found, reverse=True):
+        text = text[:start] + number + text[end:]
+    return " ".join(text.split())
 
 
 def _public_names(names: list[tuple[tuple[str, ...], str]]) -> list[str]:

@@ -26,13 +26,18 @@ class Quantity:
     slots: range
     definition: tuple[Node, ...]
     random: bool
-    source: str  # the right-hand side as written
+    source: str  # the right-hand side as written, with the declaration's arguments filled in
     doc: str
 
     @property
     def type(self) -> str:
         base = {1: "float", 2: "vec2", 3: "vec3"}[self.width]
         return base if self.length is None else f"{base}[{self.length}]"
+
+    @property
+    def prior(self) -> str | None:
+        """The prior as text; None for a derived quantity."""
+        return self.source if self.random else None
 
 
 @dataclass(frozen=True)

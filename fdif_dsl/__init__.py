@@ -1,0 +1,48 @@
+"""FDIF: volumes made of formulas, to pre-train 3-D medical segmentation networks.
+
+    import fdif_dsl as fd
+
+    lib = fd.load_library()
+    scene = fd.sample_scene(lib, seed=7, index=0)
+    volume = fd.render(scene, lib)
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fdif_dsl.compiler.library import Library, load_library
+    from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
+    from fdif_dsl.runtime.recipe import Recipe
+    from fdif_dsl.runtime.render import Volume, render
+    from fdif_dsl.runtime.sampler import sample_scene
+    from fdif_dsl.runtime.scene import Scene
+    from fdif_dsl.runtime.stream import VolumeStream
+
+# Each name is imported when it is first used, so that `import fdif_dsl` costs next to nothing.
+_HOMES = {
+    "Library": "compiler.library", "load_library": "compiler.library",
+    "Diagnostic": "grammar.diagnostics", "FdifError": "grammar.diagnostics",
+    "Recipe": "runtime.recipe", "Volume": "runtime.render", "render": "runtime.render",
+    "sample_scene": "runtime.sampler", "Scene": "runtime.scene", "VolumeStream": "runtime.stream",
+}
+
+__all__ = [
+    "Diagnostic", "FdifError", "Library", "Recipe", "Scene", "Volume", "VolumeStream", "load_library", "render",
+    "sample_scene",
+]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'fdif_dsl' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"fdif_dsl.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
