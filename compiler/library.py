@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
@@ -16,6 +18,7 @@ from fdif_dsl.compiler.formula import Formula, Quantity
 from fdif_dsl.compiler.grid import Grid
 from fdif_dsl.compiler.modules import Module, load_modules, standard_files
 from fdif_dsl.compiler.parameters import bind
+from fdif_dsl.compiler.serial import formulas_from_dict, formulas_to_dict
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError, did_you_mean
 
 Progress = Callable[[int, int], None]  # (done, total)
@@ -28,31 +31,34 @@ class Library:
         shapes: the classes by name, in the order of their ids (id = position + 1).
         displacements, mappers: the same for the other two kinds.
         sources: the text of each file, by module name.
-        hash: sha256 of the sources; two libraries with one hash render alike.
+        hash: sha256 of the formulas and their order; two libraries with one hash render alike.
     """
 
-    def __init__(self, formulas: Sequence[Formula], sources: Mapping[str, str]) -> None:
+    def __init__(self, formulas: Sequence[Formula], sources: Mapping[str, str], kernels: Path | None = None) -> None:
+        """`kernels` is an artefact's folder of object code; without it kernels are compiled when needed."""
         self.formulas = tuple(formulas)
+        self._kernels = kernels
         self.sources = dict(sources)
         self.shapes: Table[Shape] = Table("shape", [Shape(f, self) for f in formulas if f.kind == "shape"])
         self.displacements: Table[Displacement] = Table(
             "displacement", [Displacement(f, self) for f in formulas if f.kind == "displacement"])
         self.mappers: Table[Mapper] = Table("mapper", [Mapper(f, self) for f in formulas if f.kind == "mapper"])
-        digest = hashlib.sha256()
-        for name, text in sorted(self.sources.items()):
-            digest.update(f"{name}\0{text}\0".encode())
-        self.hash = digest.hexdigest()
         self._backends: dict[str, Backend] = {}
+
+    @cached_property
+    def hash(self) -> str:
+        # What only people read (docs, places, priors as text) is left out.
+        plain = [{**f, "doc": "", "place": "", "quantities": [{**q, "doc": "", "source": ""} for q in f["quantities"]]}
+                 for f in formulas_to_dict(self.formulas)]
+        return hashlib.sha256(json.dumps(plain).encode()).hexdigest()
 
     def __repr__(self) -> str:
         return (f"<Library of {len(self.shapes)} shapes, {len(self.displacements)} displacements and "
                 f"{len(self.mappers)} mappers, {self.hash[:12]}>")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        from fdif_dsl.compiler.serial import formulas_from_dict, formulas_to_dict
-
-        assert formulas_from_dict  # named so that a rename fails here and not in a worker process
-        return _unpickle, (formulas_to_dict(self.formulas), self.sources)
+        # As flat data: a tree of nodes is deeper than pickle can walk.
+        return _unpickle, (formulas_to_dict(self.formulas), self.sources, self._kernels)
 
     def backend(self, name: str) -> Backend:
         """The backend `cpu`, `torch` or `interpret`, made once.
@@ -68,7 +74,7 @@ class Library:
         if name == "cpu":
             from fdif_dsl.compiler.backends.cpu import CpuBackend
 
-            return CpuBackend(self.formulas)
+            return CpuBackend(self.formulas, directory=self._kernels)
         if name == "torch":
             from fdif_dsl.compiler.backends.torch import TorchBackend
 
@@ -286,10 +292,8 @@ def from_modules(modules: list[Module]) -> Library:
     return Library(elaborate(check(modules)), sources)
 
 
-def _unpickle(formulas: Any, sources: dict[str, str]) -> Library:
-    from fdif_dsl.compiler.serial import formulas_from_dict
-
-    return Library(formulas_from_dict(formulas), sources)
+def _unpickle(formulas: Any, sources: dict[str, str], kernels: Path | None) -> Library:
+    return Library(formulas_from_dict(formulas), sources, kernels)
 
 
 def _columns(points: Any) -> tuple[Any, Any, Any]:

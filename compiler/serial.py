@@ -21,7 +21,6 @@ def formulas_from_dict(data: list[dict[str, Any]]) -> list[Formula]:
 
 def _formula_to_dict(f: Formula) -> dict[str, Any]:
     roots = [node for q in f.quantities for node in q.definition] + [f.result]
-    # A slot's leaf may be newer than what uses its definition, so rows are in order of operands only.
     rows: dict[Node, int] = {}
     for node in reachable(roots):
         rows[node] = len(rows)

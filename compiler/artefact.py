@@ -1,0 +1,127 @@
+"""The library artefact: a folder that holds a compiled library. Loading it compiles nothing.
+
+    manifest.json    format, compiler version, target, checksums, the table of classes
+    sources/*.sdf    the text that was compiled
+    formulas.json    the closed formulas
+    cpu/             generated kernels (real Python files) and their object code, with an index
+
+It holds machine code, so loading an artefact means trusting whoever made it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fdif_dsl.compiler.serial import formulas_from_dict, formulas_to_dict
+from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
+
+if TYPE_CHECKING:
+    from fdif_dsl.compiler.library import Library, Progress
+
+MANIFEST = "manifest.json"
+FORMAT = 1
+
+
+def save_library(library: Library, directory: Path, progress: Progress | None = None) -> None:
+    """Compile everything and write the artefact: all of it or nothing.
+
+    An artefact that is there already is replaced.
+
+    Raises:
+        FdifError: where something else is in the way.
+        OSError: where the place cannot be written.
+    """
+    from fdif_dsl.compiler.backends.cpu import CpuBackend
+
+    if directory.exists() and not (directory / MANIFEST).is_file() and (
+            not directory.is_dir() or any(directory.iterdir())):
+        raise FdifError(Diagnostic("E0706", f"{directory} holds something else", where=str(directory),
+                                   why="only an empty folder or an older compiled library is overwritten",
+                                   hint="name another folder"))
+    parent = directory.absolute().parent
+    parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=parent))
+    try:
+        temporary.chmod(0o755)  # mkdtemp makes it private
+        (temporary / "sources").mkdir()
+        for name, text in library.sources.items():
+            (temporary / "sources" / f"{name}.sdf").write_text(text, "utf-8")
+        formulas = json.dumps(formulas_to_dict(library.formulas)).encode()
+        (temporary / "formulas.json").write_bytes(formulas)
+        CpuBackend(library.formulas).save(temporary / "cpu", progress)
+        manifest = {
+            "format": FORMAT, "fdif_dsl": metadata.version("fdif-dsl"), "target": "cpu", "library": library.hash,
+            "formulas": _digest(formulas),
+            "sources": {name: _digest(text.encode()) for name, text in library.sources.items()},
+            "classes": [{"id": s.id, "name": s.name, "doc": s.doc} for s in library.shapes.values()],
+            "displacements": list(library.displacements), "mappers": list(library.mappers),
+        }
+        (temporary / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
+        _swap(temporary, directory)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def load_artefact(directory: Path) -> Library:
+    """The library in a folder that `save_library` wrote.
+
+    Raises:
+        FdifError: one clear line where it is damaged, stale, or of another version or machine.
+    """
+    from fdif_dsl.compiler.library import Library
+
+    manifest = _manifest(directory)
+    try:
+        sources = {name: (directory / "sources" / f"{name}.sdf").read_bytes() for name in manifest["sources"]}
+        formulas = (directory / "formulas.json").read_bytes()
+        digests = {name: _digest(data) for name, data in sources.items()}
+        if digests != manifest["sources"]:
+            changed = ", ".join(sorted(n for n, d in digests.items() if d != manifest["sources"][n]))
+            raise _refusal(directory, "E0703", "is older than its sources", f"changed since: {changed}")
+        if _digest(formulas) != manifest["formulas"]:
+            raise _refusal(directory, "E0701", "is damaged", "formulas.json has another checksum")
+        library = Library(formulas_from_dict(json.loads(formulas)), {n: d.decode() for n, d in sources.items()},
+                          kernels=directory / "cpu")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise _refusal(directory, "E0701", "is damaged", str(error)) from None
+    library.backend("cpu")  # checks the machine code now, not at the first volume
+    return library
+
+
+def _manifest(directory: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads((directory / MANIFEST).read_bytes())
+        found = manifest["format"], manifest["fdif_dsl"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _refusal(directory, "E0701", "is damaged", f"{MANIFEST}: {error}") from None
+    if found != (FORMAT, metadata.version("fdif-dsl")):
+        raise _refusal(directory, "E0703", f"was made by fdif-dsl {found[1]}",
+                       f"this is fdif-dsl {metadata.version('fdif-dsl')}")
+    assert isinstance(manifest, dict)
+    return manifest
+
+
+def _swap(new: Path, place: Path) -> None:
+    """Put the folder `new` at `place`; what was there goes once the new one stands."""
+    if place.exists():
+        old = new.with_name(new.name + "-old")
+        place.rename(old)
+        new.rename(place)
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        new.rename(place)
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _refusal(place: Path, code: str, what: str, why: str = "") -> FdifError:
+    return FdifError(Diagnostic(code, f"the compiled library {what}", where=str(place), why=why,
+                                hint="run `fdifc compile` again"))
