@@ -1,0 +1,67 @@
+"""The command line `fdifc`. One file a command; a command is imported when it is called."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from importlib.metadata import version
+
+import click
+
+from fdif_dsl.cli.errors import report_errors
+from fdif_dsl.grammar.diagnostics import did_you_mean
+
+# The command's name, which is its module's too, and its line in `fdifc --help`.
+COMMANDS = {
+    "check": "Say what is wrong in formula files.",
+    "fmt": "Bring formula files into the canonical layout.",
+    "compile": "Compile a library into kernels that load at once.",
+    "list": "List the classes, recipes or networks.",
+    "show": "Show one class: its picture and its parameters.",
+    "generate": "Write a data set of labelled volumes.",
+    "pretrain": "Pre-train a network on a stream of volumes.",
+}
+
+
+class Commands(click.Group):
+    """A group that imports a command when it is needed, and reports errors as diagnostics."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"fdif_dsl.cli.{cmd_name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            raise click.UsageError(f"no such command `{name}`. {did_you_mean(name, COMMANDS)}".rstrip(), ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):  # click's own version would import every command for its help line
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> object:
+        with report_errors():
+            return super().invoke(ctx)
+
+
+@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("fdif-dsl"), prog_name="fdifc")
+def cli() -> None:
+    """Formulas in, labelled 3-D volumes and pre-trained networks out."""
+
+
+def main() -> None:
+    """The entry point of the `fdifc` program."""
+    try:
+        cli(prog_name="fdifc")
+    except KeyboardInterrupt:  # outside of any command, while Python modules load
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,58 @@
+"""`fdifc compile`: compiles a library into kernels that load at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fdif_dsl.cli.console import progress
+from fdif_dsl.cli.options import FilePath
+from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError, did_you_mean
+
+TARGETS = ("cpu",)
+
+
+@click.command("compile")
+@click.argument("paths", nargs=-1, type=FilePath)
+@click.option("-o", "directory", type=FilePath, metavar="DIR", help="The folder for the compiled library.")
+@click.option("--target", default="cpu", show_default=True, metavar="TARGET", help="What the kernels run on: cpu.")
+@click.option("--explain", is_flag=False, flag_value="", metavar="[NAME]",
+              help="Print the formula of the class NAME, or of each, after each pass, with sizes and times.")
+def command(paths: tuple[Path, ...], directory: Path | None, target: str, explain: str | None) -> None:
+    """Compile PATHS, .sdf files or folders of them, or else the standard library.
+
+    Loading the result compiles nothing. It holds machine code, so load only what you trust.
+    """
+    from fdif_dsl.compiler.library import load_library
+
+    if directory is None and explain is None:
+        raise click.UsageError("say where the compiled library goes with -o DIR, or what to --explain")
+    if target not in TARGETS:
+        raise FdifError(Diagnostic("E0841", f"there is no target `{target}`", where="--target",
+                                   why=f"the targets are {', '.join(TARGETS)}", hint=did_you_mean(target, TARGETS)))
+    library = load_library(list(paths) or None)
+    if explain is not None:
+        _explain(list(paths), library, explain)
+    if directory is not None:
+        with progress("compiling") as advance:
+            library.save(directory, progress=advance)
+        click.echo(f"{len(library.shapes)} shapes, {len(library.displacements)} displacements and "
+                   f"{len(library.mappers)} mappers compiled into {directory}")
+
+
+def _explain(paths: list[Path], library: Any, name: str) -> None:
+    """The library's own formulas are optimised already, so the sources are elaborated once more."""
+    from fdif_dsl.cli.find import find_class
+    from fdif_dsl.compiler.check import check
+    from fdif_dsl.compiler.elaborate import elaborate
+    from fdif_dsl.compiler.explain import explain
+    from fdif_dsl.compiler.modules import load_modules, standard_files
+
+    if name:
+        find_class(library, name)
+    files = [file for path in paths for file in (sorted(path.glob("*.sdf")) if path.is_dir() else [path])]
+    formulas = elaborate(check(load_modules(files or standard_files())), optimised=False)
+    chosen = [formula for formula in formulas if name in ("", formula.name)]
+    click.echo("\n\n".join(explain(formula) for formula in chosen))

@@ -1,0 +1,77 @@
+"""`fdifc list`: what a library holds, and what can be done with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+
+from fdif_dsl.cli.console import stdout
+from fdif_dsl.cli.find import of_kind
+from fdif_dsl.cli.options import library
+
+WHAT = ("shapes", "displacements", "mappers", "recipes", "networks")
+
+
+@click.command("list")
+@click.argument("what", required=False, type=click.Choice(WHAT))
+@library
+def command(what: str | None, library_path: Path | None) -> None:
+    """List the classes of one kind with their parameters, or the recipes, or the networks; or else all of them."""
+    tables = [_table(each, library_path) for each in ((what,) if what else WHAT)]
+    console = stdout()
+    for table in tables:
+        console.print(table)
+
+
+def _table(what: str, library_path: Path | None) -> Table:
+    table = Table(title=what, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    if what == "recipes":
+        from fdif_dsl.runtime.recipe import recipes
+
+        _fill(table, ("name", "about"), recipes().items())
+    elif what == "networks":
+        from fdif_dsl.runtime.training.networks import NETWORKS
+
+        _fill(table, ("name", "sides of a patch", "about"), (
+            (n.name, f"multiples of {n.divisor}, at least {n.least}", n.about) for n in NETWORKS.values()))
+    else:
+        from fdif_dsl.compiler.library import load_library
+
+        classes = of_kind(load_library(library_path), what.removesuffix("s"))
+        if what == "shapes":
+            _fill(table, ("id", "name", "parameters", "about"), (
+                (str(i), name, parameters(c.formula), line(c.formula.doc))
+                for i, (name, c) in enumerate(classes.items(), start=1)))
+        else:
+            _fill(table, ("name", "about"), ((name, line(c.formula.doc)) for name, c in classes.items()))
+    return table
+
+
+def _fill(table: Table, columns: tuple[str, ...], rows: Any) -> None:
+    for column in columns:
+        table.add_column(column, style="bold" if column == "name" else "", header_style="dim",
+                         justify="right" if column == "id" else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_escape(cell) for cell in row))
+
+
+def _escape(cell: str) -> str:
+    from rich.markup import escape
+
+    from fdif_dsl.grammar.diagnostics import printable
+
+    return escape(printable(cell))
+
+
+def parameters(formula: Any) -> str:
+    """The random quantities of a class, and the whole numbers that define it."""
+    fixed = [f"{name}={value}" for name, value in formula.integers.items()]
+    return ", ".join([*fixed, *(q.name for q in formula.quantities if q.random)])
+
+
+def line(doc: str) -> str:
+    """The first sentence of a doc comment, on one line."""
+    return " ".join(doc.split("\n\n")[0].split())
