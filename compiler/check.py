@@ -334,7 +334,7 @@ class _Body:
                               hint="make it a parameter" if kind == "fn" else "")
         known = {*self.names, *self.scope.names(), *CONSTANTS, *BUILTINS, *PRIORS, "grid", "deepest"}
         return self.error(span, "E0234", f"unknown name {quote(name)}", "not defined",
-                          hint=did_you_mean(name, known) or self.where_is(name))
+                          hint=self.where_is(name) or did_you_mean(name, known))
 
     def where_is(self, name: str) -> str:
         """A hint where a module that is not used has the name."""
@@ -516,6 +516,10 @@ class _Body:
 
     def instance(self, span: Span, decl: ast.Decl, args: Sequence[ast.Arg]) -> Typed:
         before = len(self.errors)
+        if self.decl.kind == "fn" and decl.kind in ("shape", "profile"):
+            return self.error(span, "E0213", f"a function contains no {decl.kind}", f"`{decl.name}` is a {decl.kind}",
+                              why="a function is a formula of its arguments; a part has quantities of the object",
+                              hint=f"evaluate the {decl.kind} outside and pass its distance to the function")
         if args and not decl.params and decl.kind in ("shape", "profile"):
             inputs = ", ".join(INPUTS[decl.kind])
             return self.error(span, "E0254", f"`{decl.name}` takes no arguments", "given some",
