@@ -110,6 +110,11 @@ class _Elaborator:
                 space = "p" if decl.kind == "shape" else "w"
                 inputs["p"] = tuple(g.node("input", const=f"{space}.{c}") for c in "xyz")
             result = as_node(g, self.evaluate(target, inputs))
+            if decl.kind != "shape" and (drawn := next((q for q in self.named if q.stmt.random), None)):
+                raise self.fail(decl.name_span, "E0309", f"the {decl.kind} `{decl.name}` has a random quantity",
+                                f"a part of it draws `{'.'.join((*drawn.path, drawn.name))}`",
+                                why="a scene gives parameters to shapes alone",
+                                hint="use a part whose quantities are defined with `=`")
         except RecursionError:
             raise self.fail(decl.name_span, "E0304", f"`{decl.name}` nests too deep") from None
         definitions = [node for q in self.named for node in q.definition]
@@ -150,7 +155,8 @@ class _Elaborator:
         for param in decl.params or ():
             if param.name not in names:
                 assert param.default is not None
-                names[param.name] = self.coerce(param_type(param), self.expr(_Env(scope, names, {}, None), param.default))
+                default = self.expr(_Env(scope, names, {}, None, path, param.name), param.default)
+                names[param.name] = self.coerce(param_type(param), default)
             self.bind_length(param, names)
             if param_type(param) == "int":
                 self.integers.append((path, param.name, names[param.name]))
