@@ -36,7 +36,7 @@ def read_source(path: Path, name: str | None = None) -> SourceFile:
     name = name or str(path)
     size = path.stat().st_size
     if size > 4 * MAX_CHARACTERS:
-        raise SdfError(_too_large(name, f"{size / 2**20:.1f} MiB"))
+        raise SdfError(too_large(name, f"{size / 2**20:.1f} MiB"))
     try:
         return SourceFile(name, path.read_bytes().decode("utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -52,7 +52,7 @@ def parse(file: SourceFile) -> ast.Module:
         SdfError: with one diagnostic, for the first place that the grammar does not allow.
     """
     if len(file.text) > MAX_CHARACTERS:
-        raise SdfError(_too_large(file.name, f"{len(file.text)} characters"))
+        raise SdfError(too_large(file.name, f"{len(file.text)} characters"))
     lark, build = _parser()
     with _LOCK:
         build.start(file)
@@ -68,7 +68,21 @@ def parse(file: SourceFile) -> ast.Module:
     return module
 
 
-def _too_large(name: str, size: str) -> Diagnostic:
+def words(file: SourceFile) -> list[Token]:
+    """The words of a file that parses, in order, comments left out."""
+    lark, build = _parser()
+    with _LOCK:
+        build.start(file)
+        return list(lark.lex(file.text))
+
+
+@cache
+def keywords() -> frozenset[str]:
+    """The words that can be no names."""
+    return frozenset(t.pattern.value for t in _parser()[0].terminals if t.pattern.value.isalpha())
+
+
+def too_large(name: str, size: str) -> Diagnostic:
     return Diagnostic("E0102", f"the file is too large: {size}", where=name,
                       why=f"a source file may have {MAX_CHARACTERS} characters",
                       hint="split it into modules and bring them together with `use`")
