@@ -10,7 +10,7 @@ from fdif_dsl.compiler.ir import Node
 Kind = Literal["shape", "displacement", "mapper"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Quantity:
     """A named value that holds for a whole object, such as a radius or a list of vertices.
 
@@ -28,6 +28,9 @@ class Quantity:
     random: bool
     source: str  # the right-hand side as written, with the declaration's arguments filled in
     doc: str
+
+    def __repr__(self) -> str:
+        return f"<{self.name}: {self.type} {'~' if self.random else '='} {self.source}>"
 
     @property
     def type(self) -> str:

@@ -27,7 +27,7 @@ LEAVES = ("const", "input", "grid", "slot", "draw")
 REDUCTION = "grid_min"
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, slots=True, repr=False)
 class Node:
     """One operation. Compare with `is`; made by `Graph` only."""
 
@@ -49,6 +49,8 @@ class Node:
         if self.op in LEAVES:
             return f"{self.op}[{self.const}]"
         return f"{self.op}({', '.join(_name(a) for a in self.args)})"
+
+    __repr__ = __str__  # one line: spelt out, shared operands would grow without end
 
 
 def _name(node: Node) -> str:
