@@ -61,7 +61,9 @@ def parse(file: SourceFile) -> ast.Module:
         except UnexpectedCharacters as error:
             raise SdfError(explain_character(file, error.pos_in_stream or 0)) from None
         except UnexpectedToken as error:
-            raise SdfError(explain_token(file, error.token, set(error.expected))) from None
+            end = len(file.text) if error.token.type == "$END" else error.token.start_pos
+            before = list(lark.lex(file.text[:end]))
+            raise SdfError(explain_token(file, error.token, set(error.accepts or error.expected), before)) from None
         except VisitError as error:
             raise error.orig_exc from None
     assert isinstance(module, ast.Module)
@@ -133,14 +135,17 @@ class _Build(Transformer[Token, Any]):
         return ast.Use(self._span(keyword, name), docs, str(name), self._span(name))
 
     def docs(self, tokens: list[Token]) -> str:
-        return "\n".join(t[2:].strip() for t in tokens)
+        # What a blank line sets apart, such as the head of a file, is not about what comes next.
+        breaks = [i for i in range(1, len(tokens)) if (tokens[i].line or 0) > (tokens[i - 1].line or 0) + 1]
+        return "\n".join(t[2:].strip() for t in tokens[breaks[-1] if breaks else 0:])
 
     def kind(self, items: list[Token]) -> Token:
         return items[0]
 
     def alias(self, items: list[Any]) -> ast.Decl:
         docs, kind, name, params, _, value = items
-        return ast.Decl(self._span(kind, value), docs, str(kind), name.strip('"'), self._span(name), params, value, None)
+        return ast.Decl(self._span(kind, value), docs, str(kind), name.strip('"'), self._span(name), params, value,
+                        None)
 
     def block(self, items: list[Any]) -> ast.Decl:
         docs, kind, name, params, _, *body = items
