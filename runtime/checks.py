@@ -103,13 +103,10 @@ def names(value: Any) -> tuple[str, ...]:
 def affine(value: Any) -> np.ndarray:
     """A 4 x 4 matrix from object to world coordinates that can be inverted, float64."""
     hint = "write four rows of four numbers, the last row 0, 0, 0, 1"
-    try:
-        matrix = np.array(value)
-    except ValueError:  # ragged rows
-        raise Wrong(f"{_shown(value)} where a 4 x 4 matrix is expected", hint=hint) from None
-    if matrix.shape != (4, 4) or matrix.dtype.kind not in "iuf":
-        raise Wrong(f"{_shown(value)} where a 4 x 4 matrix is expected", hint=hint)
-    matrix = matrix.astype(np.float64)
+    rows = value.tolist() if hasattr(value, "tolist") else value
+    if not (_is_list(rows, 4) and all(_is_list(r, 4) for r in rows) and all(_is_number(v) for r in rows for v in r)):
+        raise Wrong(f"{_shown(rows)} where a 4 x 4 matrix is expected", hint=hint)
+    matrix = np.array(rows, np.float64)
     if not np.isfinite(matrix).all():
         raise Wrong("the matrix holds an infinity or NaN", hint=hint)
     if not (matrix[3] == (0, 0, 0, 1)).all():
@@ -120,7 +117,15 @@ def affine(value: Any) -> np.ndarray:
     return matrix
 
 
-def _shown(value: Any) -> str:
+def _is_list(value: Any, length: int) -> bool:
+    return isinstance(value, list | tuple) and len(value) == length
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63)
+
+
+def _shown(value: Any, depth: int = 2) -> str:
     """A value in a message: itself where it is short, else what it is."""
     if isinstance(value, str):
         return f"`{value}`" if 0 < len(value) <= 40 else "a long text" if value else "an empty text"
@@ -129,6 +134,6 @@ def _shown(value: Any) -> str:
     if isinstance(value, int) and abs(value) >= 10**18:
         return "a huge number"
     if isinstance(value, list | tuple):
-        inner = "[" + ", ".join(_shown(v) for v in value[:6]) + "]"
+        inner = "[" + ", ".join(_shown(v, depth - 1) if depth else "..." for v in value[:6]) + "]"
         return inner if len(value) <= 6 and len(inner) <= 60 else f"a list of {len(value)}"
     return str(value) if isinstance(value, int | float) else kind_of(value)

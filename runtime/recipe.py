@@ -116,14 +116,15 @@ class Recipe:
 
         Raises `FdifError` with one diagnostic for each mistake, at its line of the file.
         """
-        if isinstance(name_or_path, str) and name_or_path in recipes():
+        known = _built_in_names()
+        if isinstance(name_or_path, str) and name_or_path in known:
             return _built_in(name_or_path)
         path = Path(name_or_path)
         if path.suffix != ".toml" and not path.exists():
             raise FdifError(Diagnostic(
                 "E0501", f"no recipe is called `{name_or_path}`",
-                why=f"the built-in recipes are {', '.join(f'`{r}`' for r in recipes())}",
-                hint=did_you_mean(str(name_or_path), recipes()) or "a recipe of your own is a file that ends in .toml"))
+                why=f"the built-in recipes are {', '.join(f'`{r}`' for r in known)}",
+                hint=did_you_mean(str(name_or_path), known) or "a recipe of your own is a file that ends in .toml"))
         try:
             return _read(SourceFile(str(path), path.read_text(encoding="utf-8")))
         except (OSError, ValueError) as error:
@@ -293,10 +294,11 @@ def _paper(section: str) -> dict[str, Any]:
     return {key: rule(table[key]) for key, rule in _RULES[section].items()}
 
 
-def _built_in_names() -> list[str]:
+@cache
+def _built_in_names() -> tuple[str, ...]:
     found = [f.name.removesuffix(".toml") for f in files("fdif_dsl.runtime.recipes").iterdir()
              if f.name.endswith(".toml")]
-    return sorted(found, key=lambda name: (name != "paper", name))
+    return tuple(sorted(found, key=lambda name: (name != "paper", name)))
 
 
 @cache
@@ -333,9 +335,10 @@ def _read(source: SourceFile) -> Recipe:
         if section == "about" and isinstance(table, str):
             continue
         if section not in _RULES:
+            what = "section" if isinstance(table, dict) else "key"
             mistakes.append(_complain(source, "", section, Wrong(
-                f"a recipe has no {'section' if isinstance(table, dict) else 'key'} `{section}`",
-                f"its sections are {_listed(_RULES)}", did_you_mean(section, _RULES))))
+                f"a recipe has no {what} `{section}`", f"its sections are {_listed(_RULES)}",
+                _home(section) or did_you_mean(section, _RULES))))
         elif not isinstance(table, dict):
             mistakes.append(_complain(source, "", section, Wrong(
                 f"`{section}` is a section, not a key", hint=f"write [{section}] on a line of its own")))
@@ -357,9 +360,13 @@ def _read(source: SourceFile) -> Recipe:
 def _rule(section: str, key: str) -> Rule:
     if key in _RULES[section]:
         return _RULES[section][key]
-    home = next((s for s, keys in _RULES.items() if key in keys), None)
-    hint = f"`{key}` belongs to [{home}]" if home else did_you_mean(key, _RULES[section])
-    raise Wrong(f"[{section}] has no key `{key}`", f"its keys are {_listed(_RULES[section])}", hint)
+    raise Wrong(f"[{section}] has no key `{key}`", f"its keys are {_listed(_RULES[section])}",
+                _home(key) or did_you_mean(key, _RULES[section]))
+
+
+def _home(key: str) -> str:
+    """A hint to the section that a key belongs to, or an empty string."""
+    return next((f"`{key}` belongs to [{section}]" for section, keys in _RULES.items() if key in keys), "")
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fdif_dsl.compiler.backends import NAMES, Placed
+from fdif_dsl.compiler.backends import Placed
 from fdif_dsl.compiler.grid import Grid
 from fdif_dsl.compiler.parameters import bind, missing_quantities
 from fdif_dsl.compiler.passes.rates import split
@@ -39,15 +39,12 @@ def render(scene: Scene, lib: Library, backend: str = "cpu") -> Volume:
     """The volume of a scene; the same scene always gives the same volume.
 
     Raises `FdifError` with one diagnostic for each name that the library lacks, each parameter that does
-    not fit its class and each matrix that cannot be inverted.
+    not fit its class and each matrix that cannot be inverted, or for a backend that there is not.
     """
-    if backend not in NAMES:
-        raise FdifError(Diagnostic("E0604", f"there is no backend `{backend}`",
-                                   why=f"the backends are {', '.join(f'`{n}`' for n in NAMES)}",
-                                   hint=did_you_mean(str(backend), NAMES)))
+    renderer = lib.backend(backend)
     placed = place(scene, lib)
     try:
-        rendered = lib.backend(backend).render(placed, Grid(checks.sides(scene.grid)))
+        rendered = renderer.render(placed, Grid(checks.sides(scene.grid)))
     except FdifError:
         _blame_missing(scene, placed)
         raise

@@ -85,7 +85,7 @@ def sample_parameters(formula: Formula, grid: Grid, draws: npt.NDArray[np.float6
 
 def _check(what: str, value: int, end: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 0 <= value < end:
-        raise FdifError(Diagnostic("E0606", f"{value!r} is no {what}",
+        raise FdifError(Diagnostic("E0904", f"{value!r} is no {what}",
                                    hint=f"a {what} is a whole number from 0 to 2^{end.bit_length() - 1} - 1"))
 
 

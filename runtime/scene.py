@@ -138,7 +138,7 @@ class _Reader:
 
 def at_field(where: str, place: str, wrong: checks.Wrong) -> Diagnostic:
     """The diagnostic for a field of a scene."""
-    return Diagnostic("E0603", wrong.title, where=f"{where}: {place}" if place else where, why=wrong.why,
+    return Diagnostic("E0903", wrong.title, where=f"{where}: {place}" if place else where, why=wrong.why,
                       hint=wrong.hint)
 
 
@@ -171,19 +171,19 @@ def _load(path: Path) -> Any:
     try:
         size = path.stat().st_size
         if size > BYTES:
-            raise FdifError(Diagnostic("E0601", "the scene file is too large", where=str(path),
+            raise FdifError(Diagnostic("E0901", "the scene file is too large", where=str(path),
                                        why=f"it has {size} bytes, and at most {BYTES} are read"))
         source = SourceFile(str(path), path.read_text(encoding="utf-8"))
         return json.loads(source.text)
     except OSError as error:
         why = error.strerror or str(error)
-        raise FdifError(Diagnostic("E0601", "cannot read the scene", where=str(path), why=why)) from None
+        raise FdifError(Diagnostic("E0901", "cannot read the scene", where=str(path), why=why)) from None
     except json.JSONDecodeError as error:
         label = Label(Span(source, error.pos, error.pos + 1))
-        raise FdifError(Diagnostic("E0602", "the scene is not JSON", (label,), why=error.msg)) from None
+        raise FdifError(Diagnostic("E0902", "the scene is not JSON", (label,), why=error.msg)) from None
     except UnicodeDecodeError:
-        raise FdifError(Diagnostic("E0602", "the scene is not UTF-8 text", where=str(path))) from None
+        raise FdifError(Diagnostic("E0902", "the scene is not UTF-8 text", where=str(path))) from None
     except ValueError:
-        raise FdifError(Diagnostic("E0602", "the scene holds a number of too many digits", where=str(path))) from None
+        raise FdifError(Diagnostic("E0902", "the scene holds a number of too many digits", where=str(path))) from None
     except RecursionError:
-        raise FdifError(Diagnostic("E0602", "the scene is nested too deeply", where=str(path))) from None
+        raise FdifError(Diagnostic("E0902", "the scene is nested too deeply", where=str(path))) from None

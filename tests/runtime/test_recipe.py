@@ -1,0 +1,352 @@
+"""Recipes: defaults from the paper, TOML, choices in a library, and every message."""
+
+from __future__ import annotations
+
+import dataclasses
+import pickle
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fdif_dsl.compiler.library import Library, load_library
+from fdif_dsl.grammar.diagnostics import FdifError
+from fdif_dsl.runtime.recipe import Placement, Recipe, Training, recipes, resolve
+
+STD = load_library()
+
+
+def message(call: Any, *args: Any, **kwargs: Any) -> str:
+    with pytest.raises(FdifError) as caught:
+        call(*args, **kwargs)
+    return str(caught.value)
+
+
+def own_library(folder: Path, text: str) -> Library:
+    path = folder / "own.sdf"
+    path.write_text(text)
+    return load_library(path)
+
+
+# -- values --------------------------------------------------------------------------------------------
+
+
+def test_the_paper_is_what_is_left_out() -> None:
+    assert Recipe() == Recipe.load("paper")
+    assert Recipe().grid == (96, 96, 96)
+    assert Recipe().object_range == (20, 20)
+    assert Recipe().placement == Placement(translate=0.35, rotation=180, shear=0.1)
+
+
+def test_the_paper_has_nine_displacements_or_none_and_ten_mappers() -> None:
+    """All of the standard library but one of each, by REFERENCE.md."""
+    recipe = Recipe()
+    assert recipe.shapes is None
+    assert None in recipe.displacements
+    assert set(STD.displacements) - set(recipe.displacements) == {"sawtooth_fine"}
+    assert set(STD.mappers) - set(recipe.mappers) == {"linear_slope_20.0"}
+    choices = resolve(recipe, STD)
+    assert [len(c) for c in (choices.shapes, choices.displacements, choices.mappers)] == [109, 10, 10]
+
+
+def test_a_recipe_in_one_line() -> None:
+    recipe = Recipe(grid=(48, 48, 48), objects=1, displacements=[], mappers=["linear_slope_10.0"])
+    assert recipe.object_range == (1, 1)
+    choices = resolve(recipe, STD)
+    assert choices.displacements == (None,)
+    assert [m.name for m in choices.mappers] == ["linear_slope_10.0"]
+    assert len(choices.shapes) == 109
+
+
+def test_recipes_are_values() -> None:
+    recipe = Recipe(grid=[8, 8, 8], shapes=["sphere"])  # type: ignore[arg-type]
+    assert hash(recipe) == hash(Recipe(grid=(8, 8, 8), shapes=("sphere",)))
+    assert pickle.loads(pickle.dumps(Recipe.load("demo"))) == Recipe.load("demo")
+    assert dataclasses.replace(recipe, objects=3).grid == (8, 8, 8)
+
+
+def test_none_in_a_list_is_one_of_the_equal_choices() -> None:
+    recipe = Recipe(displacements=[None, "ridge"])
+    assert Recipe(displacements=["none", "ridge"]) == recipe
+    assert [d and d.name for d in resolve(recipe, STD).displacements] == [None, "ridge"]
+
+
+# -- files ---------------------------------------------------------------------------------------------
+
+
+def test_built_in_recipes_load_and_fit_the_standard_library() -> None:
+    assert list(recipes()) == ["paper", "demo"]
+    for name, about in recipes().items():
+        assert about.endswith(".")
+        assert resolve(Recipe.load(name), STD).shapes
+
+
+def test_a_recipe_of_ones_own(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('about = "x"\n[volume]\nobjects = [1, 3]\n[classes]\nshapes = "all"\ndisplacements = ["none"]\n'
+                    '[train]\nlr = 1\npatch = [32, 32, 32]\n[placement]\nrotation = 0\n')
+    recipe = Recipe.load(path)
+    assert recipe == Recipe(objects=(1, 3), displacements=[None], placement=Placement(rotation=0),
+                            training=Training(lr=1.0, patch=(32, 32, 32)))
+    assert Recipe.load(str(path)) == recipe
+
+
+@pytest.mark.parametrize("name", ["paper", "demo"])
+def test_the_record_of_a_recipe_reads_back(name: str, tmp_path: Path) -> None:
+    def toml(value: Any) -> str:
+        return f'"{value}"' if isinstance(value, str) else str(value).replace("'", '"')
+
+    record = Recipe.load(name).to_dict()
+    text = "".join(f"[{s}]\n" + "".join(f"{k} = {toml(v)}\n" for k, v in t.items()) for s, t in record.items())
+    assert tomllib.loads(text) == record
+    (tmp_path / "again.toml").write_text(text)
+    assert Recipe.load(tmp_path / "again.toml") == Recipe.load(name)
+
+
+FILES = {
+    "unknown key": ("[volume]\ngird = [96, 96, 96]\n", """\
+error[E0504]: [volume] has no key `gird`
+  --> my.toml:2:1
+  |
+2 | gird = [96, 96, 96]
+  | ^^^^
+  why: its keys are `grid`, `objects`, `label`
+  hint: did you mean `grid`?"""),
+    "key of another section": ("[classes]\nlr = 0.1\n", """\
+error[E0504]: [classes] has no key `lr`
+  --> my.toml:2:1
+  |
+2 | lr = 0.1
+  | ^^
+  why: its keys are `shapes`, `displacements`, `mappers`
+  hint: `lr` belongs to [train]"""),
+    "unknown section": ("[clases]\n", """\
+error[E0504]: a recipe has no section `clases`
+  --> my.toml:1:2
+  |
+1 | [clases]
+  |  ^^^^^^
+  why: its sections are `volume`, `placement`, `classes`, `train`
+  hint: did you mean `classes`?"""),
+    "top-level key": ("grid = [1, 1, 1]\n", """\
+error[E0504]: a recipe has no key `grid`
+  --> my.toml:1:1
+  |
+1 | grid = [1, 1, 1]
+  | ^^^^
+  why: its sections are `volume`, `placement`, `classes`, `train`
+  hint: `grid` belongs to [volume]"""),
+    "section as a key": ("train = 3\n", """\
+error[E0504]: `train` is a section, not a key
+  --> my.toml:1:1
+  |
+1 | train = 3
+  | ^^^^^
+  hint: write [train] on a line of its own"""),
+    "wrong type": ("[train]\nlr = \"fast\"\n", """\
+error[E0504]: `fast` where a number is expected
+  --> my.toml:2:1
+  |
+2 | lr = "fast"
+  | ^^"""),
+    "out of range": ("[placement]\nshear = 0.5\n", """\
+error[E0504]: 0.5 is out of range
+  --> my.toml:2:1
+  |
+2 | shear = 0.5
+  | ^^^^^
+  hint: write a number from 0 to below 0.5"""),
+    "NaN": ("[train]\nweight_decay = nan\n", """\
+error[E0504]: nan is out of range
+  --> my.toml:2:1
+  |
+2 | weight_decay = nan
+  | ^^^^^^^^^^^^
+  hint: write a number from 0 to 1000"""),
+    "not whole": ("[train]\nsteps = 10.5\n", """\
+error[E0504]: 10.5 where a whole number is expected
+  --> my.toml:2:1
+  |
+2 | steps = 10.5
+  | ^^^^^"""),
+    "wrong together": ("[train]\nsteps = 100\nwarmup = 200\n", """\
+error[E0504]: 200 steps of warm-up in a run of 100 steps
+  --> my.toml:3:1
+  |
+3 | warmup = 200
+  | ^^^^^^
+  hint: make `warmup` smaller or `steps` larger"""),
+    "patch": ("[train]\npatch = [128, 96, 96]\n", """\
+error[E0504]: a crop of [128, 96, 96] does not fit into a volume of [96, 96, 96]
+  --> my.toml:2:1
+  |
+2 | patch = [128, 96, 96]
+  | ^^^^^
+  hint: make the patch smaller, the grid larger, or leave the patch out to take the whole volume"""),
+    "label": ("[volume]\nlabel = \"mapper\"\n", """\
+error[E0504]: `mapper` is not supported
+  --> my.toml:2:1
+  |
+2 | label = "mapper"
+  | ^^^^^
+  why: a voxel's label is the id of its object's class, the only meaning so far
+  hint: write `shape`"""),
+    "repeated": ("[classes]\nshapes = [\"sphere\", \"sphere\"]\n", """\
+error[E0504]: `sphere` stands twice in the list
+  --> my.toml:2:1
+  |
+2 | shapes = ["sphere", "sphere"]
+  | ^^^^^^
+  why: all entries have the same chance
+  hint: name it once"""),
+    "no mapper": ("[classes]\nmappers = []\n", """\
+error[E0504]: the list is empty
+  --> my.toml:2:1
+  |
+2 | mappers = []
+  | ^^^^^^^
+  why: each object needs a mapper
+  hint: leave it out to keep the paper's choice"""),
+    "range": ("[volume]\nobjects = [3, 1]\n", """\
+error[E0504]: [3, 1] is no range
+  --> my.toml:2:1
+  |
+2 | objects = [3, 1]
+  | ^^^^^^^
+  hint: write the smaller number first: [1, 3]"""),
+    "too large": ("[volume]\ngrid = [2048, 2048, 2048]\n", """\
+error[E0504]: [2048, 2048, 2048] is too large
+  --> my.toml:2:1
+  |
+2 | grid = [2048, 2048, 2048]
+  | ^^^^
+  why: a volume has at most 2147483648 voxels
+  hint: write the voxels along z, y and x, for example [96, 96, 96]"""),
+    "not TOML": ("[train]\nlr = = 3\n", """\
+error[E0503]: the recipe is not TOML
+  --> my.toml:2:6
+  |
+2 | lr = = 3
+  |      ^
+  why: Invalid value"""),
+    "cut off": ("[train]\nlr = [", """\
+error[E0503]: the recipe is not TOML
+  --> my.toml
+  why: Invalid value (at end of document)"""),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), FILES.values(), ids=FILES)
+def test_a_mistake_in_a_file_is_shown_at_its_line(text: str, expected: str, tmp_path: Path,
+                                                  monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("my.toml").write_text(text)
+    assert message(Recipe.load, "my.toml") == expected
+
+
+def test_every_mistake_of_a_file_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "my.toml"
+    path.write_text("[volume]\ngrid = 3\nobjects = -1\n[train]\nworkers = true\nspeed = 1\n")
+    assert message(Recipe.load, path).count("error[") == 4
+
+
+def test_a_recipe_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert message(Recipe.load, "papper") == """\
+error[E0501]: no recipe is called `papper`
+  why: the built-in recipes are `paper`, `demo`
+  hint: did you mean `paper`?"""
+    assert message(Recipe.load, "x.toml") == """\
+error[E0502]: cannot read the recipe
+  --> x.toml
+  why: No such file or directory"""
+    Path("y.toml").write_bytes(b"\xff\xfe")
+    assert message(Recipe.load, "y.toml") == """\
+error[E0502]: cannot read the recipe
+  --> y.toml
+  why: it is not UTF-8 text"""
+
+
+def test_a_mistake_in_python_names_the_field() -> None:
+    assert message(Recipe, grid=(0, 1, 2), mappers="modular_5") == """\
+error[E0504]: [0, 1, 2] is no possible volume
+  --> recipe: volume.grid
+  why: each side has 1 to 2048 voxels
+  hint: write the voxels along z, y and x, for example [96, 96, 96]
+
+error[E0504]: `modular_5` where a list of names is expected
+  --> recipe: classes.mappers
+  hint: write it like ["a", "b"]"""
+
+
+FIELDS = [(record, field.name) for record in (Recipe, Placement, Training)
+          for field in dataclasses.fields(record) if field.name not in ("placement", "training", "source")]
+JUNK = st.one_of(st.none(), st.integers(-2, 10**20), st.floats(), st.booleans(), st.text(max_size=3),
+                 st.lists(st.one_of(st.integers(-1, 3), st.text(max_size=2), st.none()), max_size=4))
+
+
+@given(st.sampled_from(FIELDS), JUNK)
+@settings(max_examples=300, deadline=None)
+def test_whatever_the_value_a_recipe_is_made_or_refused(field: tuple[Any, str], value: Any) -> None:
+    record, name = field
+    try:
+        made = record(**{name: value})
+    except FdifError as error:
+        assert error.diagnostics
+    else:
+        hash(made)
+
+
+# -- libraries of one's own ----------------------------------------------------------------------------
+
+OWN = """
+shape blob { distance = length(p) - 3 }
+shape block { distance = max(abs(p.x), abs(p.y), abs(p.z)) - 3 }
+mapper bright { intensity = 100 }
+mapper modular_5 { intensity = 50 }
+"""
+
+
+def test_of_the_papers_lists_a_library_takes_what_it_has(tmp_path: Path) -> None:
+    choices = resolve(Recipe(), own_library(tmp_path, OWN))
+    assert [s.name for s in choices.shapes] == ["blob", "block"]
+    assert [m.name for m in choices.mappers] == ["modular_5"]
+    assert choices.displacements == (None,)
+
+
+def test_where_nothing_of_the_papers_lists_is_there_all_is_taken(tmp_path: Path) -> None:
+    text = OWN.replace("modular_5", "dim") + "displacement wave { offset = sin(p.x) }\n"
+    choices = resolve(Recipe(), own_library(tmp_path, text))
+    assert [m.name for m in choices.mappers] == ["bright", "dim"]
+    assert {d and d.name for d in choices.displacements} == {None, "wave"}
+
+
+def test_a_name_that_was_chosen_must_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    library = own_library(tmp_path, OWN)
+    assert message(resolve, Recipe(shapes=["blok"], mappers=["bright", "zzz"]), library) == """\
+error[E0504]: the library has no shape `blok`
+  --> recipe: classes.shapes
+  hint: did you mean `block`?
+
+error[E0504]: the library has no mapper `zzz`
+  --> recipe: classes.mappers
+  hint: `fdifc list mappers` shows what there is"""
+    Path("my.toml").write_text('[classes]\nshapes = [\n  "blob",\n  "blok",\n]\n')
+    assert message(resolve, Recipe.load("my.toml"), library) == """\
+error[E0504]: the library has no shape `blok`
+  --> my.toml:4:3
+  |
+4 |   "blok",
+  |   ^^^^^^
+  hint: did you mean `block`?"""
+
+
+def test_a_library_without_mappers_is_no_use(tmp_path: Path) -> None:
+    assert message(resolve, Recipe(), own_library(tmp_path, "shape blob { distance = length(p) - 3 }\n")) == """\
+error[E0505]: the library has no mapper
+  why: each object of a volume needs one of its mappers
+  hint: declare a mapper in the library, or add `use std`"""
