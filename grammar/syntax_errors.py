@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lark import Token
 
 from fdif_dsl.grammar.diagnostics import Diagnostic, did_you_mean, error_at, quote
 from fdif_dsl.grammar.source import SourceFile, Span
 
 _KINDS = {"SHAPE", "PROFILE", "DISPLACEMENT", "MAPPER", "FN"}
+_RESERVED = _KINDS | {"USE", "TRUE", "FALSE", "AND", "OR", "NOT"}
 _VALUE = {"NUMBER", "NAME", "TRUE", "FALSE", "LPAR", "REDUCER"}
-_SPELLING = {
-    "LPAR": "`(`", "RPAR": "`)`", "LSQB": "`[`", "RSQB": "`]`", "LBRACE": "`{`", "RBRACE": "`}`", "COMMA": "`,`",
-    "COLON": "`:`", "ASSIGN": "`=`", "TILDE": "`~`", "LT": "`<`", "NAME": "a name", "QUOTED": "a name in quotes", "DOT": "`.`", "MINUS": "`-`",
-}
-_OPERATORS = {"PLUS", "MINUS", "STAR", "SLASH", "DIV", "CARET", "LT", "LE", "GT", "GE", "EQ", "NE", "AND", "OR", "DOT"}
+_VALUE_ENDS = {"NUMBER", "NAME", "TRUE", "FALSE", "RPAR", "RSQB"}
+_COMPARISONS = {"LT", "LE", "GT", "GE", "EQ", "NE"}
+_OPERATORS = _COMPARISONS | {"PLUS", "MINUS", "STAR", "SLASH", "DIV", "CARET", "AND", "OR", "DOT"}
+_STATEMENT = {"ASSIGN", "LSQB", "TILDE"}  # what may follow the name that starts a statement
+_SIGNS = {"LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "LBRACE": "{", "RBRACE": "}", "COMMA": ",", "COLON": ":",
+          "ASSIGN": "=", "TILDE": "~", "LT": "<", "DOT": ".", "MINUS": "-"}
+_SPELLING = {"NAME": "a name", "QUOTED": "a name in quotes", **{kind: f"`{sign}`" for kind, sign in _SIGNS.items()}}
 _OPEN = {"(": ")", "[": "]", "{": "}"}
+_CLOSERS = {"RPAR": "LPAR", "RSQB": "LSQB", "RBRACE": "LBRACE"}
+
+_BETWEEN = "put an operator between the two values, for example `*`"
+_UNCLOSED = "is the `}` of the declaration before missing?"
 
 # What people type from habit, and what it is called here.
 _CHARACTER_HINTS = {
@@ -45,57 +54,130 @@ def explain_character(file: SourceFile, offset: int) -> Diagnostic:
     char = file.text[offset]
     name = f"`{char}`" if char.isprintable() else f"U+{ord(char):04X}"
     hint = _CHARACTER_HINTS.get(char, "")
+    if char == '"' and file.text[:offset].split()[-1:] and file.text[:offset].split()[-1].upper() in _KINDS:
+        hint = "a name in quotes starts with a letter and holds letters, digits and `_.+-`, 64 at most"
     if not hint and not char.isprintable():
-        hint = "save the file as plain UTF-8 text"
+        hint = "an invisible character: delete it"
     return error_at(Span(file, offset, offset + 1), "E0101", f"the character {name} has no meaning here",
                     "not part of the language", hint=hint)
 
 
-def explain_token(file: SourceFile, token: Token, expected: set[str]) -> Diagnostic:
-    """A word in a place where the grammar does not allow it."""
+def explain_token(file: SourceFile, token: Token, expected: set[str], before: Sequence[Token]) -> Diagnostic:
+    """A word in a place where the grammar does not allow it. `before` are the words up to there."""
+    opener = _innermost_open(before)
     if token.type == "$END":
-        return _explain_end(file, expected)
-    span = Span(file, token.start_pos or 0, token.end_pos or 0)
-    before = file.text[: span.start].rstrip()
-    title = f"{quote(str(token))} does not fit here"
-    label = f"expected {_words(expected)}"
-    hint = ""
-    if token.type in ("NAME", "NUMBER") and before and (before[-1].isalnum() or before[-1] in ")]"):
-        hint = "put an operator between the two values, for example `*`"
-    if token.type == "ASSIGN" and ("LT" in expected or "EQ" in expected):
-        hint = "to compare write `==`; a statement is `name = formula`"
-    elif token.type == "STAR" and before.endswith("*"):
-        hint = "a power is written `x ^ y`"
-    elif token.type in ("LT", "LE", "GT", "GE", "EQ", "NE"):
-        hint = "comparisons do not chain: write `a < b and b < c`"
-    elif token.type == "DOC":
-        hint = "a doc comment (##) stands before a declaration or a statement; a plain one (#) may stand anywhere"
-    elif token.type in _KINDS and "RBRACE" in expected:
-        hint = "is the `}` of the declaration before missing?"
-    elif token.type in _KINDS | {"USE", "TRUE", "FALSE", "AND", "OR", "NOT"} and "NAME" in expected and len(expected) <= 2:
-        hint = f"`{token}` is a word of the language; choose another name"
-    elif token.type == "NAME" and _KINDS & expected:
-        hint = _declaration_hint(token)
-    elif expected == {"ASSIGN", "LSQB", "TILDE"}:
-        hint = "the name before starts a statement; if it belongs to the formula before it, an operator is missing"
-    notes = []
-    if token.type in ("RPAR", "RSQB", "RBRACE"):
-        opener = _innermost_open(file, span.start)
+        return _explain_end(file, expected, before[-1], opener)
+    if expected == _STATEMENT and len(before) > 1 and before[-2].type in _VALUE_ENDS and _one_line(before[-2:]):
+        # `2 length(p)`: the name was taken for the start of a statement.
+        return error_at(_span(file, before[-1]), "E0107", f"{quote(str(before[-1]))} does not fit here",
+                        "expected an operator", hint=_BETWEEN)
+    hint = _hint(file, token, expected, before)
+    notes: list[tuple[Span, str]] = []
+    if token.type in _CLOSERS:
+        wanted = f"`{_OPEN[str(opener)]}`" if opener else ""
         if opener is None:
             hint = "nothing is open here: delete it"
-        elif _OPEN[opener.text] != token:
-            notes.append((opener, f"this wants `{_OPEN[opener.text]}`"))
-    return error_at(span, "E0107", title, label, hint=hint, notes=notes)
+        elif opener.type == "LBRACE" != _CLOSERS[token.type]:
+            hint = f"no `{_SIGNS[_CLOSERS[token.type]]}` is open here: delete it"
+        elif opener.type != _CLOSERS[token.type]:
+            hint = f"add the missing {wanted}" if token.type == "RBRACE" else f"write {wanted}"
+            notes.append((_span(file, opener), f"this wants {wanted}"))
+    elif opener is not None and hint == _UNCLOSED:
+        notes.append((_span(file, opener), "this wants `}`"))
+    return error_at(_span(file, token), "E0107", f"{quote(str(token))} does not fit here",
+                    f"expected {_words(expected)}", hint=hint, notes=notes)
 
 
-def _explain_end(file: SourceFile, expected: set[str]) -> Diagnostic:
-    end = len(file.text.rstrip())
-    span = Span(file, max(0, end - 1), max(1, end))
-    opener = _innermost_open(file, len(file.text))
-    notes = [(opener, f"this wants `{_OPEN[opener.text]}`")] if opener else []
-    hint = f"add the missing `{_OPEN[opener.text]}`" if opener else ""
-    return error_at(span, "E0108", "the file ends too early", f"expected {_words(expected)} after this", hint=hint,
-                    notes=notes)
+def _explain_end(file: SourceFile, expected: set[str], last: Token, opener: Token | None) -> Diagnostic:
+    hint, notes = "", []
+    closer = _OPEN[str(opener)] if opener else ""
+    if opener and any(_SIGNS.get(t) == closer for t in expected):
+        hint = f"add the missing `{closer}`"
+        notes = [(_span(file, opener), f"this wants `{closer}`")]
+    return error_at(_span(file, last), "E0108", "the file ends too early", f"expected {_words(expected)} after this",
+                    hint=hint, notes=notes)
+
+
+def _hint(file: SourceFile, token: Token, expected: set[str], before: Sequence[Token]) -> str:
+    """A likely fix, or nothing."""
+    kind, word = token.type, str(token)
+    last = before[-1] if before else token
+    types = [t.type for t in before[-3:]]
+    value = kind in ("NAME", "NUMBER", "REDUCER")
+    if kind == "DOC":
+        return "a doc comment (##) stands before a declaration or a statement; a plain one (#) may stand anywhere"
+    if last.type == "DOC" and kind != "NAME":
+        return "the doc comment (##) before it ends the formula: write a plain one (#)"
+    if types[-1:] == ["USE"] and kind == "QUOTED":
+        return "write the plain name, as in `use std`"
+    if types[-2:] == ["USE", "NAME"] and kind in ("DOT", "SLASH"):
+        return "write the plain name, as in `use std`"
+    continued = "OR" in expected and _one_line([last, token])
+    if value and expected >= _KINDS and "RBRACE" not in expected and not continued:
+        return _declaration_hint(token)
+    if expected == _STATEMENT:
+        return _statement_hint(file, token, last)
+    if kind in _RESERVED and "NAME" in expected and (len(expected) <= 2 or _next(file, token) in ("=", "~", "[")):
+        return f"`{word}` is a word of the language; choose another name"
+    if kind in _KINDS and "RBRACE" in expected:
+        return _UNCLOSED
+    if kind == "ASSIGN" and len(before) > 1 and before[-2].type not in _VALUE_ENDS and not _one_line(before[-2:]):
+        return f"the line above ends in `{before[-2]}`, so its formula goes on here"
+    if kind == "ASSIGN":
+        return "to compare write `==`; a statement is `name = formula`"
+    if kind == "STAR" and last.type == "STAR":
+        return "a power is written `x ^ y`"
+    if kind in _COMPARISONS and expected == {"LT"}:
+        return "a loop starts at 0 and ends below its bound: `[i < n]`"
+    if kind in _COMPARISONS and types == ["NAME", "LSQB", "NAME"]:
+        return "the reductions are min, max, sum, any and all, as in `sum[i < n](...)`"
+    if kind in _COMPARISONS:
+        return "comparisons do not chain: write `a < b and b < c`"
+    if expected == {"LT"} or types[-2:] == ["REDUCER", "LSQB"]:
+        return "a reduction is written `sum[i < n](...)`"
+    if kind == "RSQB" and last.type == "LSQB":
+        return "an array holds at least one value; an index is one"
+    if word == "for":
+        return "a loop is written `sum[i < n](...)`, or `name[i < n] = ...`"
+    if word in ("if", "else"):
+        return "a choice is written `where(condition, a, b)`"
+    if value and "OR" in expected:
+        return _BETWEEN
+    if expected == {"NAME", "DOC", "RBRACE"}:
+        return "a body holds statements such as `name = formula`"
+    return ""
+
+
+def _statement_hint(file: SourceFile, token: Token, name: Token) -> str:
+    """What to do where a statement's name is not followed by `=`, `~` or `[`."""
+    if str(name) == "return":
+        return "the result of a function is a statement: `value = ...`"
+    if str(name) in ("for", "while"):
+        return "a loop is written `sum[i < n](...)`, or `name[i < n] = ...`"
+    if str(name) == "if":
+        return "a choice is written `where(condition, a, b)`"
+    if str(name) in ("let", "var", "const", "float", "int", "bool", "vec2", "vec3") or token.type == "COLON":
+        return "a quantity is written `name = formula`, without a word or a type"
+    if token.type in ("PLUS", "MINUS", "STAR", "SLASH") and _next(file, token) == "=":
+        return "a name keeps its value; give the new one a name of its own"
+    if token.type == "DOT":
+        return "a component cannot be set; make a new vector, such as `v = vec2(x, y)`"
+    if token.type == "LPAR":
+        return "a function is declared outside, as in `fn double(x) = 2 * x`"
+    return f"`{name}` starts a statement: write `{name} = ...`"
+
+
+def _next(file: SourceFile, token: Token) -> str:
+    """The first character behind a word that is no white space."""
+    return file.text[token.end_pos or 0 :].lstrip()[:1]
+
+
+def _one_line(two: Sequence[Token]) -> bool:
+    return two[0].line == two[-1].line
+
+
+def _span(file: SourceFile, token: Token) -> Span:
+    return Span(file, token.start_pos or 0, token.end_pos or 0)
 
 
 def _declaration_hint(token: Token) -> str:
@@ -117,7 +199,7 @@ def _words(expected: set[str]) -> str:
     if rest >= _VALUE:
         out.append("a value")
         rest -= _VALUE | {"MINUS", "NOT", "LSQB"}
-    if "OR" in rest:
+    if rest & {"PLUS", "OR"}:
         out.append("an operator")
         rest -= _OPERATORS | ({"LPAR", "LSQB"} if "DOT" in rest else set())
     if rest >= _KINDS:
@@ -128,18 +210,12 @@ def _words(expected: set[str]) -> str:
     return out[0] if len(out) == 1 else ", ".join(out[:-1]) + f" or {out[-1]}" if out else "the end of the file"
 
 
-def _innermost_open(file: SourceFile, end: int) -> Span | None:
-    """The last bracket before `end` that is still open, comments left out."""
-    stack: list[int] = []
-    i = 0
-    while i < end:
-        c = file.text[i]
-        if c == "#":
-            newline = file.text.find("\n", i)
-            i = end if newline < 0 else newline
-        elif c in _OPEN:
-            stack.append(i)
-        elif c in ")]}" and stack:
+def _innermost_open(before: Sequence[Token]) -> Token | None:
+    """The last bracket that is still open."""
+    stack: list[Token] = []
+    for token in before:
+        if str(token) in _OPEN:
+            stack.append(token)
+        elif token.type in _CLOSERS and stack:
             stack.pop()
-        i += 1
-    return Span(file, stack[-1], stack[-1] + 1) if stack else None
+    return stack[-1] if stack else None
