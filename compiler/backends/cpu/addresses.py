@@ -6,12 +6,15 @@ from typing import Any
 
 from llvmlite import ir
 from numba.core import types
-from numba.extending import intrinsic
+
+from fdif_dsl.compiler.backends.cpu.prelude import intrinsic
+
+pointer_type: Any = types.CPointer
 
 
 def _pointer_to(kind: Any) -> Any:
     """An int64 address as a pointer to numbers of this kind."""
-    pointer = types.CPointer(kind)
+    pointer = pointer_type(kind)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.inttoptr(args[0], context.get_value_type(pointer))
@@ -39,7 +42,7 @@ def shift(context: Any, pointer: Any, count: Any) -> Any:
 
 def _call(pointers: int) -> Any:
     """Call the kernel at an address with so many float32 pointers and a count."""
-    pointer = types.CPointer(types.float32)
+    pointer = pointer_type(types.float32)
     signature = types.void(types.int64, *[pointer] * pointers, types.int64)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:

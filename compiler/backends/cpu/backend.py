@@ -23,9 +23,9 @@ from fdif_dsl.compiler.backends.cpu.outside import adds_nothing_outside
 from fdif_dsl.compiler.formula import Formula
 from fdif_dsl.compiler.grid import Grid
 from fdif_dsl.compiler.ir import Node, one_evaluation
+from fdif_dsl.compiler.parameters import missing_grid, missing_quantities
 from fdif_dsl.compiler.passes.rates import Rate, infer_rates
 from fdif_dsl.compiler.schedule import Schedule, make_schedule, run_schedule, run_voxels
-from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 
 _CHUNK = 1 << 16  # points of one call of `evaluate`
 _INPUTS = {"shape": ("p.x", "p.y", "p.z"), "displacement": ("w.x", "w.y", "w.z"), "mapper": ("d",)}
@@ -66,8 +66,7 @@ class _Prepared:
         if found is None:
             found = make_schedule(self.formula, roots, given)
             if found.missing:
-                names = ", ".join(f"`{q.name}`" for q in found.missing)
-                raise FdifError(Diagnostic("E0704", f"`{self.formula.name}` needs a value for {names}"))
+                raise missing_quantities(self.formula, found.missing)
             self._schedules[key] = found
         return found
 
@@ -158,7 +157,7 @@ class CpuBackend:
         """The earlier stages of a formula in float64: the roots and what they come from."""
         schedule = prepared.schedule(roots, frozenset(slots))
         if schedule.needs_grid and grid is None:
-            raise FdifError(Diagnostic("E0705", f"`{prepared.formula.name}` depends on the grid, and none is given"))
+            raise missing_grid(prepared.formula)
 
         def reduce(node: Node, values: dict[Node, Any]) -> Any:
             assert grid is not None

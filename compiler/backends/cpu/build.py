@@ -11,37 +11,48 @@ is a fresh interpreter, not a fork or a `spawn`, so that it works from a script 
 
 from __future__ import annotations
 
-import importlib.util
 import json
+import signal
 import sys
 import traceback
 from functools import cache
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, cast
 
 import llvmlite.binding as llvm
-from numba.core import types
-from numba.core.compiler import Flags, compile_extra
-from numba.core.cpu import FastMathOptions
+from numba.core import compiler, cpu, types
 from numba.core.registry import cpu_target
-from numba.extending import intrinsic  # noqa: F401  (loads numba's own registries)
 
 from fdif_dsl.compiler.backends.cpu.machine import Unit, target_machine, write_object
 
+# These parts of numba have no annotations, or none that hold.
+numba_compiler: Any = compiler
+numba_cpu: Any = cpu
+pointer_type: Any = types.CPointer
+
 # Letters of a signature: the type in numba and in LLVM.
 _TYPES: dict[str, tuple[Any, str]] = {
-    "f": (types.CPointer(types.float32), "ptr"),
-    "q": (types.CPointer(types.int64), "ptr"),
+    "f": (pointer_type(types.float32), "ptr"),
+    "q": (pointer_type(types.int64), "ptr"),
     "n": (types.int64, "i64"),
 }
 
 
 def compile_unit(unit: Unit, source: Path) -> bytes:
     """The object code of `unit`, whose text stands in the file `source`."""
-    function = _load(source, unit.function)
-    module, native = _lower(function, unit.signature)
-    wrapper = llvm.parse_assembly(_wrapper(unit.symbol, native, unit.signature))
-    module.link_in(wrapper)
+    return cast(bytes, target_machine().emit_object(_optimised(unit, source)))
+
+
+def assembly(unit: Unit, source: Path) -> str:
+    """The same as text, to see whether a loop became vector instructions."""
+    return cast(str, target_machine().emit_assembly(_optimised(unit, source)))
+
+
+def _optimised(unit: Unit, source: Path) -> Any:
+    """The LLVM module of the unit, with one public function and everything inlined into it."""
+    module, native = _lower(_load(source, unit.function), unit.signature)
+    module.link_in(llvm.parse_assembly(_wrapper(unit.symbol, native, unit.signature)))
     for private in (*module.functions, *module.global_variables):
         if private.name != unit.symbol and not private.is_declaration:
             private.linkage = "internal"
@@ -53,26 +64,25 @@ def compile_unit(unit: Unit, source: Path) -> bytes:
     tuning.slp_vectorization = False  # the loops are already lanes side by side
     builder = llvm.create_pass_builder(machine, tuning)
     builder.getModulePassManager().run(module, builder)
-    return machine.emit_object(module)
+    return module
 
 
 def _load(source: Path, function: str) -> Any:
-    spec = importlib.util.spec_from_file_location(f"fdif_dsl_generated_{source.stem}", source)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    # Not by an import, which would leave bytecode beside the file. The name serves tracebacks.
+    module = ModuleType(f"fdif_dsl_generated_{source.stem}")
+    exec(compile(source.read_text(encoding="utf-8"), str(source), "exec"), module.__dict__)
     return getattr(module, function)
 
 
 @cache
-def _flags() -> Flags:
-    flags = Flags()
+def _flags() -> Any:
+    flags = numba_compiler.Flags()
     flags.no_cpython_wrapper = flags.no_cfunc_wrapper = flags.no_compile = flags.no_rewrites = True
     flags.nrt = False
     flags.error_model = "numpy"  # x/0 is a number here
     flags.noalias = True
     # a·b + c in one rounding is the only liberty: NaN and infinities keep their meaning.
-    flags.fastmath = FastMathOptions({"contract"})
+    flags.fastmath = numba_cpu.FastMathOptions({"contract"})
     return flags
 
 
@@ -82,10 +92,14 @@ def _lower(function: Any, signature: str) -> tuple[Any, str]:
     typing.refresh()
     target.refresh()
     arguments = tuple(_TYPES[letter][0] for letter in signature)
-    result = compile_extra(typing, target, function, arguments, types.none, _flags(), {})
+    result = numba_compiler.compile_extra(typing, target, function, arguments, types.none, _flags(), {})
     module = llvm.parse_assembly(str(result.library._final_module))
+    wanted = {f.name for f in module.functions if f.is_declaration}
     for library in result.library._linking_libraries:
-        module.link_in(library._get_module_for_linking(), preserve=True)
+        # Numba offers its own runtime too; nothing here uses it.
+        helper = library._get_module_for_linking()
+        if any(f.name in wanted and not f.is_declaration for f in helper.functions):
+            module.link_in(helper, preserve=True)
     return module, result.fndesc.llvm_func_name
 
 
@@ -109,6 +123,7 @@ def _wrapper(symbol: str, native: str, signature: str) -> str:
 
 def main() -> None:
     """Compile units until the input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides; it closes the input
     print(json.dumps({"ready": True}), flush=True)
     for line in sys.stdin:
         task = json.loads(line)

@@ -1,8 +1,12 @@
 """The scene driver as it is compiled: plain functions over addresses, see layout.py.
 
 A tile is some rows of one plane, the same whatever the number of threads, so that every voxel is
-computed by the same instructions however the planes are shared out.
+computed by the same instructions however the planes are shared out. Here `Any` is a pointer.
 """
+
+from __future__ import annotations
+
+from typing import Any
 
 from fdif_dsl.compiler.backends.cpu import layout
 from fdif_dsl.compiler.backends.cpu.addresses import (
@@ -22,14 +26,14 @@ WHITE = f32(128)
 
 
 @inline
-def world_row(width, out):
+def world_row(width: int, out: Any) -> None:
     """World x of the voxels of a row."""
     for i in range(width):
         out[i] = f32(i - width * 0.5)
 
 
 @inline
-def coordinate(inverse, k, xs, width, y, rows, z, out):
+def coordinate(inverse: Any, k: int, xs: Any, width: int, y: float, rows: int, z: float, out: Any) -> None:
     """One object coordinate of the voxels of a tile that begins at world (y, z): row k of the matrix. The
     row's own part is summed in float64; the steps along it are small, since x = 0 is its middle."""
     step = f32(inverse[4 * k])
@@ -40,7 +44,7 @@ def coordinate(inverse, k, xs, width, y, rows, z, out):
             row[i] = start + step * xs[i]
 
 
-def render_planes(table, first, last, scratch):
+def render_planes(table: Any, first: int, last: int, scratch: Any) -> None:
     """Planes first <= z < last of the image, the inside bits and the counts."""
     width, height, rows, objects = table[layout.WIDTH], table[layout.HEIGHT], table[layout.ROWS], table[layout.OBJECTS]
     words = (objects + layout.BITS - 1) // layout.BITS
@@ -98,7 +102,7 @@ def render_planes(table, first, last, scratch):
                 image[i] = uint8(select(v < WHITE, v, WHITE))
 
 
-def label_planes(table, first, last):
+def label_planes(table: Any, first: int, last: int) -> None:
     """Planes first <= z < last of the labels, from the inside bits: objects in painting order."""
     width, height, rows, objects = table[layout.WIDTH], table[layout.HEIGHT], table[layout.ROWS], table[layout.OBJECTS]
     words = (objects + layout.BITS - 1) // layout.BITS
@@ -123,7 +127,8 @@ def label_planes(table, first, last):
                         label[i] = select((inside[i] & bit) != 0, class_, label[i])
 
 
-def least_of_planes(table, first, last, scratch, kernel, values, inverse, out):
+def least_of_planes(table: Any, first: int, last: int, scratch: Any, kernel: int, values: int, inverse: int,
+                    out: Any) -> None:
     """The least value of a field over each plane first <= z < last, into `out[z]`. NaN is passed over."""
     width, height, rows = table[layout.WIDTH], table[layout.HEIGHT], table[layout.ROWS]
     tile = rows * width

@@ -218,7 +218,10 @@ def _compile(units: Sequence[Unit], folder: Path, progress: Progress, workers: i
         stop.set()  # on an error or an interrupt the others stop after the unit at hand
         for thread in threads:
             thread.join()
-    return {unit.symbol: code for unit in units if (code := read_object(folder / f"{unit.symbol}.o")) is not None}
+    codes = {unit.symbol: read_object(folder / f"{unit.symbol}.o") for unit in units}
+    if None in codes.values():
+        raise RuntimeError(f"compiled CPU kernels have vanished from {folder}")
+    return {symbol: code for symbol, code in codes.items() if code is not None}
 
 
 def _feed(tasks: queue.SimpleQueue[Unit], answers: queue.SimpleQueue[str | Exception], folder: Path,
@@ -339,7 +342,7 @@ def load(directory: Path | str) -> dict[str, bytes]:
         try:
             code = path.read_bytes()
         except OSError:
-            raise refusal(path, "E0701", "is missing") from None
+            raise refusal(path, "E0701", "lacks one of its files") from None
         if hashlib.sha256(code).hexdigest() != checksum:
             raise refusal(path, "E0701", "is damaged", "its checksum is not the one in the index")
         codes[symbol] = code

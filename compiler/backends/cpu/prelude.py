@@ -13,17 +13,22 @@ atan2 and what follows from them are polynomials here. Errors measured against f
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
+import numba
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
-from numba.core import cgutils
-from numba.extending import intrinsic
+from numba.core import cgutils, types
+from numba.extending import intrinsic as numba_intrinsic
+
+# Numba annotates these for calls from Python; here they are called from compiled code.
+intrinsic = cast(Callable[[Any], Any], numba_intrinsic)
+insert_function: Any = cgutils.get_or_insert_function
+jit: Any = numba.njit
 
 f32, uint8, uint16, uint32 = np.float32, np.uint8, np.uint16, np.uint32
 # Helpers are inlined into the loop that uses them; `contract` lets a·b + c become one instruction.
-inline: Callable[[Callable[..., Any]], Callable[..., Any]] = njit(
+inline: Callable[[Any], Any] = jit(
     error_model="numpy", fastmath={"contract"}, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
@@ -35,7 +40,7 @@ def _float_function(name: str, arity: int) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         kind = ir.FunctionType(ir.FloatType(), [ir.FloatType()] * arity)
-        function = cgutils.get_or_insert_function(builder.module, kind, name)
+        function = insert_function(builder.module, kind, name)
         if not name.startswith("llvm."):
             # errno is of no interest: without this, a call would pin every load and store around it.
             function.attributes.add("readnone")
@@ -123,12 +128,12 @@ ATAN_5, ATAN_6, ATAN_7, ATAN_8 = f32(-0.07552209), f32(0.04321179), f32(-0.01636
 
 
 @inline
-def sign(x):  # type: ignore[no-untyped-def]
+def sign(x: Any) -> Any:
     return select(x > ZERO, ONE, select(x < ZERO, -ONE, ZERO))
 
 
 @inline
-def sine_of_half_turns(r, n):  # type: ignore[no-untyped-def]
+def sine_of_half_turns(r: Any, n: Any) -> Any:
     """sin(r + n·pi) for |r| <= pi/2 and a whole n."""
     # Out of the range of the reduction r is noise: keep it in bounds. NaN passes.
     r = select(r > TWO, TWO, select(r < -TWO, -TWO, r))
@@ -140,13 +145,13 @@ def sine_of_half_turns(r, n):  # type: ignore[no-untyped-def]
 
 
 @inline
-def sin(x):  # type: ignore[no-untyped-def]
+def sin(x: Any) -> Any:
     n = round(x * INVERSE_PI)
     return sine_of_half_turns(fma(n, MINUS_PI_LOW, fma(n, MINUS_PI_HIGH, x)), n)
 
 
 @inline
-def cos(x):  # type: ignore[no-untyped-def]
+def cos(x: Any) -> Any:
     # cos(x) = -sin(x - m·pi)·(-1)^n with m = n + 1/2, which is exact in float32.
     n = round(x * INVERSE_PI - HALF)
     m = n + HALF
@@ -154,7 +159,7 @@ def cos(x):  # type: ignore[no-untyped-def]
 
 
 @inline
-def exp2_of_product(x, high, low):  # type: ignore[no-untyped-def]
+def exp2_of_product(x: Any, high: Any, low: Any) -> Any:
     """2^(x·(high + low)): the factor in two parts, so that a large x costs no accuracy."""
     t = x * high
     n = round(select(t < EXPONENT_MOST, select(t > EXPONENT_LEAST, t, EXPONENT_LEAST), EXPONENT_MOST))
@@ -168,12 +173,12 @@ def exp2_of_product(x, high, low):  # type: ignore[no-untyped-def]
 
 
 @inline
-def exp(x):  # type: ignore[no-untyped-def]
+def exp(x: Any) -> Any:
     return exp2_of_product(x, LOG2_E_HIGH, LOG2_E_LOW)
 
 
 @inline
-def atan2(y, x):  # type: ignore[no-untyped-def]
+def atan2(y: Any, x: Any) -> Any:
     ax, ay = abs(x), abs(y)
     large = select(ay > ax, ay, ax)
     small = select(ay > ax, ax, ay)
@@ -192,10 +197,10 @@ def atan2(y, x):  # type: ignore[no-untyped-def]
 
 
 @inline
-def asin(x):  # type: ignore[no-untyped-def]
+def asin(x: Any) -> Any:
     return atan2(x, sqrt((ONE - x) * (ONE + x)))
 
 
 @inline
-def acos(x):  # type: ignore[no-untyped-def]
+def acos(x: Any) -> Any:
     return atan2(sqrt((ONE - x) * (ONE + x)), x)
