@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fdif_dsl.compiler.grid import Grid
 from fdif_dsl.runtime.files import claim_directory
-from fdif_dsl.runtime.recipe import Placement, Recipe
-from fdif_dsl.runtime.sampler import sample_scene
+from fdif_dsl.runtime.sampler import sample_instance
 from fdif_dsl.runtime.view import Portrait, draw_displacement, draw_mapper, draw_shape, gallery
 
 if TYPE_CHECKING:
@@ -51,9 +51,7 @@ def draw_all(library: Library, directory: Path, seed: int = 0, progress: Advance
 def shape_portrait(library: Library, name: str, seed: int) -> tuple[Portrait, Callable[[np.ndarray], np.ndarray]]:
     """A drawn instance of a shape, upright in the middle of a 96^3 grid, and its distance function."""
     shape = library.shapes[name]
-    recipe = Recipe(grid=GRID, objects=1, shapes=[name], displacements=[], mappers=[next(iter(library.mappers))],
-                    placement=Placement(translate=0, rotation=0, shear=0))
-    values = sample_scene(library, seed=seed, index=shape.id, recipe=recipe).objects[0].params
+    values = sample_instance(shape.formula, seed, shape.id, Grid(GRID))
     about = f"shape {shape.id} of {len(library.shapes)}"
 
     def distance(points: np.ndarray) -> np.ndarray:

@@ -44,8 +44,8 @@ def sample_scene(lib: Library, seed: int, index: int, recipe: str | Path | Recip
     `seed` is from 0 to 2^64 - 1, `index` from 0 to 2^63 - 1. Raises `FdifError` for another one, and where
     the recipe names what the library lacks.
     """
-    _check("seed", seed, 2**64)
-    _check("index", index, 2**63)
+    check_number("seed", seed, 2**64)
+    check_number("index", index, 2**63)
     seed, index = int(seed), int(index)
     recipe = as_recipe(recipe)
     choices = resolve(recipe, lib)
@@ -62,6 +62,12 @@ def sample_scene(lib: Library, seed: int, index: int, recipe: str | Path | Recip
             shape.name, _parameters(shape, grid, list(draws[i]), affines[i]), tuple(map(tuple, affines[i].tolist())),
             displacement.name if displacement else None, _pick(choices.mappers, own[i, 2]).name))
     return Scene(recipe.grid, tuple(objects), f"volume {index} of seed {seed}")
+
+
+def sample_instance(shape: Formula, seed: int, index: int, grid: Grid) -> dict[str, Any]:
+    """The parameters of object 0 of scene `index`, were it of this class and upright in the middle of the grid."""
+    draws = uniforms(seed, index, [0], OWN_DRAWS, shape.draws)
+    return _parameters(shape, grid, list(draws[0]), np.eye(4))
 
 
 def sample_parameters(formula: Formula, grid: Grid, draws: npt.NDArray[np.float64]) -> dict[str, np.ndarray]:
@@ -83,10 +89,11 @@ def sample_parameters(formula: Formula, grid: Grid, draws: npt.NDArray[np.float6
     return out
 
 
-def _check(what: str, value: int, end: int) -> None:
+def check_number(what: str, value: int, end: int) -> None:
+    """Raises `FdifError` unless `value` is a whole number from 0 to below `end`, a power of two."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 0 <= value < end:
         raise FdifError(Diagnostic("E0904", f"{value!r} is no {what}",
-                                   hint=f"a {what} is a whole number from 0 to 2^{end.bit_length() - 1} - 1"))
+                                   hint=f"it is a whole number from 0 to 2^{end.bit_length() - 1} - 1"))
 
 
 def _object_count(recipe: Recipe, seed: int, index: int) -> int:
