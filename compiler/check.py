@@ -116,7 +116,7 @@ def _scope(module: Module, scopes: dict[Module, Scope], errors: list[Diagnostic]
     for decl in module.tree.decls:
         if decl.name in BUILTINS or decl.name in PRIORS or decl.name in CONSTANTS or decl.name in ("deepest", "grid"):
             errors.append(error_at(decl.name_span, "E0210", f"`{decl.name}` is built in", "choose another name"))
-        elif decl.name in scope.own:
+        if decl.name in scope.own:
             first = scope.own[decl.name].name_span
             errors.append(error_at(decl.name_span, "E0211", f"{quote(decl.name)} is declared twice", "again here",
                                    notes=[(first, "first here")]))
@@ -136,6 +136,7 @@ class _Body:
         self.names: dict[str, Typed] = {n: Typed(t, True) for n, t in INPUTS[decl.kind].items()}
         self.spans: dict[str, Span] = {}
         self.in_prior = False
+        self.at_point = False  # whether what is being read is evaluated at a point
 
     def error(self, span: Span, code: str, title: str, label: str = "", why: str = "", hint: str = "",
               notes: Sequence[tuple[Span, str]] = ()) -> Typed:
@@ -147,6 +148,7 @@ class _Body:
         for param in decl.params or ():
             self.param(param)
         if decl.body is not None:
+            self.at_point = True
             for stmt in decl.body:
                 self.statement(stmt)
             self.result()
@@ -162,7 +164,9 @@ class _Body:
                            hint="declare it with the kind's own word, such as `profile`")
         elif got.type not in (decl.kind, _UNKNOWN):
             self.error(decl.value.span, "E0222", f"`{decl.name}` must be a {decl.kind}", f"this is {_say(got.type)}",
-                       hint=f"write a body: `{decl.kind} {decl.name} {{ {RESULTS[decl.kind]} = ... }}`")
+                       hint="make it solid, for example with `prism` of the module `solids`"
+                       if (decl.kind, got.type) == ("shape", "profile") else
+                       f"write a body: `{decl.kind} {decl.name} {{ {RESULTS[decl.kind]} = ... }}`")
 
     # -- parameters and statements
 
@@ -172,18 +176,22 @@ class _Body:
         if written is not None:
             allowed = ARRAY_ITEMS if written.length else PARAM_TYPES
             if written.name not in allowed:
+                title = f"there is no type {quote(written.name)}"
+                if written.length and written.name in PARAM_TYPES:
+                    title = f"there are no arrays of {written.name}"
                 what = "an array holds" if written.length else "a parameter is"
-                self.error(written.span, "E0212", f"there is no type {quote(written.name)}",
-                           "unknown type", why=f"{what} one of {', '.join(allowed)}",
-                           hint=did_you_mean(written.name, allowed))
+                self.error(written.span, "E0212", title, "as the type of a parameter",
+                           why=f"{what} one of {', '.join(allowed)}", hint=did_you_mean(written.name, allowed))
                 kind = _UNKNOWN
             elif kind in ("shape", "profile") and decl.kind not in ("shape", "profile"):
-                self.error(written.span, "E0213", f"a {decl.kind} takes no {kind}", f"not in a {decl.kind}",
+                self.error(written.span, "E0213", f"{_kind(decl)} takes no {kind}", f"not in {_kind(decl)}",
                            why="only shapes and profiles are built from other shapes and profiles")
             if written.length:
                 self.define(written.length, written.span, Typed("int"))
         if param.default is not None:
+            inputs = {name: self.names.pop(name) for name in INPUTS[decl.kind]}
             got = self.expr(param.default)
+            self.names.update(inputs)
             if not _fits(got.type, kind):
                 self.error(param.default.span, "E0214", f"the default of `{param.name}` has the wrong type",
                            f"this is {_say(got.type)}, not {_say(kind)}")
@@ -193,7 +201,8 @@ class _Body:
         if name in BUILTINS or name in PRIORS or name in CONSTANTS or name in ("grid", "deepest"):
             self.names[name] = self.error(span, "E0210", f"`{name}` is built in", "choose another name")
         elif name in INPUTS[self.decl.kind]:
-            self.error(span, "E0210", f"`{name}` is the input of a {self.decl.kind}", "choose another name")
+            self.names[name] = self.error(span, "E0210", f"`{name}` is the input of a {self.decl.kind}",
+                                          "choose another name")
         elif name in self.spans:
             self.error(span, "E0211", f"{quote(name)} is defined twice", "again here",
                        why="a name keeps one value", notes=[(self.spans[name], "first here")])
@@ -202,17 +211,17 @@ class _Body:
             self.names[name] = typed
 
     def statement(self, stmt: ast.Stmt) -> None:
-        kind = self.decl.kind
+        kind, before = self.decl.kind, len(self.errors)
         if stmt.random and kind not in ("shape", "profile"):
-            self.error(stmt.span, "E0220", f"a {kind} has no random quantities" if kind != "fn" else
-                       "a function has no random quantities", "`~` stands in shapes and profiles only",
+            self.error(stmt.span, "E0220", f"{_kind(self.decl)} has no random quantities",
+                       "`~` stands in shapes and profiles only",
                        why="a scene names displacements and mappers and gives parameters to shapes alone"
                        if kind != "fn" else "a function's value depends on its arguments only",
                        hint="use `=`, or make it a parameter")
         shadow = None
         if stmt.binder:
             shadow = self.bind(stmt.binder.var, stmt.binder.var_span, stmt.binder.bound)
-        self.in_prior, before = stmt.random, len(self.errors)
+        self.in_prior = stmt.random
         got = self.expr(stmt.value)
         self.in_prior = False
         if stmt.binder:
@@ -221,6 +230,7 @@ class _Body:
             if not _has_draw(stmt.value):
                 self.error(stmt.value.span, "E0221", f"`{stmt.name} ~` draws nothing", "no random number in here",
                            hint=f"write `{stmt.name} = ...`, or draw with `uniform(lo, hi)`")
+                got = Typed(_UNKNOWN)
             elif got.varies:
                 self.error(stmt.value.span, "E0223", f"the prior of `{stmt.name}` differs from point to point",
                            "depends on the point", why="a random quantity is drawn once for an object",
@@ -253,8 +263,7 @@ class _Body:
         if not any(s.name == wanted for s in decl.body):
             names = [s.name for s in decl.body]
             hint = did_you_mean(wanted, names)
-            self.error(decl.name_span, "E0227", f"`{decl.name}` has no `{wanted}`", f"a {decl.kind} must give one"
-                       if decl.kind != "fn" else "a function must give one",
+            self.error(decl.name_span, "E0227", f"`{decl.name}` has no `{wanted}`", f"{_kind(decl)} must give one",
                        hint=f"is it `{hint.split('`')[1]}`? the result is called `{wanted}`" if hint else
                        f"add a line `{wanted} = ...`")
 
@@ -262,9 +271,14 @@ class _Body:
         """Bring a loop variable in; gives what it hides."""
         got = self.expr(bound)
         if got.type not in ("int", _UNKNOWN):
+            params = {p.name for p in self.decl.params or () if p.type is None}
+            hint = "give a number, or a parameter of type int"
+            if isinstance(bound, ast.Name) and bound.name in params:
+                hint = f"write the parameter as `{bound.name}: int`"
+            elif isinstance(bound, ast.Binary) and bound.op == "/":
+                hint = "whole numbers are divided with `//`"
             self.error(bound.span, "E0230", "a loop counts to a whole number", f"this is {_say(got.type)}",
-                       why="arrays and reductions are unrolled while compiling",
-                       hint="make the bound a parameter of type int")
+                       why="arrays and reductions are unrolled while compiling", hint=hint)
         if var in BUILTINS or var in CONSTANTS or var in INPUTS[self.decl.kind] or var == "grid":
             self.error(span, "E0210", f"`{var}` has a meaning already", "choose another name")
         hidden = self.names.get(var)
@@ -319,14 +333,23 @@ class _Body:
     def unknown(self, span: Span, name: str) -> Typed:
         kind = self.decl.kind
         later = self.defined_later(name)
+        if later and later[0].span.start <= span.start < later[0].span.end:
+            return self.error(span, "E0232", f"`{name}` is defined through itself", "not known yet",
+                              why="a name keeps one value", hint="give the new value a name of its own")
         if later:
             return self.error(span, "E0232", f"`{name}` is used before it is defined", "not known yet",
                               why="a body is read from top to bottom", notes=[(later[0].name_span, "defined here")],
                               hint=f"move the line of `{name}` up")
-        inputs = {n: k for k, i in INPUTS.items() for n in i}
+        if name == "grid" and kind in _WITH_GRID:
+            return self.error(span, "E0242", "the grid is no value", "a part of it is missing",
+                              hint="its parts are `grid.min`, `grid.size` and `grid.limit`")
         if name == "grid":
-            return self.error(span, "E0233", f"a {kind} does not see the grid" if kind != "fn" else
-                              "a function does not see the grid", "no grid here", hint="make it a parameter")
+            return self.error(span, "E0233", f"{_kind(self.decl)} does not see the grid", "no grid here",
+                              hint="make it a parameter")
+        if name in INPUTS[kind]:
+            return self.error(span, "E0255", "a default holds for the whole object", "differs from point to point",
+                              hint=f"leave `{name}` out of it")
+        inputs = {n: " or ".join(k for k in INPUTS if n in INPUTS[k]) for i in INPUTS.values() for n in i}
         if name in inputs:
             own = ", ".join(f"`{n}`" for n in INPUTS[kind]) or "only its parameters"
             return self.error(span, "E0233", f"`{name}` is not known here", f"the input of a {inputs[name]}",
@@ -461,7 +484,12 @@ class _Body:
 
     def _call(self, expr: ast.Call) -> Typed:
         if not isinstance(expr.callee, ast.Name):
-            self.expr(expr.callee)
+            called = expr.callee
+            if isinstance(called, ast.Field) and called.name in {*BUILTINS, *self.scope.names()}:
+                self.expr(called.base)
+                return self.error(called.span, "E0250", "only a name can be called", "this is a formula",
+                                  hint=f"write `{called.name}(...)` with the value before the point inside")
+            self.expr(called)
             return self.error(expr.callee.span, "E0250", "only a name can be called", "this is a formula",
                               hint="give the part a name first: `part = ...`, then `part(...)`"
                               if isinstance(expr.callee, ast.Call) else "for a product write `*`")
@@ -496,10 +524,11 @@ class _Body:
         row = BUILTINS.get(name) or PRIORS[name]
         got = []
         for arg in expr.args:
-            if arg.name is not None:
-                self.error(arg.span, "E0252", f"`{name}` takes its arguments in order", "no names here",
-                           hint=f"write `{row.signature}`")
             got.append(self.expr(arg.value))
+        named = [a for a in expr.args if a.name is not None]
+        if named:
+            return self.error(named[0].span, "E0252", f"`{name}` takes its arguments in order", "no names here",
+                              hint=f"write `{row.signature}`")
         if any(g.type == _UNKNOWN for g in got):
             return Typed(_UNKNOWN, any(g.varies for g in got))
         result = row.typed([g.type for g in got])
@@ -520,19 +549,28 @@ class _Body:
             return self.error(span, "E0213", f"a function contains no {decl.kind}", f"`{decl.name}` is a {decl.kind}",
                               why="a function is a formula of its arguments; a part has quantities of the object",
                               hint=f"evaluate the {decl.kind} outside and pass its distance to the function")
-        if args and not decl.params and decl.kind in ("shape", "profile"):
-            inputs = ", ".join(INPUTS[decl.kind])
-            return self.error(span, "E0254", f"`{decl.name}` takes no arguments", "given some",
-                              why=f"calling a declared {decl.kind} makes an instance; calling the instance evaluates it",
-                              hint=f"name it first: `part = {decl.name}`, then `part({inputs})`",
-                              notes=[(decl.name_span, "declared here")])
+        if decl.kind in ("displacement", "mapper") and (self.decl.body is not None or self.decl.kind != decl.kind):
+            return self.error(span, "E0213", f"{_kind(self.decl)} contains no {decl.kind}",
+                              f"`{decl.name}` is a {decl.kind}", why=f"a {decl.kind} stands on its own in a scene",
+                              hint="for a formula that several declarations use write a `fn`")
         got = self.arguments(span, decl, args)
-        if len(self.errors) == before:
-            for arg, typed in zip(args, got, strict=False):
-                if typed.varies and typed.type not in INSTANCES:
-                    self.error(arg.value.span, "E0255", "an instance's arguments hold for the whole object",
-                               "differs from point to point",
-                               hint="only the call of the instance, `part(point)`, may depend on the point")
+        misfit = len(self.errors) > before
+        evaluated = bool(args) and args[0].name is None and got[0].varies and got[0].type in VECTORS
+        if misfit and decl.kind in ("shape", "profile") and (evaluated or not decl.params) and _UNKNOWN not in {
+                g.type for g in got}:
+            del self.errors[before:]
+            takes = ", ".join(p.name for p in decl.params or ()) or "no arguments"
+            return self.error(span, "E0254", f"`{decl.name}` is not evaluated here", f"it takes {takes}",
+                              why=f"calling a declared {decl.kind} makes an instance; calling the instance evaluates it",
+                              hint=f"name it first: `part = {decl.name}{'(...)' if decl.params else ''}`, "
+                              f"then `part({', '.join(INPUTS[decl.kind])})`", notes=[(decl.name_span, "declared here")])
+        if misfit:
+            return Typed(_UNKNOWN)
+        for arg, typed in zip(args, got, strict=False):
+            if typed.varies and typed.type not in INSTANCES:
+                self.error(arg.value.span, "E0255", "an instance's arguments hold for the whole object",
+                           "differs from point to point",
+                           hint="only the call of the instance, `part(point)`, may depend on the point")
         return Typed(decl.kind)
 
     def call_instance(self, expr: ast.Call, name: str, target: Typed) -> Typed:
@@ -552,8 +590,12 @@ class _Body:
     def deepest(self, expr: ast.Call) -> Typed:
         if self.decl.kind not in ("shape", "profile"):
             return self.error(expr.callee.span, "E0256", "`deepest` stands in shapes and profiles only",
-                              f"not in a {self.decl.kind}" if self.decl.kind != "fn" else "not in a function",
+                              f"not in {_kind(self.decl)}",
                               why="it scans the grid in which an object lies")
+        if not self.at_point:
+            return self.error(expr.callee.span, "E0256", "`deepest` stands in a body only", "there is no point here",
+                              why="it scans the grid for the point at which its formula is least",
+                              hint="name it in a body: `depth = deepest(...)`")
         if len(expr.args) != 1 or expr.args[0].name is not None:
             return self.error(expr.span, "E0253", "`deepest` takes one formula", f"given {len(expr.args)} arguments",
                               hint="write `deepest(section(q, t))`, or short `deepest(section)`")
@@ -576,6 +618,7 @@ class _Body:
         signature = ", ".join(p.name for p in params)
         by_name = {p.name: p for p in params}
         given: set[str] = set()
+        unknown = False
         out = []
         for i, arg in enumerate(args):
             got = self.expr(arg.value)
@@ -589,6 +632,7 @@ class _Body:
             elif arg.name not in by_name:
                 self.error(arg.span, "E0258", f"`{name}` has no parameter {quote(arg.name)}", "unknown parameter",
                            why=f"it takes ({signature})", hint=did_you_mean(arg.name, by_name), notes=notes)
+                unknown = True
                 continue
             else:
                 param = by_name[arg.name]
@@ -600,7 +644,7 @@ class _Body:
                 self.error(arg.value.span, "E0260", f"`{name}` wants {_say(wanted)} for `{param.name}`",
                            f"this is {_say(got.type)}", hint=_vector_hint(got.type, wanted), notes=notes)
         missing = [p.name for p in params if p.default is None and p.name not in given]
-        if missing and len(args) <= len(params):
+        if missing and not unknown and len(args) <= len(params):
             self.error(span, "E0261", f"`{name}` is missing {', '.join(f'`{m}`' for m in missing)}",
                        f"it takes ({signature})", notes=notes)
         return out
@@ -614,6 +658,10 @@ def _say(kind: str) -> str:
     if kind.endswith("[]"):
         return f"an array of {kind[:-2]}"
     return _ARTICLE.get(kind, kind)
+
+
+def _kind(decl: ast.Decl) -> str:
+    return "a function" if decl.kind == "fn" else f"a {decl.kind}"
 
 
 def _vector_hint(*types: str) -> str:

@@ -53,7 +53,9 @@ def elaborate(program: Program, *, optimised: bool = True) -> list[Formula]:
             try:
                 out.append(_Elaborator(program, decl).formula(program.scopes[module], optimised))
             except FdifError as error:
-                errors += error.diagnostics
+                # A part that many declarations share has one mistake, not one for each of them.
+                told = {(e.code, label.span) for e in errors for label in e.labels[:1]}
+                errors += [d for d in error.diagnostics if not told & {(d.code, label.span) for label in d.labels[:1]}]
     if errors:
         raise FdifError(*errors)
     return out
@@ -68,6 +70,7 @@ class Instance:
     scope: Scope
     args: dict[str, Value]
     path: tuple[str, ...]
+    made: Span | None  # where the arguments were given
     quantities: dict[str, tuple[Value, tuple[Node, ...]]] = field(default_factory=dict)
 
 
@@ -96,7 +99,8 @@ class _Elaborator:
         self.integers: list[tuple[tuple[str, ...], str, int]] = []
         self.slots = 0
         self.steps = 0
-        self.calls: list[Span] = []
+        self.calls: list[Span] = []  # those that led here, and where the instances among them were made
+        self.depth = 0
 
     def formula(self, scope: Scope, optimised: bool) -> Formula:
         decl = self.decl
@@ -139,17 +143,19 @@ class _Elaborator:
         names = _public_names([(path, name) for path, name, _ in kept])
         return {name: value for name, (_, _, value) in zip(names, kept, strict=True)}
 
-    def fail(self, span: Span, code: str, title: str, label: str = "", why: str = "", hint: str = "") -> SdfError:
+    def fail(self, span: Span, code: str, title: str, label: str = "", why: str = "", hint: str = "",
+             calls: Sequence[Span] | None = None) -> SdfError:
         """An error inside; where calls led to it from the declaration's own file, the call is to blame."""
-        here = [c for c in self.calls if c.file is self.decl.name_span.file]
+        here = [c for c in (self.calls if calls is None else calls) if c.file is self.decl.name_span.file]
         if here and span.file is not self.decl.name_span.file:
             return SdfError(error_at(here[-1], code, title, "through this call", why, hint, [(span, label or "here")]))
-        notes = [(here[-1], "through this call")] if here else []
+        notes = [(here[-1], "through this call")] if here and here[-1] != span else []
         return SdfError(error_at(span, code, title, label, why, hint, notes))
 
     # -- declarations
 
-    def instantiate(self, decl: ast.Decl, scope: Scope, args: dict[str, Value], path: tuple[str, ...]) -> Instance:
+    def instantiate(self, decl: ast.Decl, scope: Scope, args: dict[str, Value], path: tuple[str, ...],
+                    made: Span | None = None) -> Instance:
         """An instance with all its arguments, defaults filled in; an alias gives what it stands for."""
         names = dict(args)
         for param in decl.params or ():
@@ -164,7 +170,7 @@ class _Elaborator:
             target = self.expr(_Env(scope, names, {}, None, path), decl.value)
             assert isinstance(target, Instance)
             return target
-        return Instance(decl, scope, names, path)
+        return Instance(decl, scope, names, path, made)
 
     def bind_length(self, param: ast.Param, names: dict[str, Value]) -> None:
         if param.type is not None and param.type.length:
@@ -179,8 +185,11 @@ class _Elaborator:
         decl = target.decl
         assert decl.body is not None
         env = _Env(target.scope, dict(target.args), inputs, target, target.path)
+        made = [target.made] if target.made else []
+        self.calls += made  # a mistake in the body may be one of the arguments
         for stmt in decl.body:
             env.names[stmt.name] = self.statement(env, stmt)
+        del self.calls[len(self.calls) - len(made):]
         return env.names[RESULTS[decl.kind]]
 
     def call_fn(self, decl: ast.Decl, scope: Scope, args: dict[str, Value]) -> Value:
@@ -218,7 +227,8 @@ class _Elaborator:
             if known[1] != definition:
                 raise self.fail(stmt.value.span, "E0305", f"`{stmt.name}` has two values", "differs between two calls",
                                 why=f"`{owner.decl.name}` is evaluated at two places, and `deepest` sees each differently",
-                                hint="give each place an instance of its own")
+                                hint="give each place an instance of its own",
+                                calls=[c for c in self.calls if c is not owner.made])
             return known[0]
         width = len(components(items[0])) if items else 1
         first, self.slots = self.slots, self.slots + len(definition)
@@ -254,9 +264,10 @@ class _Elaborator:
     def expr(self, env: _Env, expr: ast.Expr) -> Value:
         self.steps += 1
         if self.steps > MAX_STEPS or len(self.graph) > MAX_NODES:
-            raise self.fail(self.decl.name_span, "E0302", f"`{self.decl.name}` grows too large",
-                            f"more than {MAX_NODES} operations", why="everything is unrolled into one formula",
-                            hint="lower the loop bounds, or call functions less often inside each other")
+            raise SdfError(error_at(
+                self.decl.name_span, "E0302", f"`{self.decl.name}` grows too large",
+                f"more than {MAX_NODES} operations", why="everything is unrolled into one formula",
+                hint="lower the loop bounds, or call functions less often inside each other"))
         return getattr(self, f"_{type(expr).__name__.lower()}")(env, expr)
 
     def _number(self, env: _Env, expr: ast.Number) -> Value:
@@ -318,8 +329,9 @@ class _Elaborator:
         base, index = self.expr(env, expr.base), self.expr(env, expr.index)
         if not 0 <= index < len(base):
             raise self.fail(expr.index.span, "E0307", f"index {index} is outside an array of {len(base)}",
-                            f"0 to {len(base) - 1} are there" if base else "the array is empty",
-                            hint="`mod(i, n)` wraps around" if index == len(base) else "")
+                            f"0 to {len(base) - 1} are there" if len(base) > 1 else
+                            "only 0 is there" if base else "the array is empty",
+                            hint="`mod(i, n)` wraps around" if base and index == len(base) else "")
         return base[index]
 
     def _array(self, env: _Env, expr: ast.Array) -> Value:
@@ -370,7 +382,7 @@ class _Elaborator:
             return self.instance(env, expr.span, name, expr.args)
         self.enter(expr.span)
         value = self.call_fn(decl, scope, self.arguments(env, decl, expr.args))
-        self.calls.pop()
+        self.leave()
         return value
 
     def draw(self) -> Node:
@@ -379,8 +391,14 @@ class _Elaborator:
 
     def enter(self, span: Span) -> None:
         self.calls.append(span)
-        if len(self.calls) > MAX_CALLS:
-            raise self.fail(span, "E0304", f"calls nest more than {MAX_CALLS} deep", "one call too deep")
+        self.depth += 1
+        if self.depth > MAX_CALLS:
+            raise self.fail(span, "E0304", f"calls nest more than {MAX_CALLS} deep", "one call too deep",
+                            hint="let functions do more themselves, or repeat with a reduction")
+
+    def leave(self) -> None:
+        self.calls.pop()
+        self.depth -= 1
 
     def arguments(self, env: _Env, decl: ast.Decl, args: Sequence[ast.Arg]) -> dict[str, Value]:
         params = decl.params or ()
@@ -404,8 +422,8 @@ class _Elaborator:
         decl, scope = found
         self.enter(span)
         inside = _Env(env.scope, env.names, env.inputs, env.owner, env.instance_path())
-        target = self.instantiate(decl, scope, self.arguments(inside, decl, args), inside.path)
-        self.calls.pop()
+        target = self.instantiate(decl, scope, self.arguments(inside, decl, args), inside.path, span)
+        self.leave()
         return target
 
     def call_instance(self, env: _Env, expr: ast.Call, target: Instance) -> Value:
@@ -416,7 +434,7 @@ class _Elaborator:
             inputs[name] = as_node(self.graph, value) if isinstance(value, int) else value
         self.enter(expr.span)
         value = self.evaluate(target, inputs)
-        self.calls.pop()
+        self.leave()
         return value
 
     def deepest(self, env: _Env, expr: ast.Call) -> Value:
@@ -424,7 +442,7 @@ class _Elaborator:
         if isinstance(value, Instance):
             self.enter(expr.span)
             value = self.evaluate(value, env.inputs)
-            self.calls.pop()
+            self.leave()
         return self.graph.node("grid_min", as_node(self.graph, value))
 
 

@@ -82,7 +82,7 @@ class _Loader:
         if beside.is_file() or standard.is_file():
             path = beside if beside.is_file() else standard
             return self.load(path, str(path), use, stack)
-        known = {p.stem for p in user.parent.glob("*.sdf")} | {p.stem for p in self.standard.glob("*.sdf")}
+        known = {p.stem for folder in (user.parent, self.standard) for p in folder.glob("*.sdf")} - {user.stem}
         raise SdfError(error_at(use.name_span, "E0201", f"there is no module `{use.name}`", "not found",
                                 why=f"`{use.name}.sdf` is neither beside this file nor in the standard library",
                                 hint=did_you_mean(use.name, known) or f"known here: {', '.join(sorted(known))}"))

@@ -123,7 +123,7 @@ def _hint(file: SourceFile, token: Token, expected: set[str], before: Sequence[T
         return _UNCLOSED
     if kind == "ASSIGN" and len(before) > 1 and before[-2].type not in _VALUE_ENDS and not _one_line(before[-2:]):
         return f"the line above ends in `{before[-2]}`, so its formula goes on here"
-    if kind == "ASSIGN":
+    if kind == "ASSIGN" and "OR" in expected:
         return "to compare write `==`; a statement is `name = formula`"
     if kind == "STAR" and last.type == "STAR":
         return "a power is written `x ^ y`"
@@ -137,6 +137,8 @@ def _hint(file: SourceFile, token: Token, expected: set[str], before: Sequence[T
         return "a reduction is written `sum[i < n](...)`"
     if kind == "RSQB" and last.type == "LSQB":
         return "an array holds at least one value; an index is one"
+    if kind == "NUMBER" and types == ["COLON", "NAME", "LSQB"]:
+        return "give the length a name, as in `float[n]`; it fits arrays of every length"
     if word == "for":
         return "a loop is written `sum[i < n](...)`, or `name[i < n] = ...`"
     if word in ("if", "else"):
