@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
+from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.recipe import Recipe, as_recipe, resolve
 from fdif_dsl.runtime.render import render
-from fdif_dsl.runtime.sampler import sample_scene
+from fdif_dsl.runtime.sampler import check_number, sample_scene
 
 if TYPE_CHECKING:
     from fdif_dsl.compiler.library import Library
@@ -29,6 +30,9 @@ class VolumeStream(IterableDataset):  # type: ignore[type-arg, misc, unused-igno
     those whose place in the stream is r·W + w modulo R·W, so together they take each volume once, and the
     set does not depend on how many they are. `rank` and `world` are read from `torch.distributed`, or
     from torchrun's environment, where they are not given.
+
+    Raises `FdifError` for a recipe that the library cannot fill, an unknown backend, and numbers that make
+    no sense; so a mistake shows when the stream is made, and not in a worker.
     """
 
     def __init__(self, lib: Library, recipe: str | Path | Recipe = "paper", seed: int = 7, *, start: int = 0,
@@ -39,7 +43,15 @@ class VolumeStream(IterableDataset):  # type: ignore[type-arg, misc, unused-igno
         self.recipe = as_recipe(recipe)
         self.seed, self.start, self.count, self.backend = seed, start, count, backend
         self.rank, self.world = rank, world
-        resolve(self.recipe, lib)  # a mistake shows here, not in a worker
+        resolve(self.recipe, lib)
+        lib.backend(backend)
+        check_number("seed", seed, 2**64)
+        check_number("index", start, 2**63)
+        check_number("count", 0 if count is None else count, 2**63)
+        here, everywhere = self._place()
+        if not 0 <= here < everywhere:
+            raise FdifError(Diagnostic("E0905", f"process {here} of {everywhere} does not exist",
+                                       hint="`rank` counts from 0 to `world` - 1"))
 
     @property
     def classes(self) -> int:
@@ -82,7 +94,5 @@ class VolumeStream(IterableDataset):  # type: ignore[type-arg, misc, unused-igno
 
 def _one_thread() -> None:
     """Workers share the machine's cores, so each one renders on a single one."""
-    import numba
-
-    numba.set_num_threads(1)
+    os.environ["FDIF_THREADS"] = "1"  # read by the CPU backend at each volume
     torch.set_num_threads(1)

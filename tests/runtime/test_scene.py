@@ -37,7 +37,7 @@ numbers = st.floats(allow_nan=False)
 values = st.one_of(numbers, st.integers(), st.lists(numbers), st.lists(st.lists(numbers)))
 objects = st.builds(
     SceneObject, shape=st.text(min_size=1), params=st.dictionaries(st.text(), values),
-    affine=st.tuples(*[st.floats(-50, 50)] * 3).map(lambda t: tuple((*EYE[i][:3], t[i]) for i in range(3)) + (EYE[3],)),
+    affine=st.tuples(*[st.floats(-50, 50)] * 3).map(lambda t: (*((*EYE[i][:3], t[i]) for i in range(3)), EYE[3])),
     displacement=st.none() | st.text(min_size=1), mapper=st.text(min_size=1))
 scenes = st.builds(Scene, grid=st.tuples(*[st.integers(1, 1024)] * 3), objects=st.lists(objects, max_size=3).map(tuple))
 
@@ -215,8 +215,9 @@ def test_a_file_that_is_no_scene(content: bytes, expected: str, tmp_path: Path,
 
 
 def test_a_field_of_a_file_is_named_with_the_file(tmp_path: Path) -> None:
-    (tmp_path / "s.json").write_text(json.dumps(data(mapper=7)))
-    assert message(Scene.from_json, tmp_path / "s.json").splitlines()[1] == f"  --> {tmp_path}/s.json: objects[0].mapper"
+    path = tmp_path / "s.json"
+    path.write_text(json.dumps(data(mapper=7)))
+    assert message(Scene.from_json, path).splitlines()[1] == f"  --> {path}: objects[0].mapper"
 
 
 def test_a_file_that_is_not_there_or_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
