@@ -24,7 +24,7 @@ import llvmlite.binding as llvm
 from numba.core import compiler, cpu, types
 from numba.core.registry import cpu_target
 
-from fdif_dsl.compiler.backends.cpu.machine import Unit, target_machine, write_object
+from fdif_dsl.compiler.backends.cpu.machine import READY, Unit, target_machine, write_object
 
 # These parts of numba have no annotations, or none that hold.
 numba_compiler: Any = compiler
@@ -124,7 +124,8 @@ def _wrapper(symbol: str, native: str, signature: str) -> str:
 def main() -> None:
     """Compile units until the input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides; it closes the input
-    print(json.dumps({"ready": True}), flush=True)
+    answers, sys.stdout = sys.stdout, sys.stderr  # whatever else prints shall not be taken for an answer
+    print(READY, file=answers, flush=True)
     for line in sys.stdin:
         task = json.loads(line)
         unit = Unit(task["symbol"], task["source"], task["function"], task["signature"])
@@ -134,7 +135,7 @@ def main() -> None:
             answer = {"done": unit.symbol}
         except Exception:  # whatever it was, the parent shows it
             answer = {"error": traceback.format_exc()}
-        print(json.dumps(answer), flush=True)
+        print(json.dumps(answer), file=answers, flush=True)
 
 
 if __name__ == "__main__":

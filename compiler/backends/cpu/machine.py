@@ -36,6 +36,7 @@ Progress = Callable[[int, int], None]
 
 _MAGIC = b"FDIFOBJ1"
 _FOOTER = len(_MAGIC) + hashlib.sha256().digest_size
+READY = "fdif-dsl worker is ready"
 _INDEX = "kernels.json"
 _FORMAT = 1
 # Fewer missing kernels than this are built at once; for more it pays to start workers.
@@ -233,7 +234,8 @@ def _feed(tasks: queue.SimpleQueue[Unit], answers: queue.SimpleQueue[str | Excep
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8",
                               env=environment) as worker:
             assert worker.stdin is not None and worker.stdout is not None
-            worker.stdout.readline()
+            while (line := worker.stdout.readline()) and line.strip() != READY:
+                pass  # something that every interpreter prints here
             while not stop.is_set():
                 try:
                     unit = tasks.get_nowait()

@@ -4,10 +4,10 @@ Everything here is branch-free and treats NaN and infinities as `ops.py` says. A
 has no vector maths library, and one call of `sinf` keeps a whole loop scalar, so that sin, cos, exp,
 atan2 and what follows from them are polynomials here. Errors measured against float64:
 
-    sin, cos     absolute <= 5e-7 for |x| <= 1e5; bounded by 1.000001 beyond; NaN for infinities
-    exp, b^x     relative <= 5e-7; overflow gives infinity, underflow goes through denormals to 0
-    atan2        absolute <= 5e-7;  asin, acos: absolute <= 1e-6
-    log, tan, x^y   libm, one lane at a time
+    sin, cos           absolute <= 2e-7 for |x| <= 1e6; bounded by 1.000001 beyond; NaN for infinities
+    exp, b^x           relative <= 2e-7; overflow gives infinity, underflow goes through denormals to 0
+    atan2, asin, acos  absolute <= 4e-7
+    log, tan, x^y      libm, one lane at a time
 """
 
 from __future__ import annotations
