@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fdif_dsl.compiler.formula import Formula
+from fdif_dsl.compiler.parameters import kind_of
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError, Label, did_you_mean
 from fdif_dsl.grammar.source import SourceFile, Span
 from fdif_dsl.runtime import checks
@@ -193,6 +194,9 @@ def resolve(recipe: Recipe, library: Library) -> Choices:
 
 def as_recipe(recipe: str | Path | Recipe) -> Recipe:
     """A recipe, from itself, its name or its path."""
+    if not isinstance(recipe, str | Path | Recipe):
+        raise FdifError(Diagnostic("E0501", f"{kind_of(recipe)} where a recipe is expected",
+                                   hint="give a name, the path of a TOML file, or a `Recipe`"))
     return recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from fdif_dsl.compiler.library import Library, load_library
 from fdif_dsl.grammar.diagnostics import FdifError
-from fdif_dsl.runtime.recipe import Placement, Recipe, Training, recipes, resolve
+from fdif_dsl.runtime.recipe import Placement, Recipe, Training, as_recipe, recipes, resolve
 
 STD = load_library()
 
@@ -268,6 +268,12 @@ error[E0502]: cannot read the recipe
 error[E0502]: cannot read the recipe
   --> y.toml
   why: it is not UTF-8 text"""
+
+
+def test_what_is_no_recipe() -> None:
+    assert message(as_recipe, {"grid": [8, 8, 8]}) == """\
+error[E0501]: a table where a recipe is expected
+  hint: give a name, the path of a TOML file, or a `Recipe`"""
 
 
 def test_a_mistake_in_python_names_the_field() -> None:

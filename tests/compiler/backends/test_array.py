@@ -290,3 +290,16 @@ def test_a_volume_without_objects_is_empty(backend: Any) -> None:
 def test_the_torch_backend_renders_tensors() -> None:
     volume = TorchBackend().render([placed(2, 1)], Grid((3, 3, 3)))
     assert (volume.image.dtype, volume.label.dtype, volume.counts.dtype) == (torch.uint8, torch.uint16, torch.int64)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+def test_the_torch_backend_works_on_a_gpu() -> None:
+    grid, objects = Grid((5, 6, 7)), [placed(3, 1), placed(2, 2, shift=1, displacement=RIPPLE)]
+    points = torch.from_numpy(POINTS).cuda()
+    found = TorchBackend().evaluate(ONION, at(points), {0: 2.0}, grid)
+    assert found.is_cuda
+    np.testing.assert_allclose(found.cpu(), InterpretBackend().evaluate(ONION, at(POINTS), {0: 2.0}, grid))
+    volume, expected = TorchBackend("cuda").render(objects, grid), InterpretBackend().render(objects, grid)
+    assert volume.image.is_cuda
+    assert np.array_equal(volume.image.cpu(), expected.image) and np.array_equal(volume.label.cpu(), expected.label)
