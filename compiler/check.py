@@ -408,8 +408,8 @@ class _Body:
             return Typed("bool", varies)
         if op == "//":
             if types != ("int", "int"):
-                odd = expr.left if left.type != "int" else expr.right
-                return self.error(odd.span, "E0240", "`//` divides whole numbers", f"this is {_say(self.expr(odd).type)}",
+                odd, got = (expr.left, left) if left.type != "int" else (expr.right, right)
+                return self.error(odd.span, "E0240", "`//` divides whole numbers", f"this is {_say(got.type)}",
                                   hint="for numbers write `floor(a / b)`")
             return Typed("int", varies)
         kind = common(types)
@@ -456,12 +456,12 @@ class _Body:
         got = [self.expr(i) for i in expr.items]
         if any(g.type == _UNKNOWN for g in got):
             return Typed(_UNKNOWN)
-        kinds = {"float" if g.type == "int" else g.type for g in got}
-        if len(kinds) > 1 or kinds.isdisjoint(ARRAY_ITEMS):
-            odd = next(i for i, g in zip(expr.items, got, strict=True) if g.type != got[0].type or g.type not in ARRAY_ITEMS)
-            return self.error(odd.span, "E0246", "an array holds numbers, or vectors of one width",
-                              f"this is {_say(self.expr(odd).type)}")
-        return Typed(f"{kinds.pop()}[]", any(g.varies for g in got))
+        kinds = ["float" if g.type == "int" else g.type for g in got]
+        for item, kind in zip(expr.items, kinds, strict=True):
+            if kind != kinds[0] or kind not in ARRAY_ITEMS:
+                return self.error(item.span, "E0246", "an array holds numbers, or vectors of one width",
+                                  f"this is {_say(kind)}" + (f", not {_say(kinds[0])}" if kind != kinds[0] else ""))
+        return Typed(f"{kinds[0]}[]", any(g.varies for g in got))
 
     def _reduce(self, expr: ast.Reduce) -> Typed:
         hidden = self.bind(expr.var, expr.var_span, expr.bound)
@@ -522,9 +522,7 @@ class _Body:
 
     def builtin(self, expr: ast.Call, name: str) -> Typed:
         row = BUILTINS.get(name) or PRIORS[name]
-        got = []
-        for arg in expr.args:
-            got.append(self.expr(arg.value))
+        got = [self.expr(arg.value) for arg in expr.args]
         named = [a for a in expr.args if a.name is not None]
         if named:
             return self.error(named[0].span, "E0252", f"`{name}` takes its arguments in order", "no names here",
@@ -561,7 +559,7 @@ class _Body:
             del self.errors[before:]
             takes = ", ".join(p.name for p in decl.params or ()) or "no arguments"
             return self.error(span, "E0254", f"`{decl.name}` is not evaluated here", f"it takes {takes}",
-                              why=f"calling a declared {decl.kind} makes an instance; calling the instance evaluates it",
+                              why=f"calling a declared {decl.kind} makes an instance; calling that evaluates it",
                               hint=f"name it first: `part = {decl.name}{'(...)' if decl.params else ''}`, "
                               f"then `part({', '.join(INPUTS[decl.kind])})`", notes=[(decl.name_span, "declared here")])
         if misfit:
@@ -696,6 +694,11 @@ def _mentions(decl: ast.Decl) -> dict[str, Span]:
     return out
 
 
+def _ring_text(ring: list[str]) -> str:
+    shown = ring if len(ring) <= 8 else [*ring[:4], "...", *ring[-3:]]
+    return " -> ".join(name if len(name) <= 40 else f"{name[:37]}..." for name in shown)
+
+
 def _in_order(scope: Scope, errors: list[Diagnostic]) -> list[ast.Decl]:
     """The module's declarations, each after those that it mentions; one that needs itself is an error."""
     uses = {d: {scope.own[n]: span for n, span in _mentions(d).items() if n in scope.own} for d in scope.own.values()}
@@ -715,9 +718,10 @@ def _in_order(scope: Scope, errors: list[Diagnostic]) -> list[ast.Decl]:
                     if used in path:
                         ring = [d.name for d in path]
                         ring = [*ring[ring.index(used.name):], used.name]
-                        errors.append(error_at(span, "E0236", f"`{used.name}` is defined through itself",
-                                               " -> ".join(ring), why="formulas are unrolled, so none may contain itself",
-                                               hint="repeat with a reduction such as `sum[i < n](...)`"))
+                        errors.append(error_at(
+                            span, "E0236", f"`{used.name}` is defined through itself", _ring_text(ring),
+                            why="formulas are unrolled, so none may contain itself",
+                            hint="repeat with a reduction such as `sum[i < n](...)`"))
                         return []
                     stack.append((used, False))
     return list(order)

@@ -130,8 +130,8 @@ class _Elaborator:
             Quantity(name, q.width, q.length, q.slots, tuple(next(flat) for _ in q.slots), q.stmt.random,
                      q.source, q.stmt.doc)
             for name, q in zip(names, self.named, strict=True))
-        return Formula(decl.name, cast(Kind, decl.kind), decl.doc, str(decl.name_span), quantities, self.integer_names(),
-                       self.draws, result)
+        return Formula(decl.name, cast(Kind, decl.kind), decl.doc, str(decl.name_span), quantities,
+                       self.integer_names(), self.draws, result)
 
     def integer_names(self) -> dict[str, int]:
         """Whole-number parameters by name; one value is told once however many parts share it."""
@@ -197,7 +197,8 @@ class _Elaborator:
         for param in decl.params or ():
             if param.name not in names:
                 assert param.default is not None
-                names[param.name] = self.coerce(param_type(param), self.expr(_Env(scope, names, {}, None), param.default))
+                default = self.expr(_Env(scope, names, {}, None), param.default)
+                names[param.name] = self.coerce(param_type(param), default)
             self.bind_length(param, names)
         env = _Env(scope, names, {}, None)
         if decl.value is not None:
@@ -226,7 +227,8 @@ class _Elaborator:
         if known is not None:
             if known[1] != definition:
                 raise self.fail(stmt.value.span, "E0305", f"`{stmt.name}` has two values", "differs between two calls",
-                                why=f"`{owner.decl.name}` is evaluated at two places, and `deepest` sees each differently",
+                                why=f"`{owner.decl.name}` is evaluated at two places, "
+                                "and `deepest` sees each differently",
                                 hint="give each place an instance of its own",
                                 calls=[c for c in self.calls if c is not owner.made])
             return known[0]

@@ -62,7 +62,8 @@ class _Loader:
         key = path.resolve()
         if key in stack:
             assert use is not None
-            ring = " -> ".join(p.stem for p in [*stack[stack.index(key):], key])
+            names = [p.stem for p in [*stack[stack.index(key):], key]]
+            ring = " -> ".join(names if len(names) <= 8 else [*names[:4], "...", *names[-3:]])
             raise SdfError(error_at(use.name_span, "E0202", "files use each other in a circle", f"the circle is {ring}",
                                     hint="move what both need into a third file"))
         if key in self.done:
