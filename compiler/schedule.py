@@ -94,7 +94,7 @@ def run_schedule(
     values: dict[Node, Value] = {}
     for node in schedule.order:
         if node.op == "const":
-            values[node] = convert(node.const) if node.type == "f" else node.const
+            values[node] = _constant(node, convert)
         elif node.op == "slot":
             number = node.const
             values[node] = slots[number] if number in slots else values[definitions[number]]
@@ -124,9 +124,16 @@ def run_voxels(result: Node, values: dict[Node, Value], inputs: Mapping[str, Val
         if node.op == "input":
             known[node] = inputs[node.const]
         elif node.op == "const":
-            known[node] = convert(node.const) if node.type == "f" else node.const
+            known[node] = _constant(node, convert)
         elif node.op in LEAVES or node.op == REDUCTION:
             raise AssertionError(f"{node} was not scheduled")
         else:
             known[node] = getattr(OPS[node.op], rule)(xp, *(known[a] for a in node.args))
     return known[result]
+
+
+def _constant(node: Node, convert: Callable[[float], Value]) -> Value:
+    if node.type == "f":
+        return convert(node.const)
+    # The backend's own kind of truth value: `~True` of Python's would be -2.
+    return convert(1.0) == convert(float(node.const))

@@ -244,10 +244,10 @@ def test_division_by_zero_and_other_corners_are_numbers(tmp_path: Path) -> None:
     library = own_library(tmp_path, """
 shape odd {
   zero ~ uniform(0, 1) * 0
-  a = 1 / zero
-  b = log(zero)
-  c = sqrt(-1 - zero)
-  d = exp(1000 + zero)
+  a ~ uniform(1, 2) / zero
+  b ~ log(zero * uniform(1, 2))
+  c ~ sqrt(uniform(-2, -1) - zero)
+  d ~ exp(uniform(1000, 2000) + zero)
   distance = length(p) - a - b - c - d
 }
 """)
