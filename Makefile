@@ -9,6 +9,9 @@ bin := $(abspath $(VENV))/bin
 pip := $(bin)/python -m pip --disable-pip-version-check
 sources := $(shell find fdif_dsl grammar compiler runtime shapes -type f ! -name '*.pyc')
 
+# Idle threads sleep instead of spinning, which matters wherever others use the machine too.
+export OMP_WAIT_POLICY ?= PASSIVE
+
 .PHONY: help demo test lint clean
 help:
 	@echo 'make demo   install, compile the library, make 8 volumes, pre-train a small network'
@@ -19,7 +22,7 @@ help:
 demo: $(VENV)/package
 	$(bin)/fdifc compile -o build/std
 	$(bin)/fdifc generate --recipe demo --count 8 --seed 7 --format monai -o demo/volumes --library build/std
-	$(bin)/fdifc pretrain demo -o demo/pretrain --library build/std --require-fall 50
+	$(bin)/fdifc pretrain demo -o demo/pretrain --overwrite --library build/std --require-fall 50
 	@echo
 	@echo 'The demo is done. It lies here:'
 	@echo '  build/std                      the compiled library'
@@ -31,7 +34,7 @@ demo: $(VENV)/package
 	@echo '  demo/pretrain/loss.png         the loss curve'
 
 test: $(VENV)/package
-	$(bin)/pytest -n $(JOBS) $(TESTS)
+	OMP_NUM_THREADS=1 $(bin)/pytest -n $(JOBS) $(TESTS)
 
 # mypy runs elsewhere, so that it finds the installed package and not the folder of the same name.
 lint: $(VENV)/package

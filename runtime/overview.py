@@ -38,7 +38,8 @@ def draw_overview(volumes: Sequence[Pair], names: Mapping[int, str], path: Path,
             row, column = divmod(i, columns)
             left = gap + column * (side + gap)
             upper = height - top - row * (2 * (side + gap) + 0.22) - side
-            for y, picture in ((upper, image), (upper - side - gap / 2, palette.label_overlay(image, _places(label, places)))):
+            labelled = palette.label_overlay(image, _places(label, places))
+            for y, picture in ((upper, image), (upper - side - gap / 2, labelled)):
                 axes = figure.add_axes((left / width, y / height, side / width, side / height))
                 axes.imshow(picture, cmap="gray", vmin=0, vmax=128, interpolation="nearest")
                 axes.axis("off")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -33,6 +34,9 @@ def command(ctx: click.Context, recipe: str, directory: Path | None, seed: int |
     """
     if resume and overwrite:
         raise click.UsageError("--resume and --overwrite contradict each other")
+    # Threads of torch that wait for each other spin by default. Where another program has taken a core, a step
+    # then lasts a hundred times as long. Read when torch is loaded, so it is set before.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from fdif_dsl.compiler.library import load_library
     from fdif_dsl.runtime.recipe import Recipe
     from fdif_dsl.runtime.training.pretrain import CURVE, pretrain
