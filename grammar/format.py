@@ -16,7 +16,6 @@ _WIDTH = 120  # of a declaration that stays on one line
 _INDENT = "  "
 _PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _OPEN, _CLOSE = ("LPAR", "LSQB"), ("RPAR", "RSQB")
-_REDUCERS = ("min", "max", "sum", "any", "all")
 _VALUE_ENDS = {"NAME", "NUMBER", "QUOTED", "TRUE", "FALSE", "REDUCER", "PROFILE", "SHAPE", *_CLOSE}
 
 
@@ -66,7 +65,8 @@ class _Layout:
     def __init__(self, file: SourceFile, tree: ast.Module) -> None:
         self.items = _items(file, tree)
         # Where a line must start, with its level, and which signs have no left operand: the tree knows.
-        self.starts = {u.span.start: 0 for u in (*tree.uses, *tree.decls)}
+        self.starts = {u.span.start: 0 for u in tree.uses}
+        self.starts.update((d.span.start, 0) for d in tree.decls)
         self.starts.update((s.span.start, 1) for d in tree.decls for s in d.body or ())
         self.signs = {e.span.start for e in _expressions(tree) if isinstance(e, ast.Unary)}
         self.lone = {d.span.start for d in tree.decls if d.body is not None and len(d.body) == 1}
@@ -134,7 +134,8 @@ class _Layout:
         outer = self.levels[-1] if self.levels else self.base
         if item.kind in _CLOSE:
             self.levels.pop()
-        if self.must_break(i) or (item.breaks and (self.levels or item.kind in _CLOSE or self.after_sign)):
+        may_break = item.breaks and (self.levels or item.kind in _CLOSE or self.after_sign)
+        if may_break or "COMMENT" in (item.kind, self.items[i - 1].kind):
             closes = item.kind in _CLOSE or item.kind == "LBRACE"
             self.lines.append(_Line(outer if closes else outer + 1))
             self.lines[-1].text = self.glued(i, False)
@@ -144,12 +145,6 @@ class _Layout:
             self.levels.append(self.lines[-1].level)
         if not self.levels and item.kind in ("ASSIGN", "TILDE"):
             self.after_sign = True
-
-    def must_break(self, i: int) -> bool:
-        item, before = self.items[i], self.items[i - 1]
-        # On one line `min [` would be read as the start of a reduction.
-        splits_reducer = item.kind == "LSQB" and before.kind == "NAME" and before.text in _REDUCERS
-        return item.kind == "COMMENT" or before.kind == "COMMENT" or splits_reducer
 
     def between(self, i: int) -> bool:
         """Whether comment i stands between declarations or statements, not inside one."""

@@ -108,7 +108,7 @@ class _Build(Transformer[Token, Any]):
         start = first.start_pos if isinstance(first, Token) else first.span.start
         last = first if last is None else last
         end = last.end_pos if isinstance(last, Token) else last.span.end
-        return Span(self.file, start, end)
+        return Span(self.file, start or 0, end or 0)
 
     def _shallow(self, node: ast.Expr) -> ast.Expr:
         if node.depth > MAX_DEPTH:

@@ -139,6 +139,8 @@ def _hint(file: SourceFile, token: Token, expected: set[str], before: Sequence[T
         return "an array holds at least one value; an index is one"
     if kind == "NUMBER" and types == ["COLON", "NAME", "LSQB"]:
         return "give the length a name, as in `float[n]`; it fits arrays of every length"
+    if kind == "REDUCER" and "NAME" in expected and "NUMBER" not in expected:
+        return f"`{word}[...]` is a reduction; choose another name"
     if word == "for":
         return "a loop is written `sum[i < n](...)`, or `name[i < n] = ...`"
     if word in ("if", "else"):
