@@ -160,7 +160,8 @@ _row("clamp", "clamp(x, lo, hi)", "x held between lo and hi", _count(3, 3, _real
 _row("mix", "mix(a, b, s)", "a + (b - a) * s", _count(3, 3, _real), _mix)
 _row("step", "step(edge, x)", "0 where x < edge, else 1", _count(2, 2, _real), _step)
 _row("smoothstep", "smoothstep(lo, hi, x)", "smooth ramp from 0 at lo to 1 at hi", _count(3, 3, _real), _smoothstep)
-_row("length", "length(v)", "length of a vector", lambda t: "float" if len(t) == 1 and t[0] in VECTORS else None, length)
+_row("length", "length(v)", "length of a vector",
+     lambda t: "float" if len(t) == 1 and t[0] in VECTORS else None, length)
 _row("dot", "dot(v, w)", "product of two vectors", _same_vectors, dot)
 _row("cross", "cross(v, w)", "cross product: a number for vec2, a vector for vec3", _cross_type, _cross)
 _row("normalize", "normalize(v)", "v divided by its length; NaN for the zero vector",

@@ -7,19 +7,19 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
 
 from fdif_dsl.compiler.backends import NAMES, Backend
-from fdif_dsl.compiler.check import check
-from fdif_dsl.compiler.elaborate import elaborate
 from fdif_dsl.compiler.formula import Formula, Quantity
 from fdif_dsl.compiler.grid import Grid
-from fdif_dsl.compiler.modules import Module, load_modules, standard_files
 from fdif_dsl.compiler.parameters import bind
 from fdif_dsl.compiler.serial import formulas_from_dict, formulas_to_dict
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError, did_you_mean
+
+if TYPE_CHECKING:
+    from fdif_dsl.compiler.modules import Module
 
 Progress = Callable[[int, int], None]  # (done, total)
 
@@ -263,12 +263,13 @@ def load_library(path: str | Path | Sequence[str | Path] | None = None) -> Libra
     """
     from fdif_dsl.compiler.artefact import MANIFEST, load_artefact
 
-    if path is None:
-        return from_modules(load_modules(standard_files()))
-    paths = [Path(path)] if isinstance(path, str | Path) else [Path(p) for p in path]
+    paths = [] if path is None else [Path(path)] if isinstance(path, str | Path) else [Path(p) for p in path]
     if len(paths) == 1 and (paths[0] / MANIFEST).exists():
         return load_artefact(paths[0])
-    files: list[Path] = []
+    # The front end is imported only where there is something to parse: an artefact needs none of it.
+    from fdif_dsl.compiler.modules import load_modules, standard_files
+
+    files: list[Path] = standard_files() if path is None else []
     for one in paths:
         if one.is_dir():
             inside = sorted(one.glob("*.sdf"))
@@ -283,6 +284,9 @@ def load_library(path: str | Path | Sequence[str | Path] | None = None) -> Libra
 
 def from_modules(modules: list[Module]) -> Library:
     """The library of loaded modules."""
+    from fdif_dsl.compiler.check import check
+    from fdif_dsl.compiler.elaborate import elaborate
+
     sources = {}
     for module in modules:
         name = module.name

@@ -42,7 +42,7 @@ def whole(f: Callable[[float], float]) -> Callable[[float], float]:
 
 
 def exp(a: float) -> float:
-    return INF if 1000 < a else math.exp(a)
+    return INF if a > 1000 else math.exp(a)
 
 
 def power(a: float, b: float) -> float:
@@ -62,7 +62,8 @@ MEANING: dict[str, Callable[..., float]] = {
     "pow": power, "neg": lambda a: -a, "abs": abs,
     "sign": lambda a: 1.0 if a > 0 else -1.0 if a < 0 else 0.0,
     "sqrt": ieee(math.sqrt), "exp": exp, "log": ieee(lambda a: -INF if a == 0 else math.log(a)),
-    "sin": ieee(math.sin), "cos": ieee(math.cos), "tan": ieee(math.tan), "asin": ieee(math.asin), "acos": ieee(math.acos),
+    "sin": ieee(math.sin), "cos": ieee(math.cos), "tan": ieee(math.tan),
+    "asin": ieee(math.asin), "acos": ieee(math.acos),
     "atan2": math.atan2, "floor": whole(math.floor), "ceil": whole(math.ceil), "round": whole(round),
     "min": lambda a, b: b if b < a else a, "max": lambda a, b: b if b > a else a,
     "lt": lambda a, b: a < b, "le": lambda a, b: a <= b, "eq": lambda a, b: a == b,
@@ -106,7 +107,8 @@ def test_meaning(backend: Backend, name: str) -> None:
         row32 = [float(np.float32(v)) if backend.name == "cpu" else float(v) for v in row]
         args = [v if kind == "f" else v > 0 for v, kind in zip(row32, op.operands, strict=True)]
         wanted = float(MEANING[name](*args))
-        assert same(value, wanted, 2e-6 if backend.name == "cpu" else 1e-12, row32), f"{name}{tuple(args)} = {value}, not {wanted}"
+        tolerance = 2e-6 if backend.name == "cpu" else 1e-12
+        assert same(value, wanted, tolerance, row32), f"{name}{tuple(args)} = {value}, not {wanted}"
 
 
 def same(found: float, wanted: float, tolerance: float, args: list[float]) -> bool:
@@ -124,8 +126,8 @@ def test_torch_derivative(name: str, rng: np.random.Generator) -> None:
     import torch
 
     op = OPS[name]
-    values = [torch.tensor(rng.uniform(0.1, 0.9, 64), requires_grad=True) if k == "f" else torch.tensor(rng.random(64) < 0.5)
-              for k in op.operands]
+    values = [torch.tensor(rng.uniform(0.1, 0.9, 64), requires_grad=True) if kind == "f"
+              else torch.tensor(rng.random(64) < 0.5) for kind in op.operands]
     step = 1e-6
     result = op.torch(torch, *values).sum()
     if result.requires_grad:  # the sign, for one, is constant wherever it has a slope
