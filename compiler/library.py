@@ -316,19 +316,19 @@ def _inverse(affine: Any) -> Any:
     if hasattr(affine, "dim"):
         import torch
 
-        matrix, invert, error = affine, torch.linalg.inv, torch.linalg.LinAlgError
+        matrix, invert = affine, torch.linalg.inv
     else:
         try:
             matrix = np.asarray(affine, np.float64)
         except (TypeError, ValueError):
             matrix = np.zeros(0)
-        invert, error = np.linalg.inv, np.linalg.LinAlgError
+        invert = np.linalg.inv
     if tuple(matrix.shape) != (4, 4):
         raise FdifError(Diagnostic("E0606", f"the affine has the shape {tuple(matrix.shape)}", where="affine",
                                    why="wanted is a 4 x 4 matrix from object to world coordinates"))
     try:
         return invert(matrix)
-    except error:
+    except (np.linalg.LinAlgError, RuntimeError):  # NumPy's error and torch's
         raise FdifError(Diagnostic("E0607", "the affine has no inverse", where="affine",
                                    why="distances are taken at the point in object coordinates")) from None
 
