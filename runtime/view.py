@@ -16,6 +16,7 @@ from fdif_dsl.runtime.files import replacing
 from fdif_dsl.runtime.shading import Box, Field, bounds, shade
 
 Curve = Callable[[np.ndarray], np.ndarray]
+_SIDE = 620  # pixels of a shaded view
 _PLANES = ((2, 0, 1), (1, 0, 2), (0, 1, 2))  # the fixed axis, the axis across, the axis up
 
 
@@ -44,7 +45,7 @@ def draw_shape(portrait: Portrait, distance: Field, path: Path, title: str = "Di
         if box is None:
             stage.text(0.5, 0.5, "nothing inside", ha="center", va="center", color=palette.QUIET, fontsize=13)
         else:
-            stage.imshow(shade(distance, box, palette.SOLID, side=620), interpolation="antialiased")
+            stage.imshow(shade(distance, box, palette.SOLID, side=_SIDE), interpolation="antialiased")
         _slices(figure, distance, box, portrait.reach, title)
         _values(figure, portrait.values)
 
@@ -65,7 +66,7 @@ def draw_displacement(portrait: Portrait, offset: Field, path: Path, size: float
         stage = figure.add_axes((0.005, 0.02, 0.435, 0.80))
         stage.axis("off")
         if box is not None:
-            stage.imshow(shade(displaced, box, palette.DISPLACED, side=620), interpolation="antialiased")
+            stage.imshow(shade(displaced, box, palette.DISPLACED, side=_SIDE), interpolation="antialiased")
         half = size / 2
         _slices(figure, offset, Box(np.full(3, -half), np.full(3, half)), size, "Offset", level=None)
         _values(figure, portrait.values)

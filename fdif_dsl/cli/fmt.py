@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from fdif_dsl.cli.options import FilePath
+from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 
 
 @click.command("fmt")
@@ -16,10 +17,15 @@ from fdif_dsl.cli.options import FilePath
 def command(ctx: click.Context, files: tuple[Path, ...], only_check: bool) -> None:
     """Rewrite FILES in the canonical layout. Meaning and comments stay."""
     from fdif_dsl.grammar.format import format_source
+    from fdif_dsl.grammar.parse import read_source
     from fdif_dsl.runtime.files import write_text
 
+    for file in files:
+        if file.exists() and not file.is_file():  # a folder, or a device that never ends
+            raise FdifError(Diagnostic("E0844", f"{file} is no file", hint="name .sdf files"))
+
     # All are formatted before any is written: an error in the last file leaves the first as it was.
-    before = [file.read_text(encoding="utf-8") for file in files]
+    before = [read_source(file).text for file in files]
     after = [format_source(text, str(file)) for file, text in zip(files, before, strict=True)]
     changed = [(file, new) for file, old, new in zip(files, before, after, strict=True) if old != new]
     for file, text in changed:

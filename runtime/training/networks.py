@@ -53,7 +53,7 @@ NETWORKS = {n.name: n for n in (
     Network("unet", "MONAI's residual U-Net of four levels; small and quick", 8, 16, 1, "model.2.", _unet),
     Network("swin_unetr", "Swin transformer encoder, convolutional decoder; the paper's (48 features)", 32, 64, 12,
             "out.", _swin_unetr),
-    Network("unetr", "vision transformer encoder, convolutional decoder; fixed patch size (16 features)", 16, 32, 1,
+    Network("unetr", "vision transformer encoder, convolutional decoder; fixed patch size (16 features)", 16, 16, 1,
             "out.", _unetr),
     Network("vnet", "fully convolutional, batch norm; its width is fixed", 16, 32, None, "out_tr.", _vnet),
 )}

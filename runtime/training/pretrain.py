@@ -45,7 +45,8 @@ def pretrain(library: Library, recipe: Recipe, directory: Path, *, name: str, se
     """Trains the recipe's network on the recipe's volumes and leaves in `directory`:
 
         last.ckpt     the whole state, to resume from
-        weights.pt    {"network_weights": ..., recipe, library, classes, seed, step}: plain values and tensors
+        weights.pt    {"network_weights", "head", "recipe", "library", "classes", "seed", "step", ...}, plain values and
+                      tensors; parameters whose names begin with "head" are the last layer's
         metrics.csv   step, loss, learning rate and seconds of each step (and a TensorBoard log, where it is installed)
         loss.png      the loss curve
         recipe.json   the recipe in full; summary.json: how it went
@@ -77,7 +78,7 @@ def pretrain(library: Library, recipe: Recipe, directory: Path, *, name: str, se
 
     checkpoint = _claim(directory, CHECKPOINT, resume, overwrite)
     write_text(directory / RECIPE, json.dumps(recipe.to_dict(), indent=2) + "\n")
-    facts = {"network": training.network, "features": training.features, "patch": list(patch),
+    facts = {"network": training.network, "features": training.features, "patch": list(patch), "head": network.head,
              "classes": ["background", *shapes], "recipe": recipe.to_dict(), "library": library.hash,
              "seed": training.seed, "fdif_dsl": version("fdif-dsl")}
     torch.manual_seed(training.seed % 2**63)

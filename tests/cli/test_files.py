@@ -1,0 +1,111 @@
+"""`check`, `fmt` and `compile`: the commands on formula files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+
+def test_check_says_that_all_is_well(fdifc: Any, shapes: Path) -> None:
+    result = fdifc("check", shapes)
+    assert (result.exit_code, result.output) == (0, "1 file checked, nothing wrong\n")
+
+
+def test_check_tells_a_mistake_with_its_place(fdifc: Any, tmp_path: Path) -> None:
+    file = tmp_path / "ball.sdf"
+    file.write_text("shape ball {\n  distance = lenght(p) - 3\n}\n")
+    result = fdifc("check", file)
+    assert result.exit_code == 1 and result.stdout == ""
+    assert f"{file}:2:14" in result.stderr and "did you mean `length`?" in result.stderr
+
+
+def test_check_as_json(fdifc: Any, tmp_path: Path) -> None:
+    file = tmp_path / "ball.sdf"
+    file.write_text("shape ball {\n  distance = lenght(p) - 3\n}\n")
+    result = fdifc("check", "--format", "json", file)
+    [found] = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert (found["labels"][0]["line"], found["labels"][0]["column"]) == (2, 14)
+
+
+def test_check_of_a_file_that_is_not_there(fdifc: Any, tmp_path: Path) -> None:
+    result = fdifc("check", tmp_path / "gone.sdf")
+    assert result.exit_code == 1 and result.stderr.startswith("error[") and "gone.sdf" in result.stderr
+
+
+def test_fmt_rewrites_once(fdifc: Any, tmp_path: Path) -> None:
+    file = tmp_path / "ball.sdf"
+    file.write_text("## A ball.\nshape   ball{\n radius~uniform( 1,2 )\n distance=length(p)-radius }\n")
+    before = file.read_text()
+    assert (fdifc("fmt", "--check", file).exit_code, file.read_text()) == (1, before)
+    result = fdifc("fmt", file)
+    assert result.exit_code == 0 and result.output.startswith(f"reformatted {file}\n")
+    assert "  distance = length(p) - radius\n" in file.read_text()
+    assert fdifc("fmt", "--check", file).exit_code == 0
+
+
+def test_fmt_changes_nothing_where_one_file_is_wrong(fdifc: Any, tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.sdf", tmp_path / "bad.sdf"
+    good.write_text("shape   ball{ distance=length(p) - 1 }\n")
+    bad.write_text("shape {\n")
+    before = good.read_text()
+    assert fdifc("fmt", good, bad).exit_code == 1
+    assert good.read_text() == before
+
+
+def test_fmt_of_a_file_that_is_no_text(fdifc: Any, tmp_path: Path) -> None:
+    file = tmp_path / "ball.sdf"
+    file.write_bytes(b"shape \xff\xfe {")
+    result = fdifc("fmt", file)
+    assert result.exit_code == 1 and result.stderr.startswith("error[") and "ball.sdf" in result.stderr
+
+
+def test_fmt_of_a_folder(fdifc: Any, tmp_path: Path) -> None:
+    result = fdifc("fmt", tmp_path)
+    assert (result.exit_code, result.stderr) == (1, f"error[E0844]: {tmp_path} is no file\n  hint: name .sdf files\n")
+
+
+def test_compile_and_load(fdifc: Any, shapes: Path, tmp_path: Path) -> None:
+    out = tmp_path / "compiled"
+    result = fdifc("compile", shapes, "-o", out)
+    assert result.exit_code == 0, result.output
+    assert result.output == f"2 shapes, 1 displacements and 1 mappers compiled into {out}\n"
+    assert "ball" in fdifc("list", "shapes", "--library", out).output
+
+
+def test_compile_leaves_a_foreign_folder_alone(fdifc: Any, shapes: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter1.tex").write_text("\\section{}")
+    result = fdifc("compile", shapes, "-o", tmp_path / "thesis")
+    assert result.exit_code == 1 and "holds something else" in result.stderr
+    assert [p.name for p in (tmp_path / "thesis").iterdir()] == ["chapter1.tex"]
+
+
+def test_compile_needs_a_place(fdifc: Any, shapes: Path) -> None:
+    result = fdifc("compile", shapes)
+    assert result.exit_code == 2 and "-o DIR" in result.stderr
+
+
+def test_compile_for_an_unknown_target(fdifc: Any, shapes: Path, tmp_path: Path) -> None:
+    result = fdifc("compile", shapes, "-o", tmp_path / "out", "--target", "gpu")
+    assert result.exit_code == 1
+    assert result.stderr == """\
+error[E0841]: there is no target `gpu`
+  --> --target
+  why: the targets are cpu
+  hint: did you mean `cpu`?
+"""
+
+
+def test_explain_prints_the_graph_after_each_pass(fdifc: Any, shapes: Path) -> None:
+    result = fdifc("compile", shapes, "--explain", "ball")
+    assert result.exit_code == 0
+    assert result.output.startswith("shape ball\n") and "cube" not in result.output
+    for name in ("elaborated:", "after simplify:", "after cse:", "rates"):
+        assert name in result.output
+
+
+def test_explain_without_a_name_takes_all(fdifc: Any, shapes: Path) -> None:
+    output = fdifc("compile", shapes, "--explain").output
+    assert all(name in output for name in ("shape ball", "shape cube", "displacement waves", "mapper glow"))

@@ -1,0 +1,70 @@
+"""`list` and `show`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+
+def test_list_shapes(fdifc: Any, shapes: Path) -> None:
+    result = fdifc("list", "shapes", "--library", shapes)
+    assert result.exit_code == 0
+    assert [line.split() for line in result.output.splitlines()] == [
+        ["shapes"], ["id", "name", "parameters", "about"],
+        ["1", "ball", "radius", "A", "ball."], ["2", "cube", "half", "A", "cube."]]
+
+
+def test_list_all(fdifc: Any, shapes: Path) -> None:
+    output = fdifc("list", "--library", shapes).output
+    for word in ("ball", "waves", "glow", "paper", "demo", "swin_unetr"):
+        assert word in output
+
+
+def test_list_something_else(fdifc: Any) -> None:
+    result = fdifc("list", "shape")
+    assert result.exit_code == 2 and "'shapes', 'displacements'" in result.stderr
+
+
+def test_show_prints_parameters_and_priors(fdifc: Any, shapes: Path) -> None:
+    result = fdifc("show", "ball", "--library", shapes)
+    assert result.exit_code == 0
+    assert [line.rstrip() for line in result.output.splitlines()] == [
+        f"ball  shape, declared at {shapes}:2:7", "A ball.", "",
+        "parameter  type   value                            about",
+        "radius     float  ~ uniform(0.15, 0.3) * grid.min  Radius in voxels."]
+
+
+def test_show_an_unknown_class(fdifc: Any, shapes: Path) -> None:
+    result = fdifc("show", "bal", "--library", shapes)
+    assert (result.exit_code, result.stderr) == (
+        1, "error[E0842]: the library has no class `bal`\n  hint: did you mean `ball`?\n")
+
+
+@pytest.mark.parametrize("name", ["cube", "waves", "glow"])
+def test_show_draws_every_kind(fdifc: Any, shapes: Path, tmp_path: Path, name: str) -> None:
+    picture = tmp_path / "picture.png"
+    result = fdifc("show", name, "-o", picture, "--library", shapes)
+    assert result.exit_code == 0, result.output
+    assert result.output.endswith(f"\npicture in {picture}\n")
+    with Image.open(picture) as image:
+        assert image.width > 1000 and len(image.convert("RGB").getcolors(2**24) or []) > 500
+
+
+def test_show_all(fdifc: Any, shapes: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    assert fdifc("show", "--all", "-o", folder, "--library", shapes).exit_code == 0
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "ball.png", "cube.png", "gallery.png", "glow.png", "waves.png"]
+
+
+@pytest.mark.parametrize(("arguments", "said"), [
+    ((), "Error: give the NAME of a class, or --all\n"),
+    (("--all",), "Error: --all needs a folder for the pictures: -o DIR\n"),
+    (("ball", "-o", "ball.jpg"), "Error: pictures are PNG files, and ball.jpg does not end in .png\n"),
+])
+def test_show_usage(fdifc: Any, arguments: tuple[str, ...], said: str) -> None:
+    result = fdifc("show", *arguments)
+    assert result.exit_code == 2 and result.stderr.endswith(said)

@@ -1,0 +1,111 @@
+"""Which part may import which: fdif_dsl -> runtime -> compiler -> grammar. Read from the installed source."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import fdif_dsl
+
+# The parts, each with those that it may import. `shapes` holds data.
+MAY_IMPORT = {
+    "grammar": {"grammar"},
+    "shapes": set(),
+    "compiler": {"grammar", "shapes", "compiler"},
+    "runtime": {"grammar", "shapes", "compiler", "runtime"},
+    "cli": {"grammar", "shapes", "compiler", "runtime", "cli"},
+}
+HEAVY = {"torch", "nibabel", "monai", "lightning", "matplotlib", "tensorboard", "torchvision"}
+
+
+def _folder(part: str) -> Path:
+    """Where a part of the installed package lies; in an editable install parts are spread over folders."""
+    from importlib.util import find_spec
+
+    spec = find_spec(f"fdif_dsl.{part}")
+    assert spec is not None and spec.submodule_search_locations
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def _imports(tree: ast.AST) -> Iterator[tuple[str, bool]]:
+    """Each module that is imported, and whether that happens when the file itself is (not in a function,
+    and not for type checkers only)."""
+
+    def walk(node: ast.AST, at_load: bool) -> Iterator[tuple[str, bool]]:
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, at_load) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield str(node.module), at_load
+            if node.module == "fdif_dsl":
+                yield from ((f"fdif_dsl.{alias.name}", at_load) for alias in node.names)
+        lazy = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        typing = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for child in ast.iter_child_nodes(node):
+            yield from walk(child, at_load and not lazy and not typing)
+
+    return walk(tree, True)
+
+
+def _files(part: str) -> list[Path]:
+    return sorted(_folder(part).rglob("*.py"))
+
+
+@pytest.mark.parametrize("part", MAY_IMPORT)
+def test_dependencies_point_one_way(part: str) -> None:
+    wrong = []
+    for file in _files(part):
+        for name, _ in _imports(ast.parse(file.read_text(encoding="utf-8"))):
+            parts = name.split(".")
+            if parts[0] == "fdif_dsl" and (len(parts) < 2 or parts[1] not in MAY_IMPORT[part]):
+                wrong.append(f"{file.name}: {name}")
+    assert _files(part) and not wrong
+
+
+@pytest.mark.parametrize("part", ["grammar", "compiler"])
+def test_grammar_and_compiler_load_nothing_heavy(part: str) -> None:
+    wrong = [
+        f"{file.name}: {name}" for file in _files(part)
+        for name, at_load in _imports(ast.parse(file.read_text(encoding="utf-8")))
+        if name.partition(".")[0] in HEAVY and at_load]
+    assert not wrong
+
+
+def test_only_the_torch_backend_of_the_compiler_knows_torch() -> None:
+    users = {file.name for file in _files("compiler")
+             for name, _ in _imports(ast.parse(file.read_text(encoding="utf-8"))) if name.partition(".")[0] in HEAVY}
+    assert users <= {"torch.py", "library.py"}
+
+
+def test_no_python_file_names_a_class() -> None:
+    lib = fdif_dsl.load_library()
+    # Single words such as `sphere` may stand in prose; as a string on its own none may.
+    names = {*lib.shapes, *lib.displacements, *lib.mappers}
+    wrong = [
+        f"{file.name}:{node.lineno}: {node.value}" for part in MAY_IMPORT for file in _files(part)
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in names]
+    assert not wrong
+
+
+def test_importing_the_package_is_light(tmp_path: Path) -> None:
+    code = "import sys, fdif_dsl; print(sorted({m.partition('.')[0] for m in sys.modules}))"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    heavy = HEAVY | {"numba", "lark", "numpy", "rich", "click"}
+    assert not heavy & set(ast.literal_eval(loaded.stdout))
+
+
+def test_importing_the_package_takes_no_longer_than_twice_numpy(tmp_path: Path) -> None:
+    # numpy takes about 0.1 s, and the package is to stay under 0.3 s. A ratio holds on a slow or busy machine too.
+    def seconds(module: str) -> float:
+        code = f"import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
+        run = [sys.executable, "-c", code]
+        return min(float(subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=True).stdout)
+                   for _ in range(5))
+
+    assert seconds("fdif_dsl") < 2 * seconds("numpy")
