@@ -27,6 +27,7 @@ GRID_FIELDS = {"min": "float", "size": "vec3", "limit": "vec3"}
 PARAM_TYPES = ("int", "float", "bool", "vec2", "vec3", "profile", "shape")
 ARRAY_ITEMS = ("float", "vec2", "vec3")
 INSTANCES = ("shape", "profile", "displacement", "mapper")
+MAX_TOLD = 20  # mistakes of one run; who made more mends these first
 _UNKNOWN = "?"  # the type of what is wrong already: it fits everywhere, so one mistake is told once
 _ARTICLE = {"int": "a whole number", "float": "a number", "bool": "a truth value", "vec2": "a vec2", "vec3": "a vec3",
             "shape": "a shape", "profile": "a profile", "displacement": "a displacement", "mapper": "a mapper"}
@@ -77,7 +78,7 @@ def param_type(param: ast.Param) -> str:
 
 
 def check_files(paths: Sequence[Path | str]) -> list[Diagnostic]:
-    """Every mistake in the files and in what they use; none: an empty list.
+    """The mistakes in the files and in what they use, the first 20 of each; none: an empty list.
 
     Also elaborates each closed declaration, since some mistakes (an index out of range, a formula
     that grows without end) show only then.
@@ -97,7 +98,7 @@ def check(modules: list[Module]) -> Program:
     """Check all modules.
 
     Raises:
-        FdifError: with every mistake found.
+        FdifError: with the mistakes found, the first 20 of them.
     """
     program = Program(modules, {}, set())
     errors: list[Diagnostic] = []
@@ -105,10 +106,18 @@ def check(modules: list[Module]) -> Program:
         program.scopes[module] = _scope(module, program.scopes, errors)
     for module in modules:
         for decl in _in_order(program.scopes[module], errors):
-            _Body(program, program.scopes[module], decl, errors).check()
+            if len(errors) <= MAX_TOLD:
+                _Body(program, program.scopes[module], decl, errors).check()
     if errors:
-        raise FdifError(*errors)
+        raise FdifError(*told(errors))
     return program
+
+
+def told(errors: list[Diagnostic]) -> list[Diagnostic]:
+    """The first mistakes, and that there are more."""
+    if len(errors) <= MAX_TOLD:
+        return errors
+    return [*errors[:MAX_TOLD], Diagnostic("E0205", "there are more mistakes", hint="mend these first")]
 
 
 def _scope(module: Module, scopes: dict[Module, Scope], errors: list[Diagnostic]) -> Scope:
@@ -122,7 +131,7 @@ def _scope(module: Module, scopes: dict[Module, Scope], errors: list[Diagnostic]
                                    notes=[(first, "first here")]))
         else:
             scope.own[decl.name] = decl
-    for used in module.uses:
+    for used in dict.fromkeys(module.uses):
         for name, decl in scopes[used].own.items():
             scope.used.setdefault(name, []).append((decl, scopes[used]))
     return scope
@@ -137,6 +146,7 @@ class _Body:
         self.spans: dict[str, Span] = {}
         self.in_prior = False
         self.at_point = False  # whether what is being read is evaluated at a point
+        self.defined = {s.name: s for s in reversed(decl.body or ())}
 
     def error(self, span: Span, code: str, title: str, label: str = "", why: str = "", hint: str = "",
               notes: Sequence[tuple[Span, str]] = ()) -> Typed:
@@ -150,6 +160,8 @@ class _Body:
         if decl.body is not None:
             self.at_point = True
             for stmt in decl.body:
+                if len(self.errors) > MAX_TOLD:
+                    return
                 self.statement(stmt)
             self.result()
             if decl.kind == "fn":
@@ -311,7 +323,7 @@ class _Body:
             return self.names[name]
         if name in CONSTANTS:
             return Typed("float")
-        if self.defined_later(name):
+        if name in self.defined:
             return self.unknown(expr.span, name)
         found = self.scope.find(name)
         if found:
@@ -327,18 +339,15 @@ class _Body:
                               hint=f"call it: `{ {**BUILTINS, **PRIORS}[name].signature }`".replace("` ", "`"))
         return self.unknown(expr.span, name)
 
-    def defined_later(self, name: str) -> list[ast.Stmt]:
-        return [s for s in self.decl.body or () if s.name == name]
-
     def unknown(self, span: Span, name: str) -> Typed:
         kind = self.decl.kind
-        later = self.defined_later(name)
-        if later and later[0].span.start <= span.start < later[0].span.end:
+        later = self.defined.get(name)
+        if later and later.span.start <= span.start < later.span.end:
             return self.error(span, "E0232", f"`{name}` is defined through itself", "not known yet",
                               why="a name keeps one value", hint="give the new value a name of its own")
         if later:
             return self.error(span, "E0232", f"`{name}` is used before it is defined", "not known yet",
-                              why="a body is read from top to bottom", notes=[(later[0].name_span, "defined here")],
+                              why="a body is read from top to bottom", notes=[(later.name_span, "defined here")],
                               hint=f"move the line of `{name}` up")
         if name == "grid" and kind in _WITH_GRID:
             return self.error(span, "E0242", "the grid is no value", "a part of it is missing",
@@ -485,11 +494,13 @@ class _Body:
     def _call(self, expr: ast.Call) -> Typed:
         if not isinstance(expr.callee, ast.Name):
             called = expr.callee
-            if isinstance(called, ast.Field) and called.name in {*BUILTINS, *self.scope.names()}:
-                self.expr(called.base)
+            if isinstance(called, ast.Field) and (called.name in BUILTINS or self.scope.find(called.name)):
+                if self.expr(called.base).type == _UNKNOWN:
+                    return Typed(_UNKNOWN)
                 return self.error(called.span, "E0250", "only a name can be called", "this is a formula",
                                   hint=f"write `{called.name}(...)` with the value before the point inside")
-            self.expr(called)
+            if self.expr(called).type == _UNKNOWN:
+                return Typed(_UNKNOWN)
             return self.error(expr.callee.span, "E0250", "only a name can be called", "this is a formula",
                               hint="give the part a name first: `part = ...`, then `part(...)`"
                               if isinstance(expr.callee, ast.Call) else "for a product write `*`")
@@ -508,7 +519,7 @@ class _Body:
             return self.builtin(expr, name)
         if name in BUILTINS:
             return self.builtin(expr, name)
-        found = None if self.defined_later(name) else self.scope.find(name)
+        found = None if name in self.defined else self.scope.find(name)
         if found is None:
             for a in expr.args:
                 self.expr(a.value)

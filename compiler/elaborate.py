@@ -8,12 +8,12 @@ with its definition, so that it can be given by name; everything else is inlined
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from fdif_dsl.compiler.builtins import BUILTINS, CONSTANTS, PRIORS
-from fdif_dsl.compiler.check import INPUTS, RESULTS, Program, Scope, param_type
+from fdif_dsl.compiler.check import INPUTS, RESULTS, Program, Scope, param_type, told
 from fdif_dsl.compiler.formula import Formula, Kind, Quantity
 from fdif_dsl.compiler.ir import Graph, Node
 from fdif_dsl.compiler.passes import optimise
@@ -26,6 +26,7 @@ from fdif_dsl.grammar.source import Span
 MAX_ITEMS = 4096  # of one array or loop
 MAX_NODES = 50_000  # of one formula
 MAX_STEPS = 100_000  # of one elaboration
+MAX_WORK = 500_000  # operations of all formulas of a file
 MAX_CALLS = 40  # nested in each other
 
 
@@ -41,6 +42,7 @@ def elaborate(program: Program, *, optimised: bool = True) -> list[Formula]:
     errors: list[Diagnostic] = []
     seen: dict[tuple[str, str], ast.Decl] = {}
     for module in program.modules:
+        work = 0
         for decl in module.tree.decls:
             if decl.params is not None or decl.kind in ("fn", "profile"):
                 continue
@@ -50,14 +52,24 @@ def elaborate(program: Program, *, optimised: bool = True) -> list[Formula]:
                                        hint="a library needs one meaning for each name: rename one"))
                 continue
             seen[decl.kind, decl.name] = decl
+            elaborator = _Elaborator(program, decl)
             try:
-                out.append(_Elaborator(program, decl).formula(program.scopes[module], optimised))
+                out.append(elaborator.formula(program.scopes[module], optimised))
             except FdifError as error:
                 # A part that many declarations share has one mistake, not one for each of them.
-                told = {(e.code, label.span) for e in errors for label in e.labels[:1]}
-                errors += [d for d in error.diagnostics if not told & {(d.code, label.span) for label in d.labels[:1]}]
+                places = {(e.code, label.span) for e in errors for label in e.labels[:1]}
+                errors += [d for d in error.diagnostics
+                           if not places & {(d.code, label.span) for label in d.labels[:1]}]
+            work += elaborator.steps + len(elaborator.graph)
+            if work > MAX_WORK:
+                errors.append(error_at(decl.name_span, "E0310", "the file grows too large",
+                                       f"more than {MAX_WORK} operations so far",
+                                       why="every formula is unrolled while compiling",
+                                       hint="split the file, or lower the loop bounds"))
+            if any(e.code in ("E0302", "E0310") for e in errors):  # more of that kind would take for ever
+                raise FdifError(*told(errors))
     if errors:
-        raise FdifError(*errors)
+        raise FdifError(*told(errors))
     return out
 
 
@@ -248,8 +260,8 @@ class _Elaborator:
         if stmt.binder is None:
             return self.expr(env, stmt.value)
         out = []
-        for i in range(self.bound(env, stmt.binder.bound)):
-            value = self.expr(env.bind(stmt.binder.var, i), stmt.value)
+        for _ in env.each(stmt.binder.var, self.bound(env, stmt.binder.bound)):
+            value = self.expr(env, stmt.value)
             out.append(as_node(self.graph, value) if isinstance(value, int) else value)
         return out
 
@@ -342,7 +354,7 @@ class _Elaborator:
 
     def _reduce(self, env: _Env, expr: ast.Reduce) -> Value:
         g = self.graph
-        values = [self.expr(env.bind(expr.var, i), expr.body) for i in range(self.bound(env, expr.bound))]
+        values = [self.expr(env, expr.body) for _ in env.each(expr.var, self.bound(env, expr.bound))]
         if not values:
             if expr.reducer in ("min", "max"):
                 raise self.fail(expr.bound.span, "E0308", f"`{expr.reducer}` of nothing", "the loop runs 0 times",
@@ -382,8 +394,9 @@ class _Elaborator:
         decl, scope = found
         if decl.kind != "fn":
             return self.instance(env, expr.span, name, expr.args)
+        args = self.arguments(env, decl, expr.args)
         self.enter(expr.span)
-        value = self.call_fn(decl, scope, self.arguments(env, decl, expr.args))
+        value = self.call_fn(decl, scope, args)
         self.leave()
         return value
 
@@ -422,9 +435,10 @@ class _Elaborator:
         found = env.scope.find(name)
         assert found is not None
         decl, scope = found
-        self.enter(span)
         inside = _Env(env.scope, env.names, env.inputs, env.owner, env.instance_path())
-        target = self.instantiate(decl, scope, self.arguments(inside, decl, args), inside.path, span)
+        given = self.arguments(inside, decl, args)
+        self.enter(span)
+        target = self.instantiate(decl, scope, given, inside.path, span)
         self.leave()
         return target
 
@@ -463,8 +477,16 @@ class _Env:
         value = self.names.get(name)
         return self.inputs.get(name) if value is None else value
 
-    def bind(self, name: str, value: Any) -> _Env:
-        return _Env(self.scope, {**self.names, name: value}, self.inputs, self.owner, self.path, self.naming)
+    def each(self, var: str, count: int) -> Iterator[int]:
+        """Give the loop variable one value after the other, then bring back what it hid."""
+        hidden = self.names.get(var)
+        for i in range(count):
+            self.names[var] = i
+            yield i
+        if hidden is None:
+            self.names.pop(var, None)
+        else:
+            self.names[var] = hidden
 
     def named(self, name: str) -> _Env:
         return _Env(self.scope, self.names, self.inputs, self.owner, self.path, name)

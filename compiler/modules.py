@@ -59,7 +59,10 @@ class _Loader:
         self.standard = standard_folder().resolve()
 
     def load(self, path: Path, shown: str, use: ast.Use | None, stack: list[Path]) -> Module:
-        key = path.resolve()
+        try:
+            key = path.resolve()
+        except (OSError, RuntimeError, ValueError) as error:  # a ring of links, a path that is too long
+            raise SdfError(_unreadable(shown, str(error))) from None
         if key in stack:
             assert use is not None
             names = [p.stem for p in [*stack[stack.index(key):], key]]
@@ -90,10 +93,14 @@ class _Loader:
 
 
 def _read(path: Path, shown: str) -> SourceFile:
-    if path.exists() and not path.is_file():  # a folder, or a device that never ends
-        raise SdfError(Diagnostic("E0204", "this is no file", where=shown, hint="name a .sdf file"))
     try:
+        if path.exists() and not path.is_file():  # a folder, or a device that never ends
+            raise SdfError(Diagnostic("E0204", "this is no file", where=shown, hint="name a .sdf file"))
         return read_source(path, shown)
     except OSError as error:
-        raise SdfError(Diagnostic("E0204", "the file cannot be read", where=shown, why=error.strerror or str(error),
-                                  hint="check the path and its permissions")) from None
+        raise SdfError(_unreadable(shown, error.strerror or str(error))) from None
+
+
+def _unreadable(shown: str, why: str) -> Diagnostic:
+    return Diagnostic("E0204", "the file cannot be read", where=shown, why=why,
+                      hint="check the path and its permissions")

@@ -19,6 +19,7 @@ from fdif_dsl.grammar.syntax_errors import explain_character, explain_token
 
 MAX_CHARACTERS = 64 * 1024  # about a second of parsing
 MAX_DEPTH = 100
+MAX_NAME = 64
 _MAX_DIGITS = 40
 
 
@@ -102,6 +103,12 @@ class _Build(Transformer[Token, Any]):
 
     def comment(self, token: Token) -> Token:
         self.comments.append(self._span(token))
+        return token
+
+    def word(self, token: Token) -> Token:
+        if len(token) > MAX_NAME:
+            raise SdfError(error_at(self._span(token), "E0109", f"a name of {len(token)} characters",
+                                    f"at most {MAX_NAME}"))
         return token
 
     def _span(self, first: Any, last: Any = None) -> Span:
@@ -241,5 +248,5 @@ def _parser() -> tuple[Lark, _Build]:
     build = _Build()
     # The basic lexer keeps keywords reserved everywhere, so `shape` can never be a name.
     lark = Lark(text, parser="lalr", lexer="basic", start="module", keep_all_tokens=True, maybe_placeholders=True,
-                transformer=build, lexer_callbacks={"COMMENT": build.comment})
+                transformer=build, lexer_callbacks={"COMMENT": build.comment, "NAME": build.word})
     return lark, build

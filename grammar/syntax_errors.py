@@ -110,6 +110,8 @@ def _hint(file: SourceFile, token: Token, expected: set[str], before: Sequence[T
         return "the doc comment (##) before it ends the formula: write a plain one (#)"
     if types[-1:] == ["USE"] and kind == "QUOTED":
         return "write the plain name, as in `use std`"
+    if kind == "QUOTED":
+        return "the language has no strings"
     if types[-2:] == ["USE", "NAME"] and kind in ("DOT", "SLASH"):
         return "write the plain name, as in `use std`"
     continued = "OR" in expected and _one_line([last, token])
