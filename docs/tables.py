@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+import textwrap
 from collections.abc import Callable, Iterable
 from importlib.resources import files
 from pathlib import Path
@@ -51,8 +52,10 @@ def _ops() -> str:
 def _reserved() -> str:
     rules = _lark()
     words = re.findall(r'^[A-Z]+: "([a-z]+)"$', rules, re.MULTILINE)
-    return (f"Words of the language: {', '.join(map(_code, words))}.\n\n"
-            f"Built-in names: {', '.join(map(_code, ['grid', 'deepest', *CONSTANTS, *PRIORS, *BUILTINS]))}.")
+    built_in = ["grid", "deepest", *CONSTANTS, *PRIORS, *BUILTINS]
+    texts = (f"Words of the language: {', '.join(map(_code, words))}.",
+             f"Built-in names: {', '.join(map(_code, built_in))}.")
+    return "\n\n".join(textwrap.fill(text, 116, break_long_words=False, break_on_hyphens=False) for text in texts)
 
 
 def _limits() -> str:
