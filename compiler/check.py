@@ -62,12 +62,14 @@ class Scope:
 
 @dataclass
 class Program:
-    """Checked modules. `varying` holds every statement whose value differs from point to point."""
+    """Checked modules. `varying` holds every statement whose value differs from point to point, `whole` every
+    one whose value must stay a whole number."""
 
     modules: list[Module]
     scopes: dict[Module, Scope]
     varying: set[ast.Stmt]
     fn_types: dict[ast.Decl, str] = field(default_factory=dict)
+    whole: set[ast.Stmt] = field(default_factory=set)
 
 
 def param_type(param: ast.Param) -> str:
@@ -147,6 +149,7 @@ class _Body:
         self.in_prior = False
         self.at_point = False  # whether what is being read is evaluated at a point
         self.defined = {s.name: s for s in reversed(decl.body or ())}
+        self.counted: list[ast.Expr] = []  # expressions that must be whole numbers
 
     def error(self, span: Span, code: str, title: str, label: str = "", why: str = "", hint: str = "",
               notes: Sequence[tuple[Span, str]] = ()) -> Typed:
@@ -164,6 +167,7 @@ class _Body:
                     return
                 self.statement(stmt)
             self.result()
+            self.find_whole()
             if decl.kind == "fn":
                 self.program.fn_types[decl] = self.names.get(RESULTS["fn"], Typed(_UNKNOWN)).type
             return
@@ -179,6 +183,17 @@ class _Body:
                        hint="make it solid, for example with `prism` of the module `solids`"
                        if (decl.kind, got.type) == ("shape", "profile") else
                        f"write a body: `{decl.kind} {decl.name} {{ {RESULTS[decl.kind]} = ... }}`")
+
+    def find_whole(self) -> None:
+        """Note the statements whose value must stay a whole number, as a loop or an index counts with it.
+
+        `radius = 3` is not among them: it is a quantity like any other.
+        """
+        wanted = {name for expr in self.counted for name in _names(expr)}
+        for stmt in reversed(self.decl.body or ()):
+            if stmt.name in wanted:
+                self.program.whole.add(stmt)
+                wanted |= _names(stmt.value)
 
     # -- parameters and statements
 
@@ -282,6 +297,7 @@ class _Body:
     def bind(self, var: str, span: Span, bound: ast.Expr) -> Typed | None:
         """Bring a loop variable in; gives what it hides."""
         got = self.expr(bound)
+        self.counted.append(bound)
         if got.type not in ("int", _UNKNOWN):
             params = {p.name for p in self.decl.params or () if p.type is None}
             hint = "give a number, or a parameter of type int"
@@ -416,6 +432,7 @@ class _Body:
                                       hint="compare one component, or `length(v)`" if side.type in VECTORS else "")
             return Typed("bool", varies)
         if op == "//":
+            self.counted.append(expr)
             if types != ("int", "int"):
                 odd, got = (expr.left, left) if left.type != "int" else (expr.right, right)
                 return self.error(odd.span, "E0240", "`//` divides whole numbers", f"this is {_say(got.type)}",
@@ -451,6 +468,7 @@ class _Body:
 
     def _index(self, expr: ast.Index) -> Typed:
         base, index = self.expr(expr.base), self.expr(expr.index)
+        self.counted.append(expr.index)
         if index.type not in ("int", _UNKNOWN):
             self.error(expr.index.span, "E0244", "an index is a whole number", f"this is {_say(index.type)}",
                        why="which value is meant must be known while compiling")
@@ -649,6 +667,8 @@ class _Body:
                 self.error(arg.span, "E0259", f"`{param.name}` is given twice", "again here", notes=notes)
             given.add(param.name)
             wanted = param_type(param)
+            if wanted == "int":
+                self.counted.append(arg.value)
             if not _fits(got.type, wanted):
                 self.error(arg.value.span, "E0260", f"`{name}` wants {_say(wanted)} for `{param.name}`",
                            f"this is {_say(got.type)}", hint=_vector_hint(got.type, wanted), notes=notes)
@@ -736,3 +756,15 @@ def _in_order(scope: Scope, errors: list[Diagnostic]) -> list[ast.Decl]:
                         return []
                     stack.append((used, False))
     return list(order)
+
+
+def _names(expr: ast.Expr) -> set[str]:
+    """Every name in an expression."""
+    out: set[str] = set()
+    stack = [expr]
+    while stack:
+        e = stack.pop()
+        if isinstance(e, ast.Name):
+            out.add(e.name)
+        stack.extend(e.children())
+    return out

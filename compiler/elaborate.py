@@ -109,6 +109,7 @@ class _Elaborator:
         self.draws = 0
         self.named: list[_Named] = []
         self.integers: list[tuple[tuple[str, ...], str, int]] = []
+        self.paths: Counter[tuple[str, ...]] = Counter()
         self.slots = 0
         self.steps = 0
         self.calls: list[Span] = []  # those that led here, and where the instances among them were made
@@ -142,7 +143,7 @@ class _Elaborator:
             Quantity(name, q.width, q.length, q.slots, tuple(next(flat) for _ in q.slots), q.stmt.random,
                      q.source, q.stmt.doc)
             for name, q in zip(names, self.named, strict=True))
-        return Formula(decl.name, cast(Kind, decl.kind), decl.doc, str(decl.name_span), quantities,
+        return Formula(decl.name, cast(Kind, decl.kind), decl.doc or target.decl.doc, str(decl.name_span), quantities,
                        self.integer_names(), self.draws, result)
 
     def integer_names(self) -> dict[str, int]:
@@ -182,6 +183,9 @@ class _Elaborator:
             target = self.expr(_Env(scope, names, {}, None, path), decl.value)
             assert isinstance(target, Instance)
             return target
+        self.paths[path] += 1
+        if self.paths[path] > 1:  # two parts made in one formula, as in `deepest(a) + deepest(a)`
+            path = (*path, str(self.paths[path]))
         return Instance(decl, scope, names, path, made)
 
     def bind_length(self, param: ast.Param, names: dict[str, Value]) -> None:
@@ -231,6 +235,8 @@ class _Elaborator:
         if known is not None and (stmt.random or isinstance(known[0], Instance)):
             return known[0]
         value = self.loop(env, stmt)
+        if isinstance(value, int) and stmt not in self.program.whole:
+            value = self.graph.number(value)
         if isinstance(value, (int, Instance)) or (isinstance(value, Node) and value.type == "b"):
             owner.quantities[stmt.name] = (value, ())
             return value

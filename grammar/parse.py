@@ -142,6 +142,12 @@ class _Build(Transformer[Token, Any]):
         return ast.Use(self._span(keyword, name), docs, str(name), self._span(name))
 
     def docs(self, tokens: list[Token]) -> str:
+        for token in tokens:
+            line = self.file.text.rfind("\n", 0, token.start_pos) + 1
+            if self.file.text[line : token.start_pos].strip():
+                raise SdfError(error_at(
+                    self._span(token), "E0110", "a doc comment behind what it describes", "would describe what follows",
+                    hint="put it on the line before, or write a plain comment with a single #"))
         # What a blank line sets apart, such as the head of a file, is not about what comes next.
         breaks = [i for i in range(1, len(tokens)) if (tokens[i].line or 0) > (tokens[i - 1].line or 0) + 1]
         return "\n".join(t[2:].strip() for t in tokens[breaks[-1] if breaks else 0:])

@@ -182,7 +182,8 @@ def resolve(recipe: Recipe, library: Library) -> Choices:
         if not wanted and what != "displacements":
             mistakes.append(Diagnostic("E0505", f"the library has no {what[:-1]}",
                                        why=f"each object of a volume needs one of its {what}",
-                                       hint=f"declare a {what[:-1]} in the library, or add `use std`"))
+                                       hint=f"declare a {what[:-1]} in the library, or add "
+                                       f"`use {'classes' if what == 'shapes' else what}` for the standard ones"))
         return tuple(None if n is None else known[n].formula for n in wanted if n is None or n in known)
 
     shapes, mappers = pick("shapes", library.shapes), pick("mappers", library.mappers)

@@ -101,6 +101,33 @@ def test_deepest_at_two_places_is_told_apart(make) -> None:  # type: ignore[no-u
         shape s = pair(hollow(spot))""")
 
 
+def test_a_whole_number_is_a_quantity_unless_a_loop_counts_with_it(make) -> None:  # type: ignore[no-untyped-def]
+    lib = make("""shape s {
+      radius = 10
+      twice = 2 * radius
+      count = 3
+      offsets[i < count] = i * radius
+      distance = length(p) - twice + offsets[count - 1]
+    }""")
+    s = lib.shapes["s"]
+    assert [q.name for q in s.parameters] == ["radius", "twice", "offsets"]
+    assert at(s, ORIGIN)[0] == 0
+    assert at(s, ORIGIN, {"radius": 1, "twice": 5})[0] == -3
+
+
+def test_two_parts_of_one_formula_have_quantities_of_their_own(make) -> None:  # type: ignore[no-untyped-def]
+    lib = make("""profile spot { r ~ uniform(1, 2)\n distance = length(q) - r }
+    profile both { low = deepest(spot) + deepest(spot)\n distance = length(q) + low }
+    shape bar(section: profile) { distance = section(p.xy) }
+    shape s = bar(both)""")
+    assert [q.name for q in lib.shapes["s"].parameters] == ["section.low.r", "section.low.2.r", "low"]
+
+
+def test_a_class_without_a_doc_has_that_of_its_template(make) -> None:  # type: ignore[no-untyped-def]
+    lib = make("## Any ball.\nshape ball(r) { distance = length(p) - r }\nshape a = ball(1)\n## My own.\nshape b = ball(1)")
+    assert [s.doc for s in lib.shapes.values()] == ["Any ball.", "My own."]
+
+
 def test_deepest_takes_a_formula_too(make) -> None:  # type: ignore[no-untyped-def]
     lib = make("shape s { low = deepest(p.x + p.y)\n distance = length(p) + low }")
     assert at(lib.shapes["s"], ORIGIN, grid=(8, 10, 12))[0] == -6 - 5

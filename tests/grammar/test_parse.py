@@ -172,13 +172,12 @@ shape ball {
   ## it goes.
   distance = 1 # inside
 }
-fn f() = 1 ## Behind it, so of the next one.
-fn g() = 2
+fn f() = 1
 """)
-    ball, f, g = module.decls
+    ball, f = module.decls
     assert ball.doc == "A ball.\nRound."
     assert ball.body is not None and ball.body[0].doc == "How far\n\nit goes."
-    assert (f.doc, g.doc) == ("", "Behind it, so of the next one.")
+    assert f.doc == ""
     assert [c.text for c in module.comments] == ["# not this", "# inside"]
 
 

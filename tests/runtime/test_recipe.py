@@ -355,4 +355,4 @@ def test_a_library_without_mappers_is_no_use(tmp_path: Path) -> None:
     assert message(resolve, Recipe(), own_library(tmp_path, "shape blob { distance = length(p) - 3 }\n")) == """\
 error[E0505]: the library has no mapper
   why: each object of a volume needs one of its mappers
-  hint: declare a mapper in the library, or add `use std`"""
+  hint: declare a mapper in the library, or add `use mappers` for the standard ones"""
