@@ -124,7 +124,11 @@ def test_two_parts_of_one_formula_have_quantities_of_their_own(make) -> None:  #
 
 
 def test_a_class_without_a_doc_has_that_of_its_template(make) -> None:  # type: ignore[no-untyped-def]
-    lib = make("## Any ball.\nshape ball(r) { distance = length(p) - r }\nshape a = ball(1)\n## My own.\nshape b = ball(1)")
+    lib = make("""## Any ball.
+    shape ball(r) { distance = length(p) - r }
+    shape a = ball(1)
+    ## My own.
+    shape b = ball(1)""")
     assert [s.doc for s in lib.shapes.values()] == ["Any ball.", "My own."]
 
 
