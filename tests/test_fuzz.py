@@ -22,9 +22,10 @@ BUDGET = settings(deadline=None, derandomize=True, suppress_health_check=list(He
 SOUP = [
     *sorted(keywords()), *"()[]{},:.=~+-*/^<>#\"'_;!&|%$@\\",
     "//", "<=", ">=", "==", "!=", "**", "##", "## doc\n",
-    "# c\n", "\n", "\r\n", "\t", "\0", "\x1b[31m", "\ufeff", "\u202e", "²", "0", "1", "2.5", ".5", "1e3", "1e999",
-    "9" * 50, "x", "p", "q", "t", "d", "n", "grid", "distance", "value", "uniform", "min", "max [", "sum[i < 3](", "any",
-    "vec3", "float", "profile[n]", '"a-b"', '"use"', "std"]
+    "# c\n", "\n", "\r\n", "\t", "\0", "\x1b[31m",
+    "\ufeff", "\u202e", "²", "0", "1", "2.5", ".5", "1e3", "1e999",
+    "9" * 50, "x", "p", "q", "t", "d", "n", "grid", "distance", "value", "uniform", "min", "max [", "sum[i < 3](",
+    "any", "vec3", "float", "profile[n]", '"a-b"', '"use"', "std"]
 
 
 @settings(BUDGET, max_examples=400)

@@ -177,7 +177,7 @@ def compound(inner: st.SearchStrategy[Words]) -> st.SearchStrategy[Words]:
 
 exprs = st.recursive(st.one_of(names, numbers, st.sampled_from(["true", "false"])).map(lambda w: [w]), compound,
                      max_leaves=6)
-docs = st.lists(st.sampled_from(["## doc\n", "##\n", "##  more  \n", "### odd\n"]), max_size=2)
+docs = st.lists(st.sampled_from(["\n## doc\n", "\n##\n", "\n##  more  \n", "\n### odd\n"]), max_size=2)
 params = st.none() | st.lists(st.builds(
     lambda n, t, d: joined(n, [":", *t] if t else [], ["=", *d] if d else []),
     names, st.none() | st.sampled_from([["int"], ["profile"], ["vec2", "[", "n", "]"]]), st.none() | exprs), max_size=3)
