@@ -29,6 +29,7 @@ ARRAY_ITEMS = ("float", "vec2", "vec3")
 INSTANCES = ("shape", "profile", "displacement", "mapper")
 MAX_TOLD = 20  # mistakes of one run; who made more mends these first
 _UNKNOWN = "?"  # the type of what is wrong already: it fits everywhere, so one mistake is told once
+_WHOLE_DIVISION = "whole numbers are divided with `//`"
 _ARTICLE = {"int": "a whole number", "float": "a number", "bool": "a truth value", "vec2": "a vec2", "vec3": "a vec3",
             "shape": "a shape", "profile": "a profile", "displacement": "a displacement", "mapper": "a mapper"}
 
@@ -304,7 +305,7 @@ class _Body:
             if isinstance(bound, ast.Name) and bound.name in params:
                 hint = f"write the parameter as `{bound.name}: int`"
             elif isinstance(bound, ast.Binary) and bound.op == "/":
-                hint = "whole numbers are divided with `//`"
+                hint = _WHOLE_DIVISION
             self.error(bound.span, "E0230", "a loop counts to a whole number", f"this is {_say(got.type)}",
                        why="arrays and reductions are unrolled while compiling", hint=hint)
         if var in BUILTINS or var in CONSTANTS or var in INPUTS[self.decl.kind] or var == "grid":
@@ -562,7 +563,7 @@ class _Body:
         if result is None:
             types = ", ".join(_say(g.type) for g in got) or "nothing"
             return self.error(expr.span, "E0253", f"`{name}` does not fit its arguments", f"given {types}",
-                              why=f"`{row.signature}`: {row.doc}", hint=_vector_hint(*(g.type for g in got)))
+                              why=f"`{row.signature}`: {row.doc}", hint=_vector_hint(name, *(g.type for g in got)))
         return Typed(result, any(g.varies for g in got))
 
     def call_fn(self, expr: ast.Call, decl: ast.Decl) -> Typed:
@@ -670,8 +671,10 @@ class _Body:
             if wanted == "int":
                 self.counted.append(arg.value)
             if not _fits(got.type, wanted):
+                divided = wanted == "int" and isinstance(arg.value, ast.Binary) and arg.value.op == "/"
                 self.error(arg.value.span, "E0260", f"`{name}` wants {_say(wanted)} for `{param.name}`",
-                           f"this is {_say(got.type)}", hint=_vector_hint(got.type, wanted), notes=notes)
+                           f"this is {_say(got.type)}", notes=notes,
+                           hint=_WHOLE_DIVISION if divided else _vector_hint(got.type, wanted))
         missing = [p.name for p in params if p.default is None and p.name not in given]
         if missing and not unknown and len(args) <= len(params):
             self.error(span, "E0261", f"`{name}` is missing {', '.join(f'`{m}`' for m in missing)}",

@@ -14,6 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from fdif_dsl.compiler.backends.cpu.codegen import kernels_of
+from fdif_dsl.compiler.library import load_library
+
 TIMEOUT = 10  # seconds
 MEMORY = 500 * 2**20  # bytes of address space; `fdifc check` of a small file needs about 200 MB
 PROGRAM = "from fdif_dsl.cli import main; main()"
@@ -223,3 +226,30 @@ def test_many_mistakes_are_cut_short(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert 1 < done.stderr.count("error[") <= 21
     assert "there are more mistakes" in done.stderr
+
+
+def test_no_name_of_a_file_reaches_generated_code(tmp_path: Path) -> None:
+    """Two libraries that differ in names, docs and comments alone have the same kernels, word for word."""
+    kernels = []
+    for mark in ("a", "__import__"[2:8] * 5):
+        (tmp_path / f"{mark}.sdf").write_text(f"""
+## {mark} doc
+profile {mark}_disc(n{mark}: int, {mark}_lo = 2) {{
+  {mark}_radius ~ uniform({mark}_lo, 3)  # {mark}
+  {mark}_corner[i{mark} < n{mark}] = {mark}_radius * i{mark}
+  distance = length(q) - max[j{mark} < n{mark}]({mark}_corner[j{mark}])
+}}
+fn {mark}_f({mark}_x) = sin({mark}_x)
+shape {mark}_tube({mark}_s: profile) {{
+  {mark}_depth = deepest({mark}_s(p.xy))
+  distance = {mark}_s(p.xy) + {mark}_f(p.z) * {mark}_depth
+}}
+shape {mark}_ball = {mark}_tube({mark}_disc(3))
+displacement "{mark}.dents" {{ offset = {mark}_f(p.x) * grid.limit.x }}
+mapper "{mark}-light" {{ intensity = 2 ^ d }}
+""")
+        library = load_library(tmp_path / f"{mark}.sdf")
+        assert len(library.formulas) == 3
+        kernels.append({k.name: k.source for f in library.formulas for k in kernels_of(f)})
+    assert kernels[0] == kernels[1] and kernels[0]
+    assert "import" not in "".join(kernels[1])
