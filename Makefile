@@ -33,8 +33,9 @@ demo: $(VENV)/package
 	@echo '  demo/pretrain/metrics.csv      the log'
 	@echo '  demo/pretrain/loss.png         the loss curve'
 
+# PYTHONSAFEPATH keeps Python from taking the folder fdif_dsl here for the installed package.
 test: $(VENV)/package
-	OMP_NUM_THREADS=1 $(bin)/pytest -n $(JOBS) $(TESTS)
+	PYTHONSAFEPATH=1 OMP_NUM_THREADS=1 $(bin)/pytest -n $(JOBS) $(TESTS)
 
 # mypy runs elsewhere, so that it finds the installed package and not the folder of the same name.
 lint: $(VENV)/package
