@@ -400,9 +400,9 @@ class _Elaborator:
         decl, scope = found
         if decl.kind != "fn":
             return self.instance(env, expr.span, name, expr.args)
-        args = self.arguments(env, decl, expr.args)
+        given = self.arguments(env, decl, expr.args)
         self.enter(expr.span)
-        value = self.call_fn(decl, scope, args)
+        value = self.call_fn(decl, scope, given)
         self.leave()
         return value
 
