@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,12 +15,17 @@ from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`, with the same endings, that takes its place when the block succeeds.
 
-    Where the block fails or is interrupted the temporary file goes and `path` is as it was.
+    Where the block fails or is interrupted the temporary file goes and `path` is as it was. An `OSError`
+    names `path`, as the user does not know the other.
     """
     temporary = path.with_name(f".{secrets.token_hex(4)}-{path.name}")
     try:
         yield temporary
         temporary.replace(path)
+    except OSError as error:
+        if error.errno is not None and (error.filename is None or Path(os.fsdecode(error.filename)) == temporary):
+            error.filename, error.filename2 = str(path), None
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

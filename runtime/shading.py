@@ -119,7 +119,7 @@ def _march(field: Field, camera: Array, rays: Array, box: Box) -> tuple[Array, A
         active = active[at[active] < far[active]]
     found = np.flatnonzero(hit)
     low, high = last[found], at[found]
-    for _ in range(10):
+    for _ in range(6):
         middle = (low + high) / 2
         inside = field(camera + rays[found] * middle[:, None]) <= 0
         high = np.where(inside, middle, high)

@@ -36,8 +36,12 @@ def command(paths: tuple[Path, ...], directory: Path | None, target: str, explai
     if explain is not None:
         _explain(list(paths), library, explain)
     if directory is not None:
-        with progress("compiling") as advance:
-            library.save(directory, progress=advance)
+        try:
+            with progress("compiling") as advance:
+                library.save(directory, progress=advance)
+        except OSError as error:
+            error.filename = error.filename or str(directory)  # a full disk names no file
+            raise
         click.echo(f"{len(library.shapes)} shapes, {len(library.displacements)} displacements and "
                    f"{len(library.mappers)} mappers compiled into {directory}")
 

@@ -47,6 +47,7 @@ def command(name: str | None, output: Path | None, everything: bool, library_pat
     if output is not None:
         from fdif_dsl.runtime.portrait import draw
 
+        output.parent.mkdir(parents=True, exist_ok=True)
         draw(lib, name, output, seed=seed)
         click.echo(f"\npicture in {output}")
 

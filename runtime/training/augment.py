@@ -14,11 +14,11 @@ def crops(image: torch.Tensor, label: torch.Tensor, patch: Patch, count: int,
           generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
     """`count` random patches of each volume: (b, D, H, W) twice -> (b * count, *patch) twice.
 
-    Each volume gives one whole copy where the patch is the whole grid.
+    Where the patch is the whole grid these are copies, which augmentation makes different, as in the paper.
     """
     shape = tuple(image.shape[1:])
     if shape == patch:
-        return image, label
+        return image.repeat_interleave(count, 0), label.repeat_interleave(count, 0)
     images, labels = [], []
     for i in range(len(image)):
         for _ in range(count):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 import signal
 import threading
@@ -81,8 +82,10 @@ class Watch(Callback):
             trainer.save_checkpoint(temporary)
         network: Any = module.network
         weights = {name: value.detach().cpu() for name, value in network.state_dict().items()}
+        whole = io.BytesIO()  # torch writing to a full disk fails with a RuntimeError that names no file
+        torch.save({"network_weights": weights, **self.facts, "step": len(self.history)}, whole)
         with replacing(self.directory / WEIGHTS) as temporary:
-            torch.save({"network_weights": weights, **self.facts, "step": len(self.history)}, temporary)
+            temporary.write_bytes(whole.getbuffer())
         self._saved = len(self.history)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,15 @@ def test_a_failure_leaves_the_old_file(tmp_path: Path) -> None:
         temporary.write_text("half")
         raise KeyboardInterrupt
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_failure_names_the_file_that_was_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No such file or directory") as error:
+        write_text(tmp_path / "gone" / "a.txt", "new")
+    assert error.value.filename == str(tmp_path / "gone" / "a.txt")
+    with pytest.raises(OSError, match="No space left") as error, replacing(tmp_path / "a.txt"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert error.value.filename == str(tmp_path / "a.txt")
 
 
 def test_a_temporary_file_keeps_its_endings(tmp_path: Path) -> None:

@@ -44,10 +44,11 @@ def test_labels_become_classes() -> None:
     assert table[[0, 3, 1, 69, 2]].tolist() == [0, 1, 2, 3, 0]
 
 
-def test_crops_of_the_whole_grid_are_the_volume() -> None:
+def test_crops_of_the_whole_grid_are_copies() -> None:
     image = torch.rand(2, 4, 5, 6)
-    label = image.long()
-    assert crops(image, label, (4, 5, 6), 4, generator())[0] is image
+    copies, labels = crops(image, image.long(), (4, 5, 6), 3, generator())
+    assert copies.shape == labels.shape == (6, 4, 5, 6)
+    assert all(torch.equal(copies[i], image[i // 3]) for i in range(6))
 
 
 def test_crops_are_parts_of_their_volume() -> None:
