@@ -391,18 +391,18 @@ class _Elaborator:
         if name in PRIORS:
             return PRIORS[name].build(self.graph, self.draw, *(self.expr(env, a.value) for a in expr.args))
         if name in BUILTINS:
-            args = [self.expr(env, a.value) for a in expr.args]
-            if name == "mod" and args[1] == 0 and isinstance(args[1], int) and isinstance(args[0], int):
+            values = [self.expr(env, a.value) for a in expr.args]
+            if name == "mod" and values[1] == 0 and isinstance(values[1], int) and isinstance(values[0], int):
                 raise self.fail(expr.span, "E0303", "a whole number divided by zero", "the divisor is 0 here")
-            return BUILTINS[name].build(self.graph, *args)
+            return BUILTINS[name].build(self.graph, *values)
         found = env.scope.find(name)
         assert found is not None
         decl, scope = found
         if decl.kind != "fn":
             return self.instance(env, expr.span, name, expr.args)
-        given = self.arguments(env, decl, expr.args)
+        args = self.arguments(env, decl, expr.args)
         self.enter(expr.span)
-        value = self.call_fn(decl, scope, given)
+        value = self.call_fn(decl, scope, args)
         self.leave()
         return value
 

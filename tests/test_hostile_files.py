@@ -24,7 +24,7 @@ PROGRAM = "from fdif_dsl.cli import main; main()"
 
 def fdifc(*args: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", PROGRAM, *args], cwd=folder, capture_output=True, text=True, timeout=TIMEOUT,
+        [sys.executable, "-P", "-c", PROGRAM, *args], cwd=folder, capture_output=True, text=True, timeout=TIMEOUT,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY)), check=False)
 
 

@@ -100,7 +100,7 @@ from fdif_dsl.compiler.backends.cpu import machine
 units = [machine.Unit(f"test_killed_{{k}}", {SOURCE!r}.format(k=k), "kernel", "fffn") for k in range(40)]
 machine.build(units, workers=2)
 """
-    with subprocess.Popen([sys.executable, "-c", script], start_new_session=True) as process:
+    with subprocess.Popen([sys.executable, "-P", "-c", script], start_new_session=True) as process:
         while not list(cache.glob("*.o")):
             assert process.poll() is None, "the build ended before it could be killed"
             time.sleep(0.01)
@@ -174,7 +174,7 @@ print(backend.evaluate(shape, {{"p.x": [-5.0, 1.0], "p.y": [0, 0], "p.z": [0, 0]
 print(backend.render([Placed(shape, {{}}, np.eye(4), None, mapper, 1)], Grid((1, 1, 8))).image.ravel().tolist())
 assert "numba" not in sys.modules and "torch" not in sys.modules
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False,
+    done = subprocess.run([sys.executable, "-P", "-c", script], capture_output=True, text=True, check=False,
                           env={**os.environ, "FDIF_CACHE_DIR": "/nowhere"})
     assert done.stderr == ""
     assert done.stdout == "[3.0, -1.0]\n[0, 0, 0, 1, 2, 1, 0, 0]\n"
