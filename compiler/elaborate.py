@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from fdif_dsl.compiler.builtins import BUILTINS, CONSTANTS, PRIORS
-from fdif_dsl.compiler.check import INPUTS, RESULTS, Program, Scope, param_type, told
+from fdif_dsl.compiler.check import told
+from fdif_dsl.compiler.check.scope import Program, Scope
+from fdif_dsl.compiler.check.types import INPUTS, RESULTS, param_type
 from fdif_dsl.compiler.formula import Formula, Kind, Quantity
 from fdif_dsl.compiler.ir import Graph, Node
 from fdif_dsl.compiler.passes import optimise
@@ -505,15 +507,12 @@ def _source(owner: Instance, stmt: ast.Stmt) -> str:
     """The right-hand side as written, with the values of the declaration's number arguments filled in."""
     span = stmt.value.span
     found: list[tuple[int, int, str]] = []
-    stack: list[ast.Expr] = [stmt.value]
-    while stack:
-        expr = stack.pop()
+    for expr in ast.walk(stmt.value):
         value = owner.args.get(expr.name) if isinstance(expr, ast.Name) else None
         if isinstance(value, Node) and value.op == "const":
             value = value.const
         if isinstance(value, int | float) and not isinstance(value, bool):
             found.append((expr.span.start - span.start, expr.span.end - span.start, f"{value:g}"))
-        stack.extend(expr.children())
     text = span.text
     for start, end, number in sorted(found, reverse=True):
         text = text[:start] + number + text[end:]

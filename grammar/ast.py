@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from fdif_dsl.grammar.source import SourceFile, Span
@@ -197,3 +198,12 @@ class Module:
     uses: tuple[Use, ...]
     decls: tuple[Decl, ...]
     comments: tuple[Span, ...]
+
+
+def walk(*roots: Expr) -> Iterator[Expr]:
+    """Every expression inside the given ones, and these themselves."""
+    stack = list(roots)
+    while stack:
+        expr = stack.pop()
+        yield expr
+        stack.extend(expr.children())

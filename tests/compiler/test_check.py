@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fdif_dsl.compiler.check import MAX_TOLD, Program, check, check_files
+from fdif_dsl.compiler.check import MAX_TOLD, check, check_files
+from fdif_dsl.compiler.check.scope import Program
 from fdif_dsl.compiler.modules import Module, load_modules, standard_files
 from fdif_dsl.grammar.diagnostics import FdifError
 from fdif_dsl.grammar.parse import parse
