@@ -91,8 +91,9 @@ def test_titles_are_unique() -> None:
 
 
 def test_every_code_has_a_snapshot() -> None:
-    grammar, compiler = files("fdif_dsl.grammar"), files("fdif_dsl.compiler")
-    sources = [f for folder in (grammar, compiler.joinpath("check")) for f in folder.iterdir() if f.name.endswith(".py")]
+    compiler = files("fdif_dsl.compiler")
+    folders = (files("fdif_dsl.grammar"), compiler.joinpath("check"))
+    sources = [f for folder in folders for f in folder.iterdir() if f.name.endswith(".py")]
     sources += [compiler.joinpath(f"{name}.py") for name in ("modules", "elaborate")]
     raised = {code for source in sources for code in re.findall(r'"(E0[0-9]{3})"', source.read_text("utf-8"))}
     shown = {code for _, case in CASES for code in re.findall(r"^error\[(E0[0-9]{3})\]", case.message, re.MULTILINE)}

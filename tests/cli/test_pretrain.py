@@ -133,7 +133,7 @@ def test_interrupt_leaves_a_checkpoint_to_resume_from(
         fdifc: Any, shapes: Path, recipe: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     process = subprocess.Popen(
-        [sys.executable, "-c", "from fdif_dsl.cli import main; main()", "pretrain", str(recipe), "-o", str(out),
+        [sys.executable, "-P", "-c", "from fdif_dsl.cli import main; main()", "pretrain", str(recipe), "-o", str(out),
          "--library", str(shapes), "--steps", "100000"],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
     log = out / "metrics.csv"
