@@ -10,7 +10,7 @@ import numpy as np
 
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 
-MAX_SIDE = 2048
+MAX_SIDE = 2048  # voxels
 
 
 @dataclass(frozen=True)
@@ -28,15 +28,15 @@ class Grid:
         """The grid of three sides (D, H, W).
 
         Raises:
-            FdifError: naming `where`, unless they are whole numbers from 2 to 2048.
+            FdifError: naming `where`, unless they are whole numbers from 1 to 2048.
         """
         try:
             shape = tuple(operator.index(s) for s in sides)
         except TypeError:
             shape = ()
-        if len(shape) != 3 or not all(2 <= s <= MAX_SIDE for s in shape):
+        if len(shape) != 3 or not all(1 <= s <= MAX_SIDE for s in shape):
             raise FdifError(Diagnostic("E0608", f"{sides!r:.60} is no grid", where=where,
-                                       why=f"a grid is three whole numbers (D, H, W), each from 2 to {MAX_SIDE} voxels",
+                                       why=f"a grid is three whole numbers (D, H, W), each from 1 to {MAX_SIDE} voxels",
                                        hint="for example (96, 96, 96)"))
         return cls(shape)  # type: ignore[arg-type]
 

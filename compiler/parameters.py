@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fdif_dsl.compiler.formula import Formula, Quantity
+from fdif_dsl.compiler.ir import REDUCTION, reachable
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError, did_you_mean
 
 
@@ -55,10 +56,12 @@ def missing_quantities(formula: Formula, missing: Iterable[Quantity], where: str
 
 def missing_grid(formula: Formula) -> FdifError:
     """The error for a formula that reads the sampling grid when there is none."""
+    scanned = [q.name for q in formula.quantities if any(n.op == REDUCTION for n in reachable(q.definition))]
+    instead = f", or a value for {' and '.join(f'`{name}`' for name in scanned)}" if scanned else ""
     return FdifError(Diagnostic(
         "E0403", f"`{formula.name}` needs the sampling grid",
         why="its formula reads the size of the grid, or the deepest value on it",
-        hint="give the grid, for example grid=(96, 96, 96)"))
+        hint=f"give the grid, for example grid=(96, 96, 96){instead}"))
 
 
 def kind_of(value: Any) -> str:

@@ -8,16 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from fdif_dsl.compiler.grid import MAX_SIDE
 from fdif_dsl.compiler.parameters import kind_of
 
 Rule = Callable[[Any], Any]
 
-SIDE = 2048
-"""The longest side of a volume, in voxels."""
 VOXELS = 2**31
 """The most voxels of a volume."""
-
-
 CONDITION = 1e12
 """A matrix with a greater condition number counts as singular: float64 cannot invert it usefully."""
 
@@ -77,15 +74,16 @@ def real(least: float, most: float, *, open_end: bool = False) -> Rule:
 def sides(value: Any) -> tuple[int, int, int]:
     """The shape (D, H, W) of a volume."""
     hint = "write the voxels along z, y and x, for example [96, 96, 96]"
+    value = value.tolist() if hasattr(value, "tolist") else value
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise Wrong(f"{_shown(value)} where three whole numbers are expected", hint=hint)
-    if len(value) != 3 or any(isinstance(v, bool) or not isinstance(v, int) for v in value):
+    if len(value) != 3 or any(isinstance(v, bool) or not isinstance(v, int | np.integer) for v in value):
         raise Wrong(f"{_shown(list(value))} where three whole numbers are expected", hint=hint)
-    if not all(1 <= v <= SIDE for v in value):
-        raise Wrong(f"{_shown(list(value))} is no possible volume", f"each side has 1 to {SIDE} voxels", hint)
+    if not all(1 <= v <= MAX_SIDE for v in value):
+        raise Wrong(f"{_shown(list(value))} is no possible volume", f"each side has 1 to {MAX_SIDE} voxels", hint)
     if math.prod(value) > VOXELS:
         raise Wrong(f"{_shown(list(value))} is too large", f"a volume has at most {VOXELS} voxels", hint)
-    d, h, w = value
+    d, h, w = (int(v) for v in value)
     return d, h, w
 
 

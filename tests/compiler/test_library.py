@@ -112,7 +112,7 @@ error[E0606]: the affine has the shape (3, 3)
     "grid": (lambda s: s.distance([[1, 2, 3]], {"radius": 1}, grid=(1, 2)), """\
 error[E0608]: (1, 2) is no grid
   --> grid
-  why: a grid is three whole numbers (D, H, W), each from 2 to 2048 voxels
+  why: a grid is three whole numbers (D, H, W), each from 1 to 2048 voxels
   hint: for example (96, 96, 96)"""),
 }
 

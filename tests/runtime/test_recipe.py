@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -356,3 +357,8 @@ def test_a_library_without_mappers_is_no_use(tmp_path: Path) -> None:
 error[E0505]: the library has no mapper
   why: each object of a volume needs one of its mappers
   hint: declare a mapper in the library, or add `use mappers` for the standard ones"""
+
+
+def test_a_grid_may_come_from_numpy() -> None:
+    assert Recipe(grid=np.array([8, 9, 10])).grid == (8, 9, 10)  # type: ignore[arg-type]
+    assert Recipe(grid=tuple(np.int64(n) for n in (8, 9, 10))).grid == (8, 9, 10)  # type: ignore[arg-type]

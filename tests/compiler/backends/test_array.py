@@ -131,7 +131,7 @@ def test_a_formula_that_needs_the_grid_says_so(backend: Any) -> None:
     assert str(caught.value) == """\
 error[E0403]: `test` needs the sampling grid
   why: its formula reads the size of the grid, or the deepest value on it
-  hint: give the grid, for example grid=(96, 96, 96)"""
+  hint: give the grid, for example grid=(96, 96, 96), or a value for `thickness`"""
 
 
 SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 3.0, 1e300, np.inf, -np.inf, np.nan]
