@@ -50,6 +50,8 @@ def command(name: str | None, output: Path | None, everything: bool, library_pat
         output.parent.mkdir(parents=True, exist_ok=True)
         draw(lib, name, output, seed=seed)
         click.echo(f"\npicture in {output}")
+    else:
+        click.echo(f"\n-o {name}.png draws it")
 
 
 def _print(kind: str, formula: Any) -> None:
