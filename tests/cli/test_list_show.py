@@ -34,7 +34,7 @@ def test_show_prints_parameters_and_priors(fdifc: Any, shapes: Path) -> None:
     assert [line.rstrip() for line in result.output.splitlines()] == [
         f"ball  shape, declared at {shapes}:2:7", "A ball.", "",
         "parameter  type   value                            about",
-        "radius     float  ~ uniform(0.15, 0.3) * grid.min  Radius in voxels."]
+        "radius     float  ~ uniform(0.15, 0.3) * grid.min  Radius in voxels.", "", "-o ball.png draws it"]
 
 
 def test_show_an_unknown_class(fdifc: Any, shapes: Path) -> None:
