@@ -37,18 +37,24 @@ class Box:
         return float(np.linalg.norm(self.high - self.low)) / 2
 
 
-def bounds(field: Field, reach: float, samples: int = 56) -> Box | None:
+def bounds(field: Field, reach: float, samples: int = 48) -> Box | None:
     """A box around the inside of `field` within `reach` voxels of the origin; None where nothing is inside.
 
-    Found on a lattice of `samples` points a side, so it may miss parts thinner than the lattice.
+    Three lattices of `samples` points a side, each in the box that the one before found. A lattice keeps what
+    is nearer to the surface than its spacing, so that parts thinner than that are not lost.
     """
-    axis = np.linspace(-reach, reach, samples)
-    points = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
-    inside = points[field(points) <= 0]
-    if not len(inside):
-        return None
-    margin = 1.5 * (axis[1] - axis[0])
-    return Box(inside.min(axis=0) - margin, inside.max(axis=0) + margin)
+    box, inside = Box(np.full(3, -reach), np.full(3, reach)), False
+    for _ in range(3):
+        axes = [np.linspace(low, high, samples) for low, high in zip(box.low, box.high, strict=True)]
+        points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+        spacing = (box.high - box.low) / (samples - 1)
+        distance = field(points)
+        near = points[distance <= spacing.max()]
+        inside = inside or bool((distance <= 0).any())
+        if not len(near):
+            return None
+        box = Box(near.min(axis=0) - spacing / 2, near.max(axis=0) + spacing / 2)
+    return box if inside else None
 
 
 def shade(field: Field, box: Box, colour: tuple[float, float, float], side: int = 480, oversample: int = 2) -> Array:
@@ -108,14 +114,17 @@ def _march(field: Field, camera: Array, rays: Array, box: Box) -> tuple[Array, A
     last = near.copy()
     hit = np.zeros(len(rays), dtype=bool)
     active = np.flatnonzero(near < far)
-    least, most = box.radius * 0.002, box.radius * 0.04
+    least, most = box.radius * 0.002, box.radius * 0.03
+    before = np.zeros(len(rays))  # the distance one step back, which gives the slope along the ray
     while len(active):
-        distance = field(camera + rays[active] * at[active, None])
+        distance = np.nan_to_num(field(camera + rays[active] * at[active, None]), nan=most)
         inside = distance <= 0
         hit[active[inside]] = True
         active, distance = active[~inside], distance[~inside]
-        last[active] = at[active]
-        at[active] += np.clip(np.nan_to_num(distance * 0.6, nan=most), least, most)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            slope = (before[active] - distance) / (at[active] - last[active])
+        before[active], last[active] = distance, at[active]
+        at[active] += np.clip(0.6 * distance / np.fmax(slope, 1), least, most)
         active = active[at[active] < far[active]]
     found = np.flatnonzero(hit)
     low, high = last[found], at[found]

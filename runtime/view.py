@@ -107,7 +107,7 @@ def gallery(portraits: Sequence[tuple[Portrait, Field]], path: Path, columns: in
             bottom = 1 - (top + (row + 1) * side + row * caption) / height
             axes = figure.add_axes((column / columns, bottom, 1 / columns, side / height))
             axes.axis("off")
-            box = bounds(distance, portrait.reach, samples=40)
+            box = bounds(distance, portrait.reach)
             if box is not None:
                 axes.imshow(shade(distance, box, palette.solid_colour(i), side=180, oversample=2))
             label = "\n".join(textwrap.wrap(portrait.name.replace("_", " "), 20))
