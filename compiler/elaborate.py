@@ -278,7 +278,9 @@ class _Elaborator:
         assert isinstance(count, int)
         if not 0 <= count <= MAX_ITEMS:
             raise self.fail(expr.span, "E0301", f"a loop of {count}", f"allowed are 0 to {MAX_ITEMS}",
-                            why="loops are unrolled while compiling")
+                            why="loops are unrolled while compiling",
+                            hint="count to fewer, and let the formula say the rest" if count > 0 else
+                            "count to 0 or more")
         return count
 
     # -- expressions
@@ -330,7 +332,8 @@ class _Elaborator:
     def whole(self, expr: ast.Binary, a: int, b: int) -> int:
         """Arithmetic on whole numbers, held within 32 bits."""
         if expr.op == "//" and b == 0:
-            raise self.fail(expr.op_span, "E0303", "a whole number divided by zero", "the divisor is 0 here")
+            raise self.fail(expr.op_span, "E0303", "a whole number divided by zero", "the divisor is 0 here",
+                            hint="numbers with a point may be divided by zero: the result is infinite")
         value = {"+": a + b, "-": a - b, "*": a * b}[expr.op] if expr.op != "//" else a // b
         if abs(value) >= 2**31:
             raise self.fail(expr.span, "E0306", "a whole number grows too large", "beyond 2147483647",
@@ -353,7 +356,8 @@ class _Elaborator:
             raise self.fail(expr.index.span, "E0307", f"index {index} is outside an array of {len(base)}",
                             f"0 to {len(base) - 1} are there" if len(base) > 1 else
                             "only 0 is there" if base else "the array is empty",
-                            hint="`mod(i, n)` wraps around" if base and index == len(base) else "")
+                            hint="`mod(i, n)` wraps around" if base and index == len(base) else
+                            "indices count from 0" if base else "give the loop that makes it a bound of 1 or more")
         return base[index]
 
     def _array(self, env: _Env, expr: ast.Array) -> Value:
@@ -395,7 +399,8 @@ class _Elaborator:
         if name in BUILTINS:
             values = [self.expr(env, a.value) for a in expr.args]
             if name == "mod" and values[1] == 0 and isinstance(values[1], int) and isinstance(values[0], int):
-                raise self.fail(expr.span, "E0303", "a whole number divided by zero", "the divisor is 0 here")
+                raise self.fail(expr.span, "E0303", "a whole number divided by zero", "the divisor is 0 here",
+                                hint="let the divisor start at 1")
             return BUILTINS[name].build(self.graph, *values)
         found = env.scope.find(name)
         assert found is not None

@@ -72,7 +72,8 @@ class _Loader:
         if key in self.done:
             return self.done[key]
         if len(self.done) + len(stack) >= MAX_MODULES:
-            raise SdfError(Diagnostic("E0203", f"more than {MAX_MODULES} files", where=shown))
+            raise SdfError(Diagnostic("E0203", f"more than {MAX_MODULES} files", where=shown,
+                                      why="a library is read whole", hint="put several declarations into one file"))
         standard = key.parent == self.standard
         tree = parse(_read(path, f"<standard>/{key.name}" if standard else shown))
         uses = tuple(self._use(path, u, [*stack, key]) for u in tree.uses)

@@ -108,7 +108,7 @@ class _Build(Transformer[Token, Any]):
     def word(self, token: Token) -> Token:
         if len(token) > MAX_NAME:
             raise SdfError(error_at(self._span(token), "E0109", f"a name of {len(token)} characters",
-                                    f"at most {MAX_NAME}"))
+                                    f"at most {MAX_NAME}", hint="shorten it"))
         return token
 
     def _span(self, first: Any, last: Any = None) -> Span:
@@ -194,11 +194,14 @@ class _Build(Transformer[Token, Any]):
         token = items[0]
         span = self._span(token)
         if len(token) > _MAX_DIGITS:
-            raise SdfError(error_at(span, "E0106", f"a number of {len(token)} digits", f"at most {_MAX_DIGITS}"))
+            raise SdfError(error_at(span, "E0106", f"a number of {len(token)} digits", f"at most {_MAX_DIGITS}",
+                                    hint="17 digits are all that a number holds"))
         value: float | int = int(token) if token.isdecimal() else float(token)
         if math.isinf(value) or (isinstance(value, int) and value >= 2**31):
             raise SdfError(error_at(span, "E0106", "the number is too large",
-                                    "whole numbers end at 2147483647, others at 1.7e308"))
+                                    "whole numbers end at 2147483647, others at 1.7e308",
+                                    hint="write it with an exponent, as in `3e9`" if isinstance(value, int) else
+                                    "write a smaller number"))
         return ast.Number(span, value)
 
     def name(self, items: list[Token]) -> ast.Expr:

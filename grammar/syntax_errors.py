@@ -59,7 +59,7 @@ def explain_character(file: SourceFile, offset: int) -> Diagnostic:
     if not hint and not char.isprintable():
         hint = "an invisible character: delete it"
     return error_at(Span(file, offset, offset + 1), "E0101", f"the character {name} has no meaning here",
-                    "not part of the language", hint=hint)
+                    "not part of the language", hint=hint or "delete it")
 
 
 def explain_token(file: SourceFile, token: Token, expected: set[str], before: Sequence[Token]) -> Diagnostic:
@@ -85,7 +85,8 @@ def explain_token(file: SourceFile, token: Token, expected: set[str], before: Se
     elif opener is not None and hint == _UNCLOSED:
         notes.append((_span(file, opener), "this wants `}`"))
     return error_at(_span(file, token), "E0107", f"{quote(str(token))} does not fit here",
-                    f"expected {_words(expected)}", hint=hint, notes=notes)
+                    f"expected {_words(expected)}", notes=notes,
+                    hint=hint or f"write {_words(expected)} here, or delete {quote(str(token))}")
 
 
 def _explain_end(file: SourceFile, expected: set[str], last: Token, opener: Token | None) -> Diagnostic:
@@ -95,7 +96,7 @@ def _explain_end(file: SourceFile, expected: set[str], last: Token, opener: Toke
         hint = f"add the missing `{closer}`"
         notes = [(_span(file, opener), f"this wants `{closer}`")]
     return error_at(_span(file, last), "E0108", "the file ends too early", f"expected {_words(expected)} after this",
-                    hint=hint, notes=notes)
+                    hint=hint or "finish the declaration, or delete its beginning", notes=notes)
 
 
 def _hint(file: SourceFile, token: Token, expected: set[str], before: Sequence[Token]) -> str:

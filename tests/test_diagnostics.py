@@ -103,3 +103,9 @@ def test_every_code_has_a_snapshot() -> None:
 def test_messages_show_no_word_of_the_implementation() -> None:
     inside = re.compile(r"__ANON|\b(Token|Node|Instance|None|Traceback|LPAR|RPAR|RSQB|LSQB|RBRACE|LBRACE|NAME)\b")
     assert [case.title for _, case in CASES if inside.search(case.message)] == []
+
+
+def test_every_message_has_a_hint() -> None:
+    bare = [error.splitlines()[0] for _, case in CASES for error in re.split(r"\n\n(?=error\[)", case.message)
+            if "hint: " not in error]
+    assert bare == []

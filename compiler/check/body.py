@@ -14,6 +14,7 @@ from fdif_dsl.compiler.check.types import (
     Typed,
     fits,
     kind_of,
+    operand_hint,
     param_type,
     say,
 )
@@ -77,11 +78,14 @@ class Body(Calls):
                     title = f"there are no arrays of {written.name}"
                 what = "an array holds" if written.length else "a parameter is"
                 self.error(written.span, "E0212", title, "as the type of a parameter",
-                           why=f"{what} one of {', '.join(allowed)}", hint=did_you_mean(written.name, allowed))
+                           why=f"{what} one of {', '.join(allowed)}", hint=did_you_mean(written.name, allowed)
+                           or f"for a number write `{param.name}: float`, or nothing")
                 kind = UNKNOWN
             elif kind in ("shape", "profile") and decl.kind not in ("shape", "profile"):
                 self.error(written.span, "E0213", f"{kind_of(decl)} takes no {kind}", f"not in {kind_of(decl)}",
-                           why="only shapes and profiles are built from other shapes and profiles")
+                           why="only shapes and profiles are built from other shapes and profiles",
+                           hint="evaluate the part outside and pass its distance" if decl.kind == "fn" else
+                           "take numbers and vectors, and write the formula out")
             if written.length:
                 self.define(written.length, written.span, Typed("int"))
         if param.default is not None:
@@ -90,18 +94,20 @@ class Body(Calls):
             self.names.update(inputs)
             if not fits(got.type, kind):
                 self.error(param.default.span, "E0214", f"the default of `{param.name}` has the wrong type",
-                           f"this is {say(got.type)}, not {say(kind)}")
+                           f"this is {say(got.type)}, not {say(kind)}", hint=f"write {say(kind)}, or change the type")
         self.define(param.name, param.name_span, Typed(kind, decl.kind == "fn" and kind not in ("int", "bool")))
 
     def define(self, name: str, span: Span, typed: Typed) -> None:
         if name in BUILTINS or name in PRIORS or name in CONSTANTS or name in ("grid", "deepest"):
-            self.names[name] = self.error(span, "E0210", f"`{name}` is built in", "choose another name")
+            self.names[name] = self.error(span, "E0210", f"`{name}` is built in", "taken",
+                                          hint="choose another name")
         elif name in INPUTS[self.decl.kind]:
             self.names[name] = self.error(span, "E0210", f"`{name}` is the input of a {self.decl.kind}",
-                                          "choose another name")
+                                          "taken", hint="choose another name")
         elif name in self.spans:
             self.error(span, "E0211", f"{quote(name)} is defined twice", "again here",
-                       why="a name keeps one value", notes=[(self.spans[name], "first here")])
+                       why="a name keeps one value", hint="give one of the two another name",
+                       notes=[(self.spans[name], "first here")])
         else:
             self.spans[name] = span
             self.names[name] = typed
@@ -133,11 +139,12 @@ class Body(Calls):
                            hint="leave the point out of it")
         if stmt.binder and got.type not in (*ARRAY_ITEMS, "int", UNKNOWN):
             self.error(stmt.value.span, "E0224", f"an array cannot hold {say(got.type)}", "in an array",
-                       why="an array holds numbers or vectors")
+                       why="an array holds numbers or vectors", hint=operand_hint(got.type))
             got = Typed(UNKNOWN)
         if stmt.random and got.type not in (*ARRAY_ITEMS, UNKNOWN):
             self.error(stmt.value.span, "E0224", f"a random quantity cannot be {say(got.type)}", "after `~`",
-                       why="a random quantity is a number, a vector or an array of those (`[i < n]`)")
+                       why="a random quantity is a number, a vector or an array of those (`[i < n]`)",
+                       hint="draw a number under a name of its own, and compute this from it")
             got = Typed(UNKNOWN)
         item = "float" if got.type == "int" else got.type
         typed = Typed(f"{item}[]" if stmt.binder and got.type != UNKNOWN else got.type, got.varies)
@@ -145,11 +152,13 @@ class Body(Calls):
             self.program.varying.add(stmt)
         if stmt.name == RESULTS[kind]:
             if stmt.random or stmt.binder:
-                self.error(stmt.name_span, "E0225", f"`{stmt.name}` is the result of a {kind}", "one formula after `=`")
+                self.error(stmt.name_span, "E0225", f"`{stmt.name}` is the result of a {kind}", "takes a plain `=`",
+                           hint=f"write `{stmt.name} = ...`, with the rest under other names")
                 typed = Typed(UNKNOWN)
             elif kind != "fn" and typed.type not in (*NUMBERS, UNKNOWN):
                 self.error(stmt.value.span, "E0226", f"`{stmt.name}` must be a number", f"this is {say(typed.type)}",
-                           hint="`length(v)` is the length of a vector" if typed.type in VECTORS else "")
+                           hint="`length(v)` is the length of a vector" if typed.type in VECTORS
+                           else operand_hint(typed.type))
                 typed = Typed(UNKNOWN)
         self.define(stmt.name, stmt.name_span, typed)
 

@@ -16,9 +16,9 @@ from fdif_dsl.compiler.check.types import (
     Typed,
     fits,
     kind_of,
+    operand_hint,
     param_type,
     say,
-    vector_hint,
 )
 from fdif_dsl.grammar import ast
 from fdif_dsl.grammar.diagnostics import did_you_mean, quote
@@ -76,10 +76,13 @@ class Calls(Expressions):
             own = ", ".join(f"`{n}`" for n in INPUTS[kind]) or "only its parameters"
             return self.error(span, "E0233", f"`{name}` is not known here", f"the input of a {inputs[name]}",
                               why=f"a {kind} sees {own}" if kind != "fn" else "a function sees only its parameters",
-                              hint="make it a parameter" if kind == "fn" else "")
+                              hint="make it a parameter" if kind == "fn" else
+                              "a shape gives a profile its point: `section(p.xy, t = ...)`" if name in ("q", "t") else
+                              f"use {own}")
         known = {*self.names, *self.scope.names(), *CONSTANTS, *BUILTINS, *PRIORS, "grid", "deepest"}
         return self.error(span, "E0234", f"unknown name {quote(name)}", "not defined",
-                          hint=self.where_is(name) or did_you_mean(name, known))
+                          hint=self.where_is(name) or did_you_mean(name, known)
+                          or (f"define it above: `{name} = ...`" if kind != "fn" else "make it a parameter"))
 
     def where_is(self, name: str) -> str:
         """A hint where a module that is not used has the name."""
@@ -114,11 +117,13 @@ class Calls(Expressions):
             return base
         if base.type not in VECTORS:
             return self.error(expr.name_span, "E0243", f"`.{expr.name}` picks components of a vector",
-                              f"this stands after {say(base.type)}")
+                              f"this stands after {say(base.type)}",
+                              hint=operand_hint(base.type) or "a number has none: leave it out")
         letters = "xyz"[: int(base.type[-1])]
         if not 1 <= len(expr.name) <= 3 or any(c not in letters for c in expr.name):
             return self.error(expr.name_span, "E0243", f"a {base.type} has no component {quote(expr.name)}",
-                              f"use {', '.join(letters)}, or two or three of them, as in `.{letters[:2]}`")
+                              "unknown component",
+                              hint=f"use {', '.join(letters)}, or two or three of them, as in `.{letters[:2]}`")
         return Typed("float" if len(expr.name) == 1 else f"vec{len(expr.name)}", base.varies)
 
     # -- calls
@@ -176,7 +181,8 @@ class Calls(Expressions):
         if result is None:
             types = ", ".join(say(g.type) for g in got) or "nothing"
             return self.error(expr.span, "E0253", f"`{name}` does not fit its arguments", f"given {types}",
-                              why=f"`{row.signature}`: {row.doc}", hint=vector_hint(name, *(g.type for g in got)))
+                              why=f"`{row.signature}`: {row.doc}",
+                              hint=operand_hint(name, *(g.type for g in got)) or f"write it as `{row.signature}`")
         return Typed(result, any(g.varies for g in got))
 
     def call_fn(self, expr: ast.Call, decl: ast.Decl) -> Typed:
@@ -221,7 +227,8 @@ class Calls(Expressions):
             return target
         if target.type not in ("shape", "profile"):
             return self.error(expr.callee.span, "E0250", f"`{name}` cannot be called", f"this is {say(target.type)}",
-                              hint="for a product write `*`" if target.type in NUMBERS else "")
+                              hint="take one value of it, as in `a[0]`" if target.type.endswith("[]") else
+                              "for a product write `*`")
         inputs = INPUTS[target.type]
         params = tuple(ast.Param(expr.span, n, expr.span, ast.TypeRef(expr.span, t, None),
                                  ast.Number(expr.span, 0.0) if n == "t" else None) for n, t in inputs.items())
@@ -232,7 +239,8 @@ class Calls(Expressions):
         if self.decl.kind not in ("shape", "profile"):
             return self.error(expr.callee.span, "E0256", "`deepest` stands in shapes and profiles only",
                               f"not in {kind_of(self.decl)}",
-                              why="it scans the grid in which an object lies")
+                              why="it scans the grid in which an object lies",
+                              hint="use it in a shape or a profile, and pass on what it gives")
         if not self.at_point:
             return self.error(expr.callee.span, "E0256", "`deepest` stands in a body only", "there is no point here",
                               why="it scans the grid for the point at which its formula is least",
@@ -243,7 +251,8 @@ class Calls(Expressions):
         arg = expr.args[0].value
         got = self.expr(arg)
         if got.type not in (*NUMBERS, "shape", "profile", UNKNOWN):
-            return self.error(arg.span, "E0253", "`deepest` takes a formula of the point", f"this is {say(got.type)}")
+            return self.error(arg.span, "E0253", "`deepest` takes a formula of the point", f"this is {say(got.type)}",
+                              hint="as in `deepest(section(q, t))`")
         if got.type in ("shape", "profile") and got.type != self.decl.kind:
             return self.error(arg.span, "E0253", f"`deepest` of a {got.type} inside a {self.decl.kind}",
                               "at which point?", hint="say at which point, as in `deepest(part(p.xy))`")
@@ -267,18 +276,20 @@ class Calls(Expressions):
             if arg.name is None:
                 if i >= len(params):
                     self.error(arg.span, "E0257", f"too many arguments for `{name}`", "one too many",
-                               why=f"it takes ({signature})", notes=notes)
+                               why=f"it takes ({signature})", hint="leave it out", notes=notes)
                     break
                 param = params[i]
             elif arg.name not in by_name:
                 self.error(arg.span, "E0258", f"`{name}` has no parameter {quote(arg.name)}", "unknown parameter",
-                           why=f"it takes ({signature})", hint=did_you_mean(arg.name, by_name), notes=notes)
+                           why=f"it takes ({signature})", hint=did_you_mean(arg.name, by_name) or "leave it out",
+                           notes=notes)
                 unknown = True
                 continue
             else:
                 param = by_name[arg.name]
             if param.name in given:
-                self.error(arg.span, "E0259", f"`{param.name}` is given twice", "again here", notes=notes)
+                self.error(arg.span, "E0259", f"`{param.name}` is given twice", "again here", hint="give it once",
+                           notes=notes)
             given.add(param.name)
             wanted = param_type(param)
             if wanted == "int":
@@ -287,9 +298,19 @@ class Calls(Expressions):
                 divided = wanted == "int" and isinstance(arg.value, ast.Binary) and arg.value.op == "/"
                 self.error(arg.value.span, "E0260", f"`{name}` wants {say(wanted)} for `{param.name}`",
                            f"this is {say(got.type)}", notes=notes,
-                           hint=WHOLE_DIVISION if divided else vector_hint(got.type, wanted))
+                           hint=WHOLE_DIVISION if divided else _argument_hint(got.type, wanted))
         missing = [p.name for p in params if p.default is None and p.name not in given]
         if missing and not unknown and len(args) <= len(params):
             self.error(span, "E0261", f"`{name}` is missing {', '.join(f'`{m}`' for m in missing)}",
-                       f"it takes ({signature})", notes=notes)
+                       f"it takes ({signature})", notes=notes,
+                       hint=f"write `{name}({', '.join([*['...'] * bool(args), *missing])})`")
         return out
+
+
+def _argument_hint(got: str, wanted: str) -> str:
+    """How something of the type wanted is written."""
+    if wanted == "int":
+        return "write a whole number without a point, or a parameter of type int"
+    if wanted in INSTANCES:
+        return f"name a {wanted}, or make one, as in `{'sector_polygon(5)' if wanted == 'profile' else 'prism(disc)'}`"
+    return operand_hint(got, wanted) or f"give {say(wanted)}"

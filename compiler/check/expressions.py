@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from fdif_dsl.compiler.builtins import BUILTINS, CONSTANTS, NUMBERS, VECTORS, common
 from fdif_dsl.compiler.check.scope import Program, Scope
-from fdif_dsl.compiler.check.types import ARRAY_ITEMS, INPUTS, UNKNOWN, Typed, say, vector_hint
+from fdif_dsl.compiler.check.types import ARRAY_ITEMS, INPUTS, UNKNOWN, Typed, operand_hint, say
 from fdif_dsl.grammar import ast
 from fdif_dsl.grammar.diagnostics import Diagnostic, error_at
 from fdif_dsl.grammar.source import Span
@@ -51,7 +51,9 @@ class Expressions:
         fits = got.type == "bool" if expr.op == "not" else common([got.type]) is not None
         if got.type != UNKNOWN and not fits:
             wants = "a truth value" if expr.op == "not" else "a number or a vector"
-            return self.error(expr.operand.span, "E0240", f"`{expr.op}` wants {wants}", f"this is {say(got.type)}")
+            return self.error(expr.operand.span, "E0240", f"`{expr.op}` wants {wants}", f"this is {say(got.type)}",
+                              hint="compare it with something, as in `x > 0`" if expr.op == "not" else
+                              operand_hint(got.type))
         return got
 
     def _binary(self, expr: ast.Binary) -> Typed:
@@ -65,13 +67,14 @@ class Expressions:
             for side, operand in ((left, expr.left), (right, expr.right)):
                 if side.type != "bool":
                     return self.error(operand.span, "E0240", f"`{op}` wants truth values",
-                                      f"this is {say(side.type)}")
+                                      f"this is {say(side.type)}", hint="compare it with something, as in `x > 0`")
             return Typed("bool", varies)
         if op in ("<", "<=", ">", ">=", "==", "!="):
             for side, operand in ((left, expr.left), (right, expr.right)):
                 if side.type not in NUMBERS:
                     return self.error(operand.span, "E0240", f"`{op}` compares numbers", f"this is {say(side.type)}",
-                                      hint="compare one component, or `length(v)`" if side.type in VECTORS else "")
+                                      hint="compare one component, or `length(v)`" if side.type in VECTORS
+                                      else operand_hint(side.type))
             return Typed("bool", varies)
         if op == "//":
             self.counted.append(expr)
@@ -85,7 +88,7 @@ class Expressions:
             return self.error(expr.op_span, "E0241", f"`{op}` does not fit {say(left.type)} and {say(right.type)}",
                               "these two", notes=[(expr.left.span, f"this is {say(left.type)}"),
                                                   (expr.right.span, f"this is {say(right.type)}")],
-                              hint=vector_hint(*types))
+                              hint=operand_hint(*types))
         return Typed("float" if kind == "int" and op in ("/", "^") else kind, varies)
 
     def _index(self, expr: ast.Index) -> Typed:
@@ -93,12 +96,14 @@ class Expressions:
         self.counted.append(expr.index)
         if index.type not in ("int", UNKNOWN):
             self.error(expr.index.span, "E0244", "an index is a whole number", f"this is {say(index.type)}",
-                       why="which value is meant must be known while compiling")
+                       why="which value is meant must be known while compiling",
+                       hint="count with `[i < n]`, or write a whole number")
         if base.type == UNKNOWN:
             return base
         if not base.type.endswith("[]"):
             return self.error(expr.base.span, "E0245", "only an array has an index", f"this is {say(base.type)}",
-                              hint="components of a vector are `.x`, `.y`, `.z`" if base.type in VECTORS else "")
+                              hint="components of a vector are `.x`, `.y`, `.z`" if base.type in VECTORS else
+                              "an array is made by `name[i < n] = ...`, or as `[1, 2, 3]`")
         return Typed(base.type[:-2], base.varies)
 
     def _array(self, expr: ast.Array) -> Typed:
@@ -109,7 +114,8 @@ class Expressions:
         for item, kind in zip(expr.items, kinds, strict=True):
             if kind != kinds[0] or kind not in ARRAY_ITEMS:
                 return self.error(item.span, "E0246", "an array holds numbers, or vectors of one width",
-                                  f"this is {say(kind)}" + (f", not {say(kinds[0])}" if kind != kinds[0] else ""))
+                                  f"this is {say(kind)}" + (f", not {say(kinds[0])}" if kind != kinds[0] else ""),
+                                  hint=operand_hint(*kinds) or "give every value the type of the first")
         return Typed(f"{kinds[0]}[]", any(g.varies for g in got))
 
     def _reduce(self, expr: ast.Reduce) -> Typed:
@@ -126,7 +132,7 @@ class Expressions:
         kind = common([got.type])
         if kind is None:
             return self.error(expr.body.span, "E0247", f"`{expr.reducer}` wants numbers or vectors",
-                              f"this is {say(got.type)}")
+                              f"this is {say(got.type)}", hint=operand_hint(got.type))
         return Typed("float" if kind == "int" else kind, got.varies)
 
     def bind(self, var: str, span: Span, bound: ast.Expr) -> Typed | None:
@@ -143,7 +149,7 @@ class Expressions:
             self.error(bound.span, "E0230", "a loop counts to a whole number", f"this is {say(got.type)}",
                        why="arrays and reductions are unrolled while compiling", hint=hint)
         if var in BUILTINS or var in CONSTANTS or var in INPUTS[self.decl.kind] or var == "grid":
-            self.error(span, "E0210", f"`{var}` has a meaning already", "choose another name")
+            self.error(span, "E0210", f"`{var}` has a meaning already", "taken", hint="choose another name")
         hidden = self.names.get(var)
         self.names[var] = Typed("int")
         return hidden

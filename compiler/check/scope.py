@@ -47,11 +47,12 @@ def make_scope(module: Module, scopes: dict[Module, Scope], errors: list[Diagnos
     scope = Scope(module)
     for decl in module.tree.decls:
         if decl.name in BUILTINS or decl.name in PRIORS or decl.name in CONSTANTS or decl.name in ("deepest", "grid"):
-            errors.append(error_at(decl.name_span, "E0210", f"`{decl.name}` is built in", "choose another name"))
+            errors.append(error_at(decl.name_span, "E0210", f"`{decl.name}` is built in", "taken",
+                                   hint="choose another name"))
         if decl.name in scope.own:
             first = scope.own[decl.name].name_span
             errors.append(error_at(decl.name_span, "E0211", f"{quote(decl.name)} is declared twice", "again here",
-                                   notes=[(first, "first here")]))
+                                   hint="give one of the two another name", notes=[(first, "first here")]))
         else:
             scope.own[decl.name] = decl
     for used in dict.fromkeys(module.uses):

@@ -53,6 +53,17 @@ def kind_of(decl: ast.Decl) -> str:
     return "a function" if decl.kind == "fn" else f"a {decl.kind}"
 
 
+def operand_hint(*types: str) -> str:
+    """A hint how values of these types come to fit where numbers or vectors are wanted."""
+    if "bool" in types:
+        return "`where(condition, 1, 0)` makes a number of a truth value"
+    if any(t in INSTANCES for t in types):
+        return "evaluate the part at a point first, as in `part(p)`"
+    if any(t.endswith("[]") for t in types):
+        return "take one value, as in `a[0]`, or reduce them, as in `sum[i < n](a[i])`"
+    return vector_hint(*types)
+
+
 def vector_hint(*types: str) -> str:
     """A hint where vectors of two widths meet."""
     if "vec2" in types and "vec3" in types:
