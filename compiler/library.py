@@ -275,7 +275,8 @@ def load_library(path: str | Path | Sequence[str | Path] | None = None) -> Libra
             inside = sorted(one.glob("*.sdf"))
             if not inside:
                 raise FdifError(Diagnostic("E0604", "the folder holds no library", where=str(one),
-                                           why=f"it has neither .sdf files nor a {MANIFEST}"))
+                                           why=f"it has neither .sdf files nor a {MANIFEST}",
+                                           hint="name a folder of .sdf files, or one that `fdifc compile` wrote"))
             files += inside
         else:
             files.append(one)
@@ -308,7 +309,8 @@ def _columns(points: Any) -> tuple[Any, Any, Any]:
             points = np.zeros(0)
     if points.ndim != 2 or points.shape[-1] != 3:
         raise FdifError(Diagnostic("E0605", f"points have the shape {tuple(points.shape)}", where="points",
-                                   why="wanted are numbers of the shape (N, 3): x, y, z in voxels"))
+                                   why="wanted are numbers of the shape (N, 3): x, y, z in voxels",
+                                   hint="one point is [[x, y, z]]"))
     return points[:, 0], points[:, 1], points[:, 2]
 
 
@@ -325,12 +327,14 @@ def _inverse(affine: Any) -> Any:
         invert = np.linalg.inv
     if tuple(matrix.shape) != (4, 4):
         raise FdifError(Diagnostic("E0606", f"the affine has the shape {tuple(matrix.shape)}", where="affine",
-                                   why="wanted is a 4 x 4 matrix from object to world coordinates"))
+                                   why="wanted is a 4 x 4 matrix from object to world coordinates",
+                                   hint="None leaves the object where it is"))
     try:
         return invert(matrix)
     except (np.linalg.LinAlgError, RuntimeError):  # NumPy's error and torch's
         raise FdifError(Diagnostic("E0607", "the affine has no inverse", where="affine",
-                                   why="distances are taken at the point in object coordinates")) from None
+                                   why="distances are taken at the point in object coordinates",
+                                   hint="make its first three columns independent")) from None
 
 
 def _grid(grid: Any) -> Grid | None:

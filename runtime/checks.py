@@ -29,7 +29,7 @@ class Wrong(Exception):
 
 def text(value: Any) -> str:
     if not isinstance(value, str) or not value:
-        raise Wrong(f"{_shown(value)} where a name is expected")
+        raise Wrong(f"{_shown(value)} where a name is expected", hint='write a name in quotes, like "a"')
     return value
 
 
@@ -48,10 +48,11 @@ def whole(least: int, most: int) -> Rule:
     """A rule for a whole number from `least` to `most`."""
 
     def rule(value: Any) -> int:
+        hint = f"write a whole number from {least} to {most}"
         if isinstance(value, bool) or not isinstance(value, int):
-            raise Wrong(f"{_shown(value)} where a whole number is expected")
+            raise Wrong(f"{_shown(value)} where a whole number is expected", hint=hint)
         if not least <= value <= most:
-            raise Wrong(f"{_shown(value)} is out of range", hint=f"write a whole number from {least} to {most}")
+            raise Wrong(f"{_shown(value)} is out of range", hint=hint)
         return value
 
     return rule
@@ -61,11 +62,11 @@ def real(least: float, most: float, *, open_end: bool = False) -> Rule:
     """A rule for a number from `least` to `most`, which an open end leaves out."""
 
     def rule(value: Any) -> float:
+        hint = f"write a number from {least:g} to {'below ' if open_end else ''}{most:g}"
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise Wrong(f"{_shown(value)} where a number is expected")
+            raise Wrong(f"{_shown(value)} where a number is expected", hint=hint)
         if not least <= value <= most or (open_end and value == most):
-            limit = f"below {most:g}" if open_end else f"{most:g}"
-            raise Wrong(f"{_shown(value)} is out of range", hint=f"write a number from {least:g} to {limit}")
+            raise Wrong(f"{_shown(value)} is out of range", hint=hint)
         return float(value)
 
     return rule

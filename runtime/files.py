@@ -43,7 +43,8 @@ def claim_directory(path: Path, owner: str) -> None:
         FdifError: where the folder holds something else, which must not be mixed with or overwritten.
     """
     if path.exists() and not path.is_dir():
-        raise FdifError(Diagnostic("E0803", f"{path} is a file, and a folder is to go there"))
+        raise FdifError(Diagnostic("E0803", f"{path} is a file, and a folder is to go there",
+                                   hint="name another folder with -o"))
     if path.is_dir() and not (path / owner).is_file() and any(path.iterdir()):
         raise FdifError(Diagnostic(
             "E0804", f"{path} holds files of something else", why=f"it is not empty and has no {owner}",

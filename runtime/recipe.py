@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 PAPER: Any = None
 """What a field holds until the paper's value is put in its place."""
 
+_TOML = "a recipe has sections like [volume] and lines like objects = 20"
 OBJECTS = 10_000
 """The most objects of a volume."""
 
@@ -130,7 +131,8 @@ class Recipe:
             return _read(SourceFile(str(path), path.read_text(encoding="utf-8")))
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-            raise FdifError(Diagnostic("E0502", "cannot read the recipe", where=str(path), why=str(reason))) from None
+            raise FdifError(Diagnostic("E0502", "cannot read the recipe", where=str(path), why=str(reason),
+                                       hint="check the path; `fdifc list recipes` shows the built-in ones")) from None
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """The recipe as the sections and keys of its TOML form; for a record beside a data set."""
@@ -206,7 +208,8 @@ def _objects(value: Any) -> int | tuple[int, int]:
     if not isinstance(value, list | tuple):
         return int(count(value))
     if len(value) != 2:
-        raise Wrong(f"a list of {len(value)} where a number or [least, most] is expected")
+        raise Wrong(f"a list of {len(value)} where a number or [least, most] is expected",
+                    hint="write one number, or two like [1, 20]")
     least, most = (int(count(v)) for v in value)
     if least > most:
         raise Wrong(f"[{least}, {most}] is no range", hint=f"write the smaller number first: [{most}, {least}]")
@@ -322,13 +325,14 @@ def _parse(source: SourceFile) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         message = re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", str(error))
         if message is None:  # the end of the file
-            raise FdifError(Diagnostic("E0503", "the recipe is not TOML", where=source.name, why=str(error))) from None
+            raise FdifError(Diagnostic("E0503", "the recipe is not TOML", where=source.name, why=str(error),
+                                       hint=_TOML)) from None
         why, line, column = message.groups()
         start = sum(len(text) for text in source.text.splitlines(keepends=True)[: int(line) - 1]) + int(column) - 1
         label = Label(Span(source, start, start + 1))
-        raise FdifError(Diagnostic("E0503", "the recipe is not TOML", (label,), why=why)) from None
+        raise FdifError(Diagnostic("E0503", "the recipe is not TOML", (label,), why=why, hint=_TOML)) from None
     except RecursionError:
-        raise FdifError(Diagnostic("E0503", "the recipe is nested too deeply", where=source.name)) from None
+        raise FdifError(Diagnostic("E0503", "the recipe is nested too deeply", where=source.name, hint=_TOML)) from None
 
 
 def _read(source: SourceFile) -> Recipe:
@@ -343,7 +347,7 @@ def _read(source: SourceFile) -> Recipe:
             what = "section" if isinstance(table, dict) else "key"
             mistakes.append(_complain(source, "", section, Wrong(
                 f"a recipe has no {what} `{section}`", f"its sections are {_listed(_RULES)}",
-                _home(section) or did_you_mean(section, _RULES))))
+                _home(section) or did_you_mean(section, _RULES) or "leave it out")))
         elif not isinstance(table, dict):
             mistakes.append(_complain(source, "", section, Wrong(
                 f"`{section}` is a section, not a key", hint=f"write [{section}] on a line of its own")))
@@ -366,7 +370,7 @@ def _rule(section: str, key: str) -> Rule:
     if key in _RULES[section]:
         return _RULES[section][key]
     raise Wrong(f"[{section}] has no key `{key}`", f"its keys are {_listed(_RULES[section])}",
-                _home(key) or did_you_mean(key, _RULES[section]))
+                _home(key) or did_you_mean(key, _RULES[section]) or "leave it out")
 
 
 def _home(key: str) -> str:

@@ -148,7 +148,7 @@ _OBJECT = 'an object is {"class": ..., "params": {...}, "affine": ..., "displace
 
 def _list(value: Any) -> Sequence[Any]:
     if not isinstance(value, list | tuple):
-        raise checks.Wrong(f"{kind_of(value)} where a list is expected")
+        raise checks.Wrong(f"{kind_of(value)} where a list is expected", hint="write it in square brackets")
     return value
 
 
@@ -172,18 +172,22 @@ def _load(path: Path) -> Any:
         size = path.stat().st_size
         if size > BYTES:
             raise FdifError(Diagnostic("E0901", "the scene file is too large", where=str(path),
-                                       why=f"it has {size} bytes, and at most {BYTES} are read"))
+                                       why=f"it has {size} bytes, and at most {BYTES} are read",
+                                       hint="split it into several scenes"))
         source = SourceFile(str(path), path.read_text(encoding="utf-8"))
         return json.loads(source.text)
     except OSError as error:
         why = error.strerror or str(error)
-        raise FdifError(Diagnostic("E0901", "cannot read the scene", where=str(path), why=why)) from None
+        raise FdifError(Diagnostic("E0901", "cannot read the scene", where=str(path), why=why,
+                                   hint="check the path and its permissions")) from None
     except json.JSONDecodeError as error:
         label = Label(Span(source, error.pos, error.pos + 1))
-        raise FdifError(Diagnostic("E0902", "the scene is not JSON", (label,), why=error.msg)) from None
+        raise FdifError(Diagnostic("E0902", "the scene is not JSON", (label,), why=error.msg, hint=_SCENE)) from None
     except UnicodeDecodeError:
-        raise FdifError(Diagnostic("E0902", "the scene is not UTF-8 text", where=str(path))) from None
+        raise FdifError(Diagnostic("E0902", "the scene is not UTF-8 text", where=str(path),
+                                   hint="save it as UTF-8; is it a scene at all?")) from None
     except ValueError:
-        raise FdifError(Diagnostic("E0902", "the scene holds a number of too many digits", where=str(path))) from None
+        raise FdifError(Diagnostic("E0902", "the scene holds a number of too many digits", where=str(path),
+                                   hint="17 digits are all that a number holds")) from None
     except RecursionError:
-        raise FdifError(Diagnostic("E0902", "the scene is nested too deeply", where=str(path))) from None
+        raise FdifError(Diagnostic("E0902", "the scene is nested too deeply", where=str(path), hint=_SCENE)) from None

@@ -112,7 +112,8 @@ def _claim(directory: Path, checkpoint: str, resume: bool, overwrite: bool) -> P
     """Makes the folder ready, and gives the checkpoint to resume from."""
     path = directory / checkpoint
     if resume and not path.is_file():
-        raise FdifError(Diagnostic("E0833", f"there is no run to resume in {directory}", why=f"it has no {checkpoint}"))
+        raise FdifError(Diagnostic("E0833", f"there is no run to resume in {directory}", why=f"it has no {checkpoint}",
+                                   hint="leave out --resume to begin one"))
     if path.is_file() and not resume and not overwrite:
         raise FdifError(Diagnostic(
             "E0832", f"{directory} holds an earlier run",
@@ -131,7 +132,8 @@ def _steps_done(checkpoint: Path | None) -> int:
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)
         return int(state["global_step"])
     except (RuntimeError, KeyError, EOFError, ValueError) as error:
-        raise FdifError(Diagnostic("E0834", f"{checkpoint} is no checkpoint of a run", why=str(error))) from error
+        raise FdifError(Diagnostic("E0834", f"{checkpoint} is no checkpoint of a run", why=str(error),
+                                   hint="--overwrite starts anew in its place")) from error
 
 
 def _precision(wanted: str) -> Any:

@@ -81,7 +81,8 @@ def test_a_file_in_the_way(fdifc: Any, shapes: Path, recipe: Path, tmp_path: Pat
     (tmp_path / "out").write_text("")
     result = fdifc("generate", "--recipe", recipe, "--count", 1, "-o", tmp_path / "out", "--library", shapes)
     assert (result.exit_code, result.stderr) == (
-        1, f"error[E0803]: {tmp_path / 'out'} is a file, and a folder is to go there\n")
+        1, f"error[E0803]: {tmp_path / 'out'} is a file, and a folder is to go there\n"
+        "  hint: name another folder with -o\n")
 
 
 def test_an_interrupted_run_leaves_no_list_and_no_half_file(

@@ -71,6 +71,7 @@ def test_nothing_to_resume(fdifc: Any, shapes: Path, recipe: Path, tmp_path: Pat
     assert (result.exit_code, result.stderr) == (1, f"""\
 error[E0833]: there is no run to resume in {tmp_path / 'run'}
   why: it has no last.ckpt
+  hint: leave out --resume to begin one
 """)
 
 

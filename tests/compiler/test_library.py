@@ -90,7 +90,8 @@ MISTAKES = {
     "points": (lambda s: s.distance([1, 2, 3], {"radius": 1}), """\
 error[E0605]: points have the shape (3,)
   --> points
-  why: wanted are numbers of the shape (N, 3): x, y, z in voxels"""),
+  why: wanted are numbers of the shape (N, 3): x, y, z in voxels
+  hint: one point is [[x, y, z]]"""),
     "backend": (lambda s: s.distance([[1, 2, 3]], {"radius": 1}, backend="cpus"), """\
 error[E0602]: there is no backend 'cpus'
   --> backend
@@ -104,11 +105,13 @@ error[E0601]: the backend `cuda` is not available
     "affine": (lambda s: s.distance([[1, 2, 3]], {"radius": 1}, np.zeros((4, 4))), """\
 error[E0607]: the affine has no inverse
   --> affine
-  why: distances are taken at the point in object coordinates"""),
+  why: distances are taken at the point in object coordinates
+  hint: make its first three columns independent"""),
     "affine shape": (lambda s: s.distance([[1, 2, 3]], {"radius": 1}, np.eye(3)), """\
 error[E0606]: the affine has the shape (3, 3)
   --> affine
-  why: wanted is a 4 x 4 matrix from object to world coordinates"""),
+  why: wanted is a 4 x 4 matrix from object to world coordinates
+  hint: None leaves the object where it is"""),
     "grid": (lambda s: s.distance([[1, 2, 3]], {"radius": 1}, grid=(1, 2)), """\
 error[E0608]: (1, 2) is no grid
   --> grid

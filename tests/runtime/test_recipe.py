@@ -152,7 +152,8 @@ error[E0504]: `fast` where a number is expected
   --> my.toml:2:1
   |
 2 | lr = "fast"
-  | ^^"""),
+  | ^^
+  hint: write a number from 0 to 1000"""),
     "out of range": ("[placement]\nshear = 0.5\n", """\
 error[E0504]: 0.5 is out of range
   --> my.toml:2:1
@@ -172,7 +173,8 @@ error[E0504]: 10.5 where a whole number is expected
   --> my.toml:2:1
   |
 2 | steps = 10.5
-  | ^^^^^"""),
+  | ^^^^^
+  hint: write a whole number from 1 to 1000000000"""),
     "wrong together": ("[train]\nsteps = 100\nwarmup = 200\n", """\
 error[E0504]: 200 steps of warm-up in a run of 100 steps
   --> my.toml:3:1
@@ -232,11 +234,13 @@ error[E0503]: the recipe is not TOML
   |
 2 | lr = = 3
   |      ^
-  why: Invalid value"""),
+  why: Invalid value
+  hint: a recipe has sections like [volume] and lines like objects = 20"""),
     "cut off": ("[train]\nlr = [", """\
 error[E0503]: the recipe is not TOML
   --> my.toml
-  why: Invalid value (at end of document)"""),
+  why: Invalid value (at end of document)
+  hint: a recipe has sections like [volume] and lines like objects = 20"""),
 }
 
 
@@ -263,12 +267,14 @@ error[E0501]: no recipe is called `papper`
     assert message(Recipe.load, "x.toml") == """\
 error[E0502]: cannot read the recipe
   --> x.toml
-  why: No such file or directory"""
+  why: No such file or directory
+  hint: check the path; `fdifc list recipes` shows the built-in ones"""
     Path("y.toml").write_bytes(b"\xff\xfe")
     assert message(Recipe.load, "y.toml") == """\
 error[E0502]: cannot read the recipe
   --> y.toml
-  why: it is not UTF-8 text"""
+  why: it is not UTF-8 text
+  hint: check the path; `fdifc list recipes` shows the built-in ones"""
 
 
 def test_what_is_no_recipe() -> None:

@@ -91,7 +91,8 @@ def test_parameters_may_be_arrays_and_nan(tmp_path: Path) -> None:
 FIELDS = {
     "class": ({"class": 3}, """\
 error[E0903]: 3 where a name is expected
-  --> scene: objects[0].class"""),
+  --> scene: objects[0].class
+  hint: write a name in quotes, like "a\""""),
     "missing": ({"mapper": ...}, """\
 error[E0903]: `mapper` is missing
   --> scene: objects[0]
@@ -102,7 +103,8 @@ error[E0903]: a list where a table of names and values is expected
   hint: write it like {"radius": 10.0}"""),
     "displacement": ({"displacement": False}, """\
 error[E0903]: a truth value where a name is expected
-  --> scene: objects[0].displacement"""),
+  --> scene: objects[0].displacement
+  hint: write a name in quotes, like "a\""""),
     "singular": ({"affine": [[1, 2, 3, 0], [2, 4, 6, 0], [0, 0, 1, 0], [0, 0, 0, 1]]}, """\
 error[E0903]: the matrix cannot be inverted
   --> scene: objects[0].affine
@@ -145,7 +147,8 @@ error[E0903]: [4, 4, 0] is no possible volume
   hint: write the voxels along z, y and x, for example [96, 96, 96]
 
 error[E0903]: a number where a list is expected
-  --> scene: objects"""),
+  --> scene: objects
+  hint: write it in square brackets"""),
     ({"objects": [None]}, """\
 error[E0903]: `grid` is missing
   --> scene
@@ -179,30 +182,36 @@ error[E0902]: the scene is not JSON
   |
 2 |   "objects": [}
   |               ^
-  why: Expecting value"""),
+  why: Expecting value
+  hint: a scene is {"grid": [D, H, W], "objects": [...]}"""),
     "cut off": (b'{"grid": [1', """\
 error[E0902]: the scene is not JSON
   --> s.json:1:12
   |
 1 | {"grid": [1
   |            ^
-  why: Expecting ',' delimiter"""),
+  why: Expecting ',' delimiter
+  hint: a scene is {"grid": [D, H, W], "objects": [...]}"""),
     "empty": (b"", """\
 error[E0902]: the scene is not JSON
   --> s.json:1:1
   |
 1 | 
   | ^
-  why: Expecting value"""),
+  why: Expecting value
+  hint: a scene is {"grid": [D, H, W], "objects": [...]}"""),
     "not text": (b"\xff\xfe", """\
 error[E0902]: the scene is not UTF-8 text
-  --> s.json"""),
+  --> s.json
+  hint: save it as UTF-8; is it a scene at all?"""),
     "deep": (b"[" * 100_000, """\
 error[E0902]: the scene is nested too deeply
-  --> s.json"""),
+  --> s.json
+  hint: a scene is {"grid": [D, H, W], "objects": [...]}"""),
     "long number": (b"9" * 5000, """\
 error[E0902]: the scene holds a number of too many digits
-  --> s.json"""),
+  --> s.json
+  hint: 17 digits are all that a number holds"""),
 }
 
 
@@ -225,10 +234,12 @@ def test_a_file_that_is_not_there_or_too_large(tmp_path: Path, monkeypatch: pyte
     assert message(Scene.from_json, "s.json") == """\
 error[E0901]: cannot read the scene
   --> s.json
-  why: No such file or directory"""
+  why: No such file or directory
+  hint: check the path and its permissions"""
     Path("s.json").write_text(json.dumps(data()))
     monkeypatch.setattr(scene_module, "BYTES", 100)
     assert message(Scene.from_json, "s.json") == """\
 error[E0901]: the scene file is too large
   --> s.json
-  why: it has 225 bytes, and at most 100 are read"""
+  why: it has 225 bytes, and at most 100 are read
+  hint: split it into several scenes"""
