@@ -1,7 +1,7 @@
 """The library artefact: a folder that holds a compiled library. Loading it compiles nothing.
 
     manifest.json    format, compiler version, target, checksums, the table of classes
-    sources/*.sdf    the text that was compiled
+    sources/*.sdf    the text that was compiled, in the canonical layout
     formulas.json    the closed formulas
     cpu/             generated kernels (real Python files) and their object code, with an index
 
@@ -38,6 +38,7 @@ def save_library(library: Library, directory: Path, progress: Progress | None = 
         OSError: where the place cannot be written.
     """
     from fdif_dsl.compiler.backends.cpu import CpuBackend
+    from fdif_dsl.grammar.format import format_source  # the parser is not for those who only load
 
     if directory.exists() and not (directory / MANIFEST).is_file() and (
             not directory.is_dir() or any(directory.iterdir())):
@@ -50,7 +51,8 @@ def save_library(library: Library, directory: Path, progress: Progress | None = 
     try:
         temporary.chmod(0o755)  # mkdtemp makes it private
         (temporary / "sources").mkdir()
-        for name, text in library.sources.items():
+        sources = {name: format_source(text, name) for name, text in library.sources.items()}
+        for name, text in sources.items():
             (temporary / "sources" / f"{name}.sdf").write_text(text, "utf-8")
         formulas = json.dumps(formulas_to_dict(library.formulas)).encode()
         (temporary / "formulas.json").write_bytes(formulas)
@@ -58,7 +60,7 @@ def save_library(library: Library, directory: Path, progress: Progress | None = 
         manifest = {
             "format": FORMAT, "fdif_dsl": metadata.version("fdif-dsl"), "target": "cpu", "library": library.hash,
             "formulas": _digest(formulas),
-            "sources": {name: _digest(text.encode()) for name, text in library.sources.items()},
+            "sources": {name: _digest(text.encode()) for name, text in sources.items()},
             "classes": [{"id": s.id, "name": s.name, "doc": s.doc} for s in library.shapes.values()],
             "displacements": list(library.displacements), "mappers": list(library.mappers),
         }

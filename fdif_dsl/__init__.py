@@ -33,10 +33,13 @@ __all__ = [
     "Diagnostic", "FdifError", "Library", "Recipe", "Scene", "Volume", "VolumeStream", "load_library", "render",
     "sample_scene",
 ]
-__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("fdif-dsl")
     if name not in _HOMES:
         raise AttributeError(f"module 'fdif_dsl' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"fdif_dsl.{_HOMES[name]}"), name)

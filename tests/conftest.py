@@ -13,6 +13,8 @@ from fdif_dsl.compiler.library import Library, load_library
 
 DATA = Path(__file__).parent / "data"
 
+# Child processes of tests see the installed package too, not the folders that they are started in.
+os.environ.setdefault("PYTHONSAFEPATH", "1")
 # The machine's cores are shared by the workers of pytest-xdist.
 os.environ.setdefault("FDIF_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
 
