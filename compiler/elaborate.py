@@ -172,15 +172,8 @@ class _Elaborator:
     def instantiate(self, decl: ast.Decl, scope: Scope, args: dict[str, Value], path: tuple[str, ...],
                     made: Span | None = None) -> Instance:
         """An instance with all its arguments, defaults filled in; an alias gives what it stands for."""
-        names = dict(args)
-        for param in decl.params or ():
-            if param.name not in names:
-                assert param.default is not None
-                default = self.expr(_Env(scope, names, {}, None, path, param.name), param.default)
-                names[param.name] = self.coerce(param_type(param), default)
-            self.bind_length(param, names)
-            if param_type(param) == "int":
-                self.integers.append((path, param.name, names[param.name]))
+        names = self.with_defaults(decl, scope, args, path)
+        self.integers += [(path, p.name, names[p.name]) for p in decl.params or () if param_type(p) == "int"]
         if decl.value is not None:
             target = self.expr(_Env(scope, names, {}, None, path), decl.value)
             assert isinstance(target, Instance)
@@ -190,9 +183,18 @@ class _Elaborator:
             path = (*path, str(self.paths[path]))
         return Instance(decl, scope, names, path, made)
 
-    def bind_length(self, param: ast.Param, names: dict[str, Value]) -> None:
-        if param.type is not None and param.type.length:
-            names[param.type.length] = len(names[param.name])
+    def with_defaults(self, decl: ast.Decl, scope: Scope, args: dict[str, Value],
+                      path: tuple[str, ...] = ()) -> dict[str, Value]:
+        """Every parameter's value, and the lengths that array types name."""
+        names = dict(args)
+        for param in decl.params or ():
+            if param.name not in names:
+                assert param.default is not None
+                default = self.expr(_Env(scope, names, {}, None, path, param.name), param.default)
+                names[param.name] = self.coerce(param_type(param), default)
+            if param.type is not None and param.type.length:
+                names[param.type.length] = len(names[param.name])
+        return names
 
     def coerce(self, kind: str, value: Value) -> Value:
         """A whole number given for a number becomes one."""
@@ -211,14 +213,7 @@ class _Elaborator:
         return env.names[RESULTS[decl.kind]]
 
     def call_fn(self, decl: ast.Decl, scope: Scope, args: dict[str, Value]) -> Value:
-        names = dict(args)
-        for param in decl.params or ():
-            if param.name not in names:
-                assert param.default is not None
-                default = self.expr(_Env(scope, names, {}, None), param.default)
-                names[param.name] = self.coerce(param_type(param), default)
-            self.bind_length(param, names)
-        env = _Env(scope, names, {}, None)
+        env = _Env(scope, self.with_defaults(decl, scope, args), {}, None)
         if decl.value is not None:
             return self.expr(env, decl.value)
         assert decl.body is not None
