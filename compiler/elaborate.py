@@ -28,7 +28,7 @@ from fdif_dsl.grammar.source import Span
 MAX_ITEMS = 4096  # of one array or loop
 MAX_NODES = 50_000  # of one formula
 MAX_STEPS = 100_000  # of one elaboration
-MAX_WORK = 500_000  # operations of all formulas of a file
+MAX_WORK = 300_000  # operations of all formulas of a file
 MAX_CALLS = 40  # nested in each other
 
 

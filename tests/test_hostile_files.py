@@ -1,6 +1,6 @@
 """A file from anywhere can be checked: whatever it holds, the answer is one message, soon, in little memory.
 
-Only here does time matter, and generously: what takes less than 2 s on a laptop may take 10.
+Only here does time matter, and generously: what takes less than 2 s on a laptop may take 30.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pytest
 from fdif_dsl.compiler.backends.cpu.codegen import kernels_of
 from fdif_dsl.compiler.library import load_library
 
-TIMEOUT = 10  # seconds
+TIMEOUT = 30  # seconds: far more than is needed, so that a busy machine does not matter
 MEMORY = 500 * 2**20  # bytes of address space; `fdifc check` of a small file needs about 200 MB
 PROGRAM = "from fdif_dsl.cli import main; main()"
 
