@@ -90,13 +90,16 @@ class Library:
         raise FdifError(Diagnostic("E0602", f"there is no backend {name!r}", where="backend",
                                    why=f"backends are {', '.join(NAMES)}", hint=did_you_mean(str(name), NAMES)))
 
-    def compile(self, progress: Progress | None = None) -> None:
-        """Build every CPU kernel that is not in the cache yet."""
+    def compile(self, progress: Progress | None = None, formulas: Sequence[Formula] | None = None) -> None:
+        """Build every CPU kernel that is not in the cache yet; with `formulas`, those that these need.
+
+        Without this, kernels are built when they are first used. `progress(done, total)` counts what is built.
+        """
         from fdif_dsl.compiler.backends.cpu import CpuBackend
 
         backend = self.backend("cpu")
         assert isinstance(backend, CpuBackend)
-        backend.build(progress)
+        backend.build(progress, formulas)
 
     def save(self, directory: str | Path, progress: Progress | None = None) -> None:
         """Write the compiled library as a folder; see `artefact.save_library`."""

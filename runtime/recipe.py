@@ -155,6 +155,11 @@ class Choices:
     displacements: tuple[Formula | None, ...]
     mappers: tuple[Formula, ...]
 
+    @property
+    def formulas(self) -> tuple[Formula, ...]:
+        """All of them together."""
+        return (*self.shapes, *(d for d in self.displacements if d is not None), *self.mappers)
+
 
 def recipes() -> dict[str, str]:
     """The built-in recipes: name to description."""

@@ -26,10 +26,12 @@ def command(recipe: str, count: int, seed: int, form: str, directory: Path, scen
             library_path: Path | None) -> None:
     """Write volumes 0 to N - 1 of a seed, with their labels and an overview picture."""
     from fdif_dsl.compiler.library import load_library
-    from fdif_dsl.runtime.recipe import Recipe
+    from fdif_dsl.runtime.recipe import Recipe, resolve
 
     chosen = Recipe.load(recipe)
     lib = load_library(library_path)
+    with progress("compiling") as advance:
+        lib.compile(advance, resolve(chosen, lib).formulas)
     with progress("volumes") as advance:
         import_module(FORMATS[form]).write(
             lib, chosen, directory, name=Path(recipe).stem, count=count, seed=seed, scenes=scenes, progress=advance)

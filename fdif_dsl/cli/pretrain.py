@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from fdif_dsl.cli.console import progress
 from fdif_dsl.cli.errors import INTERRUPTED
 from fdif_dsl.cli.options import FilePath, library
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
@@ -38,13 +39,15 @@ def command(ctx: click.Context, recipe: str, directory: Path | None, seed: int |
     # then lasts a hundred times as long. Read when torch is loaded, so it is set before.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from fdif_dsl.compiler.library import load_library
-    from fdif_dsl.runtime.recipe import Recipe
+    from fdif_dsl.runtime.recipe import Recipe, resolve
     from fdif_dsl.runtime.training.pretrain import CURVE, pretrain
 
     chosen = Recipe.load(recipe)
     name = Path(recipe).stem
     directory = directory or Path("runs") / name
     lib = load_library(library_path)
+    with progress("compiling") as advance:
+        lib.compile(advance, resolve(chosen, lib).formulas)
     click.echo(f"pre-training {chosen.training.network} on the recipe {name} for "
                f"{steps or chosen.training.steps} steps, into {directory}")
     with _Report() as report:

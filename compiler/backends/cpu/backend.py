@@ -103,15 +103,16 @@ class CpuBackend:
 
     # Kernels ----------------------------------------------------------------------------------
 
-    def units(self) -> list[Unit]:
-        """Everything that the formulas may need, each function once."""
-        kernels = {k.name: k for formula in self._formulas for k in codegen.kernels_of(formula)}
+    def units(self, formulas: Sequence[Formula] | None = None) -> list[Unit]:
+        """Everything that the formulas (None: all of them) may need, each function once."""
+        chosen = self._formulas if formulas is None else formulas
+        kernels = {k.name: k for formula in chosen for k in codegen.kernels_of(formula)}
         return [*driver.units().values(), *(_unit(k) for k in kernels.values())]
 
-    def build(self, progress: Progress | None = None) -> None:
-        """Compile every kernel of the formulas that the cache lacks; nothing is loaded yet."""
+    def build(self, progress: Progress | None = None, formulas: Sequence[Formula] | None = None) -> None:
+        """Compile every kernel of the formulas (None: all of them) that the cache lacks; nothing is loaded yet."""
         if self._stored is None:
-            machine.build(self.units(), progress or self._progress)
+            machine.build(self.units(formulas), progress or self._progress)
 
     def save(self, directory: Path | str, progress: Progress | None = None) -> None:
         """Write the formulas' object code as an artefact: see `machine.save`."""
