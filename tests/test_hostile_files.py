@@ -25,6 +25,7 @@ PROGRAM = "from fdif_dsl.cli import main; main()"
 def fdifc(*args: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-P", "-c", PROGRAM, *args], cwd=folder, capture_output=True, text=True, timeout=TIMEOUT,
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # on a large machine its threads alone take more than that
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY)), check=False)
 
 
