@@ -25,15 +25,6 @@ def test_every_quantity_of_the_classes_has_a_doc(lib: fd.Library) -> None:
             assert q.doc, f"{shape.name}.{q.name}"
 
 
-def test_no_python_names_a_shape_a_displacement_or_a_mapper(lib: fd.Library) -> None:
-    import fdif_dsl
-
-    names = {f'"{n}"' for n in [*lib.shapes, *lib.displacements, *lib.mappers]}
-    for path in Path(fdif_dsl.__file__).parent.rglob("*.py"):
-        text = path.read_text("utf-8").replace("'", '"')
-        assert not [n for n in names if n in text], path
-
-
 def test_a_file_adds_its_classes_after_those_it_uses(tmp_path: Path, lib: fd.Library) -> None:
     (tmp_path / "own.sdf").write_text("use classes\nuse displacements\nshape egg { distance = length(p) - 4 }\n")
     own = fd.load_library(tmp_path / "own.sdf")
