@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fdif_dsl.compiler.files import claim_directory
 from fdif_dsl.compiler.grid import Grid
-from fdif_dsl.runtime.files import claim_directory
 from fdif_dsl.runtime.sampler import sample_instance
 from fdif_dsl.runtime.view import Portrait, draw_displacement, draw_mapper, draw_shape, gallery
 

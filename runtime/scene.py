@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fdif_dsl.compiler.files import write_text
 from fdif_dsl.compiler.parameters import kind_of
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError, Label
 from fdif_dsl.grammar.source import SourceFile, Span
 from fdif_dsl.runtime import checks
-from fdif_dsl.runtime.files import write_text
 
 BYTES = 64 * 2**20
 """The largest scene file that is read."""

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from fdif_dsl.compiler.files import replacing
 from fdif_dsl.runtime import palette
-from fdif_dsl.runtime.files import replacing
 from fdif_dsl.runtime.shading import Box, Field, bounds, shade
 
 Curve = Callable[[np.ndarray], np.ndarray]

@@ -16,9 +16,9 @@ from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 @click.pass_context
 def command(ctx: click.Context, files: tuple[Path, ...], only_check: bool) -> None:
     """Rewrite FILES in the canonical layout. Meaning and comments stay."""
+    from fdif_dsl.compiler.files import write_text
     from fdif_dsl.grammar.format import format_source
     from fdif_dsl.grammar.parse import read_source
-    from fdif_dsl.runtime.files import write_text
 
     for file in files:
         if file.exists() and not file.is_file():  # a folder, or a device that never ends

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fdif_dsl.runtime.files import claim_directory, replacing, write_text
+from fdif_dsl.compiler.files import claim_directory, replacing, write_text
 from fdif_dsl.runtime.recipe import Recipe, resolve
 from fdif_dsl.runtime.render import render
 from fdif_dsl.runtime.sampler import sample_scene

@@ -13,8 +13,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fdif_dsl.compiler.files import claim_directory, write_text
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
-from fdif_dsl.runtime.files import claim_directory, write_text
 from fdif_dsl.runtime.recipe import Recipe, resolve
 from fdif_dsl.runtime.training.curve import Fall, draw_loss, fall
 from fdif_dsl.runtime.training.extra import require

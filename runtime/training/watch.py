@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from fdif_dsl.compiler.files import replacing, write_bytes
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
-from fdif_dsl.runtime.files import replacing
 
 CHECKPOINT, WEIGHTS, LOG = "last.ckpt", "weights.pt", "metrics.csv"
 _COLUMNS = ("step", "loss", "lr", "seconds")
@@ -84,8 +84,7 @@ class Watch(Callback):
         weights = {name: value.detach().cpu() for name, value in network.state_dict().items()}
         whole = io.BytesIO()  # torch writing to a full disk fails with a RuntimeError that names no file
         torch.save({"network_weights": weights, **self.facts, "step": len(self.history)}, whole)
-        with replacing(self.directory / WEIGHTS) as temporary:
-            temporary.write_bytes(whole.getbuffer())
+        write_bytes(self.directory / WEIGHTS, whole.getbuffer())
         self._saved = len(self.history)
 
 

@@ -15,7 +15,6 @@ import hashlib
 import json
 import os
 import queue
-import secrets
 import subprocess
 import sys
 import tempfile
@@ -30,6 +29,7 @@ from typing import Any
 import llvmlite.binding as llvm
 import platformdirs
 
+from fdif_dsl.compiler.files import write_bytes
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 
 Progress = Callable[[int, int], None]
@@ -115,20 +115,8 @@ def _initialise() -> None:
 # Files ------------------------------------------------------------------------------------------
 
 
-def write_file(path: Path, data: bytes) -> None:
-    """Write all or nothing: a reader, or a kill, never sees half a file."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    try:
-        with temporary.open("xb") as file:
-            file.write(data)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
 def write_object(path: Path, code: bytes) -> None:
-    write_file(path, code + _MAGIC + hashlib.sha256(code).digest())
+    write_bytes(path, code + _MAGIC + hashlib.sha256(code).digest())
 
 
 def read_object(path: Path) -> bytes | None:
@@ -181,7 +169,7 @@ def build(units: Iterable[Unit], progress: Progress | None = None, workers: int 
     missing = [wanted[symbol] for symbol, code in found.items() if code is None]
     if missing:
         for unit in missing:
-            write_file(folder / f"{unit.symbol}.py", unit.source.encode())
+            write_bytes(folder / f"{unit.symbol}.py", unit.source.encode())
         found.update(_compile(missing, folder, progress or (lambda done, total: None), workers))
     return {symbol: code for symbol, code in found.items() if code is not None}
 
@@ -307,13 +295,13 @@ def save(directory: Path | str, units: Sequence[Unit], progress: Progress | None
     kernels = {}
     for unit in units:
         code = codes[unit.symbol]
-        write_file(directory / f"{unit.symbol}.py", unit.source.encode())
-        write_file(directory / f"{unit.symbol}.o", code)
+        write_bytes(directory / f"{unit.symbol}.py", unit.source.encode())
+        write_bytes(directory / f"{unit.symbol}.o", code)
         kernels[unit.symbol] = {"bytes": len(code), "sha256": hashlib.sha256(code).hexdigest()}
     triple, cpu, features = host()
     index = {"format": _FORMAT, "compiler": compiler_digest(), "triple": triple, "cpu": cpu,
              "features": features, **versions(), "kernels": kernels}
-    write_file(directory / _INDEX, json.dumps(index, indent=1, sort_keys=True).encode())
+    write_bytes(directory / _INDEX, json.dumps(index, indent=1, sort_keys=True).encode())
 
 
 def load(directory: Path | str) -> dict[str, bytes]:

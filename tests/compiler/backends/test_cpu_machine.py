@@ -101,11 +101,11 @@ units = [machine.Unit(f"test_killed_{{k}}", {SOURCE!r}.format(k=k), "kernel", "f
 machine.build(units, workers=2)
 """
     with subprocess.Popen([sys.executable, "-P", "-c", script], start_new_session=True) as process:
-        while not list(cache.glob("*.o")):
+        while not list(cache.glob("[!.]*.o")):
             assert process.poll() is None, "the build ended before it could be killed"
             time.sleep(0.01)
         os.killpg(process.pid, signal.SIGKILL)
-    objects = list(cache.glob("*.o"))
+    objects = list(cache.glob("[!.]*.o"))
     assert 0 < len(objects) < 40
     assert all(machine.read_object(p) for p in objects)
     again = Unit("test_killed_39", SOURCE.format(k=3), "kernel", "fffn")

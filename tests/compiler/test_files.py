@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from fdif_dsl.compiler.files import claim_directory, replacing, write_text
 from fdif_dsl.grammar.diagnostics import FdifError
-from fdif_dsl.runtime.files import claim_directory, replacing, write_text
 
 
 def test_a_file_is_replaced(tmp_path: Path) -> None:

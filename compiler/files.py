@@ -36,6 +36,12 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def write_bytes(path: Path, data: bytes | memoryview) -> None:
+    """Puts `data` into `path`, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
 def claim_directory(path: Path, owner: str) -> None:
     """Makes the folder `path`, or takes it over where an earlier run left the file `owner` in it.
 
