@@ -49,11 +49,11 @@ def whole(least: int, most: int) -> Rule:
 
     def rule(value: Any) -> int:
         hint = f"write a whole number from {least} to {most}"
-        if isinstance(value, bool) or not isinstance(value, int):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer):
             raise Wrong(f"{_shown(value)} where a whole number is expected", hint=hint)
         if not least <= value <= most:
             raise Wrong(f"{_shown(value)} is out of range", hint=hint)
-        return value
+        return int(value)
 
     return rule
 
@@ -63,7 +63,7 @@ def real(least: float, most: float, *, open_end: bool = False) -> Rule:
 
     def rule(value: Any) -> float:
         hint = f"write a number from {least:g} to {'below ' if open_end else ''}{most:g}"
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
             raise Wrong(f"{_shown(value)} where a number is expected", hint=hint)
         if not least <= value <= most or (open_end and value == most):
             raise Wrong(f"{_shown(value)} is out of range", hint=hint)

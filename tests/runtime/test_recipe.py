@@ -365,6 +365,7 @@ error[E0505]: the library has no mapper
   hint: declare a mapper in the library, or add `use mappers` for the standard ones"""
 
 
-def test_a_grid_may_come_from_numpy() -> None:
+def test_numbers_may_come_from_numpy() -> None:
+    assert Recipe(objects=np.int64(3)).objects == 3  # type: ignore[arg-type]
     assert Recipe(grid=np.array([8, 9, 10])).grid == (8, 9, 10)  # type: ignore[arg-type]
     assert Recipe(grid=tuple(np.int64(n) for n in (8, 9, 10))).grid == (8, 9, 10)  # type: ignore[arg-type]
