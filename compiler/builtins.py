@@ -197,3 +197,6 @@ for _prior in (
             _normal),
 ):
     PRIORS[_prior.name] = _prior
+
+# No declaration, quantity or loop variable may be called like these.
+RESERVED = frozenset({"grid", "deepest", *CONSTANTS, *PRIORS, *BUILTINS})

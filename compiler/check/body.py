@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fdif_dsl.compiler.builtins import BUILTINS, CONSTANTS, NUMBERS, PRIORS, VECTORS
+from fdif_dsl.compiler.builtins import NUMBERS, PRIORS, RESERVED, VECTORS
 from fdif_dsl.compiler.check.calls import Calls
 from fdif_dsl.compiler.check.types import (
     ARRAY_ITEMS,
@@ -98,7 +98,7 @@ class Body(Calls):
         self.define(param.name, param.name_span, Typed(kind, decl.kind == "fn" and kind not in ("int", "bool")))
 
     def define(self, name: str, span: Span, typed: Typed) -> None:
-        if name in BUILTINS or name in PRIORS or name in CONSTANTS or name in ("grid", "deepest"):
+        if name in RESERVED:
             self.names[name] = self.error(span, "E0210", f"`{name}` is built in", "taken",
                                           hint="choose another name")
         elif name in INPUTS[self.decl.kind]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fdif_dsl.compiler.builtins import BUILTINS, CONSTANTS, NUMBERS, PRIORS, VECTORS
+from fdif_dsl.compiler.builtins import BUILTINS, CONSTANTS, NUMBERS, PRIORS, RESERVED, VECTORS
 from fdif_dsl.compiler.check.expressions import WHOLE_DIVISION, Expressions
 from fdif_dsl.compiler.check.types import (
     GRID_FIELDS,
@@ -49,7 +49,7 @@ class Calls(Expressions):
             return self.instance(expr.span, decl, ())
         if name in BUILTINS or name in PRIORS:
             return self.error(expr.span, "E0231", f"`{name}` is a function", "used without arguments",
-                              hint=f"call it: `{ {**BUILTINS, **PRIORS}[name].signature }`".replace("` ", "`"))
+                              hint=f"call it: `{(BUILTINS.get(name) or PRIORS[name]).signature}`")
         return self.unknown(expr.span, name)
 
     def unknown(self, span: Span, name: str) -> Typed:
@@ -79,7 +79,7 @@ class Calls(Expressions):
                               hint="make it a parameter" if kind == "fn" else
                               "a shape gives a profile its point: `section(p.xy, t = ...)`" if name in ("q", "t") else
                               f"use {own}")
-        known = {*self.names, *self.scope.names(), *CONSTANTS, *BUILTINS, *PRIORS, "grid", "deepest"}
+        known = {*self.names, *self.scope.names(), *RESERVED}
         return self.error(span, "E0234", f"unknown name {quote(name)}", "not defined",
                           hint=self.where_is(name) or did_you_mean(name, known)
                           or (f"define it above: `{name} = ...`" if kind != "fn" else "make it a parameter"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fdif_dsl.compiler.builtins import BUILTINS, CONSTANTS, NUMBERS, VECTORS, common
+from fdif_dsl.compiler.builtins import NUMBERS, RESERVED, VECTORS, common
 from fdif_dsl.compiler.check.scope import Program, Scope
 from fdif_dsl.compiler.check.types import ARRAY_ITEMS, INPUTS, UNKNOWN, Typed, operand_hint, say
 from fdif_dsl.grammar import ast
@@ -148,7 +148,7 @@ class Expressions:
                 hint = WHOLE_DIVISION
             self.error(bound.span, "E0230", "a loop counts to a whole number", f"this is {say(got.type)}",
                        why="arrays and reductions are unrolled while compiling", hint=hint)
-        if var in BUILTINS or var in CONSTANTS or var in INPUTS[self.decl.kind] or var == "grid":
+        if var in RESERVED or var in INPUTS[self.decl.kind]:
             self.error(span, "E0210", f"`{var}` has a meaning already", "taken", hint="choose another name")
         hidden = self.names.get(var)
         self.names[var] = Typed("int")

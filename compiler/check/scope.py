@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from fdif_dsl.compiler.builtins import BUILTINS, CONSTANTS, PRIORS
+from fdif_dsl.compiler.builtins import RESERVED
 from fdif_dsl.compiler.modules import Module
 from fdif_dsl.grammar import ast
 from fdif_dsl.grammar.diagnostics import Diagnostic, error_at, quote
@@ -46,7 +46,7 @@ def make_scope(module: Module, scopes: dict[Module, Scope], errors: list[Diagnos
     """What the module sees; those that it uses must have their scopes already."""
     scope = Scope(module)
     for decl in module.tree.decls:
-        if decl.name in BUILTINS or decl.name in PRIORS or decl.name in CONSTANTS or decl.name in ("deepest", "grid"):
+        if decl.name in RESERVED:
             errors.append(error_at(decl.name_span, "E0210", f"`{decl.name}` is built in", "taken",
                                    hint="choose another name"))
         if decl.name in scope.own:
