@@ -18,11 +18,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fdif_dsl.compiler.refusal import refusal
 from fdif_dsl.compiler.serial import formulas_from_dict, formulas_to_dict
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 
 if TYPE_CHECKING:
-    from fdif_dsl.compiler.library import Library, Progress
+    from fdif_dsl.compiler.library import Library
+    from fdif_dsl.compiler.progress import Progress
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -85,13 +87,13 @@ def load_artefact(directory: Path) -> Library:
         digests = {name: _digest(data) for name, data in sources.items()}
         if digests != manifest["sources"]:
             changed = ", ".join(sorted(n for n, d in digests.items() if d != manifest["sources"][n]))
-            raise _refusal(directory, "E0703", "is older than its sources", f"changed since: {changed}")
+            raise refusal(directory, "E0703", "is older than its sources", f"changed since: {changed}")
         if _digest(formulas) != manifest["formulas"]:
-            raise _refusal(directory, "E0701", "is damaged", "formulas.json has another checksum")
+            raise refusal(directory, "E0701", "is damaged", "formulas.json has another checksum")
         library = Library(formulas_from_dict(json.loads(formulas)), {n: d.decode() for n, d in sources.items()},
                           kernels=directory / "cpu")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        raise _refusal(directory, "E0701", "is damaged", str(error)) from None
+        raise refusal(directory, "E0701", "is damaged", str(error)) from None
     library.backend("cpu")  # checks the machine code now, not at the first volume
     return library
 
@@ -101,9 +103,9 @@ def _manifest(directory: Path) -> dict[str, Any]:
         manifest = json.loads((directory / MANIFEST).read_bytes())
         found = manifest["format"], manifest["fdif_dsl"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _refusal(directory, "E0701", "is damaged", f"{MANIFEST}: {error}") from None
+        raise refusal(directory, "E0701", "is damaged", f"{MANIFEST}: {error}") from None
     if found != (FORMAT, metadata.version("fdif-dsl")):
-        raise _refusal(directory, "E0703", f"was made by fdif-dsl {found[1]}",
+        raise refusal(directory, "E0703", f"was made by fdif-dsl {found[1]}",
                        f"this is fdif-dsl {metadata.version('fdif-dsl')}")
     assert isinstance(manifest, dict)
     return manifest
@@ -122,8 +124,3 @@ def _swap(new: Path, place: Path) -> None:
 
 def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def _refusal(place: Path, code: str, what: str, why: str = "") -> FdifError:
-    return FdifError(Diagnostic(code, f"the compiled library {what}", where=str(place), why=why,
-                                hint="run `fdifc compile` again"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from time import perf_counter
 
+from fdif_dsl.compiler.check.types import RESULTS
 from fdif_dsl.compiler.formula import Formula
 from fdif_dsl.compiler.ir import LEAVES, Graph, Node, reachable, rebuild, to_text
 from fdif_dsl.compiler.passes import PASSES
@@ -21,7 +22,7 @@ def explain(formula: Formula) -> str:
     names = [f"{q.name}[{i}]" if len(q.slots) > 1 else q.name for q in formula.quantities for i in range(len(q.slots))]
     roots = [node for q in formula.quantities for node in q.definition] + [formula.result]
     roots = rebuild(graph, roots, {})
-    names.append({"shape": "distance", "displacement": "offset", "mapper": "intensity"}[formula.kind])
+    names.append(RESULTS[formula.kind])
     out = [f"{formula.kind} {formula.name}", "", *_slots(formula), f"elaborated: {_size(roots)}", _text(names, roots)]
     for name, run in PASSES.items():
         before, start = _size(roots), perf_counter()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from fdif_dsl.compiler.ir import Node
@@ -61,6 +62,7 @@ class Formula:
     draws: int
     result: Node
 
-    def quantity_of(self, slot: int) -> Quantity:
-        """The quantity that the slot is part of."""
-        return next(q for q in self.quantities if slot in q.slots)
+    @cached_property
+    def definitions(self) -> dict[int, tuple[Quantity, Node]]:
+        """For each slot, the quantity that it is part of and its own definition."""
+        return {s: (q, node) for q in self.quantities for s, node in zip(q.slots, q.definition, strict=True)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
@@ -14,14 +14,14 @@ import numpy as np
 from fdif_dsl.compiler.backends import NAMES, Backend
 from fdif_dsl.compiler.formula import Formula, Quantity
 from fdif_dsl.compiler.grid import Grid
-from fdif_dsl.compiler.parameters import bind
+from fdif_dsl.compiler.parameters import bind, is_tensor
+from fdif_dsl.compiler.progress import Progress
 from fdif_dsl.compiler.serial import formulas_from_dict, formulas_to_dict
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError, did_you_mean
 
 if TYPE_CHECKING:
     from fdif_dsl.compiler.modules import Module
 
-Progress = Callable[[int, int], None]  # (done, total)
 
 
 class Library:
@@ -250,7 +250,7 @@ class Mapper(_Entry):
 
     def intensity(self, d: Any, backend: str = "cpu") -> Any:
         """Grey levels, nominally 0 to 128, of distances d (N,) in voxels."""
-        if not hasattr(d, "dim"):
+        if not is_tensor(d):
             d = np.asarray(d, np.float64)
         return self.library.backend(backend).evaluate(self.formula, {"d": d}, {})
 
@@ -305,7 +305,7 @@ def _unpickle(formulas: Any, sources: dict[str, str], kernels: Path | None) -> L
 
 
 def _columns(points: Any) -> tuple[Any, Any, Any]:
-    if not hasattr(points, "dim"):  # torch tensors stay what they are, so that gradients flow
+    if not is_tensor(points):  # torch tensors stay what they are, so that gradients flow
         try:
             points = np.asarray(points, np.float64)
         except (TypeError, ValueError):
@@ -318,7 +318,7 @@ def _columns(points: Any) -> tuple[Any, Any, Any]:
 
 
 def _inverse(affine: Any) -> Any:
-    if hasattr(affine, "dim"):
+    if is_tensor(affine):
         import torch
 
         matrix, invert = affine, torch.linalg.inv

@@ -120,7 +120,7 @@ class _Reader:
         if _is_array(value):
             if value.ndim:
                 raise self.wrong(f"a list of {len(value)}", where, "a number")
-            if _is_tensor(value):
+            if is_tensor(value):
                 if value.dtype.is_complex or str(value.dtype) == "torch.bool":
                     raise self.wrong(f"a tensor of {value.dtype}", where, "a number")
                 return value
@@ -144,13 +144,14 @@ class _Wrong(Exception):
         self.diagnostic = diagnostic
 
 
-def _is_tensor(value: Any) -> bool:
+def is_tensor(value: Any) -> bool:
+    """Whether a value is a torch tensor; torch is not imported to find out."""
     torch = sys.modules.get("torch")  # where torch was never imported, nothing is a tensor
     return torch is not None and isinstance(value, torch.Tensor)
 
 
 def _is_array(value: Any) -> bool:
-    return isinstance(value, np.ndarray) or _is_tensor(value)
+    return isinstance(value, np.ndarray) or is_tensor(value)
 
 
 def _other_integer(formula: Formula, name: str, value: Any, where: str) -> list[Diagnostic]:

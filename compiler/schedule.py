@@ -47,7 +47,7 @@ def make_schedule(formula: Formula, roots: Sequence[Node], given: frozenset[int]
     With `drawn`, random quantities come from their priors (their `draw` leaves are bound);
     without, a random quantity that is needed and not given is `missing`.
     """
-    definitions = {s: (q, node) for q in formula.quantities for s, node in zip(q.slots, q.definition, strict=True)}
+    definitions = formula.definitions
     order: dict[Node, None] = {}
     missing: dict[Quantity, None] = {}
     stack: list[tuple[Node, bool]] = [(r, False) for r in reversed(roots)]
@@ -90,14 +90,14 @@ def run_schedule(
     `rule` names the column of the op table to use; `reduce(node, values)` evaluates a reduction over
     the grid; `convert` makes a leaf's number into a value of the backend.
     """
-    definitions = {s: node for q in formula.quantities for s, node in zip(q.slots, q.definition, strict=True)}
+    definitions = formula.definitions
     values: dict[Node, Value] = {}
     for node in schedule.order:
         if node.op == "const":
             values[node] = _constant(node, convert)
         elif node.op == "slot":
             number = node.const
-            values[node] = slots[number] if number in slots else values[definitions[number]]
+            values[node] = slots[number] if number in slots else values[definitions[number][1]]
         elif node.op == "grid":
             assert grid is not None, "the caller checks Schedule.needs_grid"
             values[node] = convert(grid.number(node.const))

@@ -14,7 +14,6 @@ from typing import Any
 from fdif_dsl.compiler.ir import Graph, Node
 
 Value = Any
-Vec = tuple[Node, ...]
 
 
 def as_node(g: Graph, value: Value) -> Node:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fdif_dsl.compiler.files import claim_directory
 from fdif_dsl.compiler.grid import Grid
+from fdif_dsl.compiler.progress import Progress
 from fdif_dsl.runtime.sampler import sample_instance
 from fdif_dsl.runtime.view import Portrait, draw_displacement, draw_mapper, draw_shape, gallery
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from fdif_dsl.compiler.library import Library
 
 GRID = (96, 96, 96)
-Advance = Callable[[int, int], None]
 
 
 def draw(library: Library, name: str, path: Path, seed: int = 0) -> None:
@@ -27,15 +27,15 @@ def draw(library: Library, name: str, path: Path, seed: int = 0) -> None:
         draw_shape(portrait, distance, path)
     elif name in library.displacements:
         displacement = library.displacements[name]
-        portrait = Portrait(name, displacement.formula.doc, "displacement", _constants(displacement.formula))
+        portrait = Portrait(name, displacement.formula.doc, "displacement", displacement.formula.integers)
         draw_displacement(portrait, lambda points: displacement.offset(points, grid=GRID), path, size=float(GRID[0]))
     else:
         mapper = library.mappers[name]
-        portrait = Portrait(name, mapper.formula.doc, "mapper", _constants(mapper.formula))
+        portrait = Portrait(name, mapper.formula.doc, "mapper", mapper.formula.integers)
         draw_mapper(portrait, lambda d: np.asarray(mapper.intensity(d)), path)
 
 
-def draw_all(library: Library, directory: Path, seed: int = 0, progress: Advance | None = None) -> None:
+def draw_all(library: Library, directory: Path, seed: int = 0, progress: Progress | None = None) -> None:
     """`gallery.png` of the shapes, and a picture of each class, in `directory`."""
     claim_directory(directory, "gallery.png")
     names = [*library.shapes, *library.displacements, *library.mappers]
@@ -58,7 +58,3 @@ def shape_portrait(library: Library, name: str, seed: int) -> tuple[Portrait, Ca
         return np.asarray(shape.distance(points, params=values, grid=GRID))
 
     return Portrait(name, shape.formula.doc, about, values), distance
-
-
-def _constants(formula: Any) -> dict[str, Any]:
-    return dict(formula.integers)

@@ -160,7 +160,7 @@ def _make_plan(formula: Formula) -> _Plan:
         for node in reachable([todo.pop()]):
             if node.op != "slot":
                 continue
-            q = formula.quantity_of(node.const)
+            q, _ = formula.definitions[node.const]
             if q.random:
                 kept.add(q.name)
             elif q.name not in seen:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from fdif_dsl.compiler.files import replacing
+from fdif_dsl.compiler.progress import Progress
 from fdif_dsl.runtime import palette
 from fdif_dsl.runtime.shading import Box, Field, bounds, shade
 
@@ -93,7 +94,7 @@ def draw_mapper(portrait: Portrait, intensity: Curve, path: Path) -> None:
 
 
 def gallery(portraits: Sequence[tuple[Portrait, Field]], path: Path, columns: int = 11,
-            progress: Callable[[int, int], None] | None = None) -> None:
+            progress: Progress | None = None) -> None:
     """One small shaded view a solid, with its name, in rows; a PNG.
 
     `progress` is called with the number of solids that are done and of all.

@@ -9,11 +9,11 @@ gives a voxel.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 
-from fdif_dsl.compiler.ir import LEAVES, REDUCTION, Node, one_evaluation, reachable
+from fdif_dsl.compiler.ir import LEAVES, REDUCTION, Node, one_evaluation
 
 
 class Rate(IntEnum):
@@ -93,14 +93,3 @@ def split(result: Node, *, world_is_axis: bool = True) -> Stages:
     values = tuple(n for n in used if of[n] in (Rate.GRID, Rate.OBJECT))
     axis = [tuple(n for n in used if of[n] is a) for a in AXES]
     return Stages(tuple(voxel), values, (axis[0], axis[1], axis[2]))
-
-
-def rate_table(roots: Sequence[Node]) -> dict[Rate, int]:
-    """How many operations (leaves apart) have each rate."""
-    nodes = reachable(roots)
-    of = infer_rates(nodes)
-    counts = dict.fromkeys(Rate, 0)
-    for node in nodes:
-        if node.op not in LEAVES:
-            counts[of[node]] += 1
-    return counts

@@ -14,13 +14,13 @@ affine is the identity.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fdif_dsl.compiler.files import claim_directory, replacing, write_text
+from fdif_dsl.compiler.progress import Progress
 from fdif_dsl.runtime.recipe import Recipe, resolve
 from fdif_dsl.runtime.render import render
 from fdif_dsl.runtime.sampler import sample_scene
@@ -33,7 +33,7 @@ _SHOWN = 8  # volumes in the overview
 
 
 def write(library: Library, recipe: Recipe, directory: Path, *, name: str, count: int, seed: int, scenes: bool = False,
-          progress: Callable[[int, int], None] | None = None) -> None:
+          progress: Progress | None = None) -> None:
     """Writes volumes 0 to `count` - 1 of a seed into `directory`; `name` is what the recipe is called.
 
     A data set that an earlier run left there is replaced. The list is taken away first and written last, so

@@ -18,13 +18,15 @@ from fdif_dsl.compiler.backends import Placed, Rendered
 from fdif_dsl.compiler.backends.cpu import codegen, driver, machine
 from fdif_dsl.compiler.backends.cpu.codegen import Kernel
 from fdif_dsl.compiler.backends.cpu.driver import Driver, Job, Tables
-from fdif_dsl.compiler.backends.cpu.machine import Progress, Unit
+from fdif_dsl.compiler.backends.cpu.machine import Unit
 from fdif_dsl.compiler.backends.cpu.outside import adds_nothing_outside
 from fdif_dsl.compiler.formula import Formula
 from fdif_dsl.compiler.grid import Grid
 from fdif_dsl.compiler.ir import Node, one_evaluation
 from fdif_dsl.compiler.parameters import missing_grid, missing_quantities
 from fdif_dsl.compiler.passes.rates import Rate, infer_rates
+from fdif_dsl.compiler.progress import Progress
+from fdif_dsl.compiler.refusal import refusal
 from fdif_dsl.compiler.schedule import Schedule, make_schedule, run_schedule, run_voxels
 
 _CHUNK = 1 << 16  # points of one call of `evaluate`
@@ -128,7 +130,7 @@ class CpuBackend:
         else:
             codes = self._stored
             if any(u.symbol not in codes for u in missing):
-                raise machine.refusal(str(self._directory), "E0703", "is older than its sources",
+                raise refusal(str(self._directory), "E0703", "is older than its sources",
                                       "it lacks a kernel that they need")
         for unit in missing:
             self._addresses[unit.symbol] = machine.address(unit.symbol, codes[unit.symbol])

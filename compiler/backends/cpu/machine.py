@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
@@ -30,9 +30,8 @@ import llvmlite.binding as llvm
 import platformdirs
 
 from fdif_dsl.compiler.files import write_bytes
-from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
-
-Progress = Callable[[int, int], None]
+from fdif_dsl.compiler.progress import Progress
+from fdif_dsl.compiler.refusal import refusal
 
 _MAGIC = b"FDIFOBJ1"
 _FOOTER = len(_MAGIC) + hashlib.sha256().digest_size
@@ -337,12 +336,6 @@ def load(directory: Path | str) -> dict[str, bytes]:
             raise refusal(path, "E0701", "is damaged", "its checksum is not the one in the index")
         codes[symbol] = code
     return codes
-
-
-def refusal(place: Path | str, code: str, what: str, why: str = "") -> FdifError:
-    """Why an artefact cannot be used, in one line."""
-    return FdifError(Diagnostic(code, f"the compiled library {what}", where=str(place), why=why,
-                                hint="run `fdifc compile` again"))
 
 
 def _features(text: str) -> set[str]:

@@ -107,7 +107,7 @@ def power_of_two(context: Any, n: Any) -> Any:
 
 ZERO, HALF, ONE, TWO, FOUR = f32(0), f32(0.5), f32(1), f32(2), f32(4)
 INF = f32(np.inf)
-PI, HALF_PI, QUARTER_PI = f32(np.pi), f32(np.pi / 2), f32(np.pi / 4)
+PI, HALF_PI = f32(np.pi), f32(np.pi / 2)
 INVERSE_PI = f32(1 / np.pi)
 # -pi in two parts: with fused multiply-add the reduction is good to 2^-48 of n.
 MINUS_PI_HIGH = -f32(np.pi)
