@@ -11,7 +11,7 @@ import numpy as np
 from fdif_dsl.compiler.files import claim_directory
 from fdif_dsl.compiler.grid import Grid
 from fdif_dsl.compiler.progress import Progress
-from fdif_dsl.runtime.sampler import sample_instance
+from fdif_dsl.runtime.sampler_definition import sample_instance
 from fdif_dsl.runtime.view import Portrait, draw_displacement, draw_mapper, draw_shape, gallery
 
 if TYPE_CHECKING:

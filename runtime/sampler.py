@@ -2,40 +2,40 @@
 
 So volume 123456 is the same in any worker and any order, and one more object changes nothing about the
 others. An object's first sixteen draws choose its class, displacement, mapper and affine; the priors of its
-class take the ones after. Arithmetic is IEEE 754, and sines and powers are those of the C library, because
-NumPy's vectorised ones may differ in the last digit from one processor to the next.
+class take the ones after. They are drawn by compiled code, about a microsecond an object, to the bit as
+`sampler_definition.py` says.
 """
 
 from __future__ import annotations
 
+import ctypes
 import math
 import weakref
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
-from fdif_dsl.compiler.backends.array import grid_least
-from fdif_dsl.compiler.backends.interpret import NUMPY
-from fdif_dsl.compiler.formula import Formula, Quantity
+from fdif_dsl.compiler.backends.cpu import machine, sampling
+from fdif_dsl.compiler.backends.cpu.machine import Unit
+from fdif_dsl.compiler.backends.cpu.sampling import OWN_DRAWS, prior_kernel, sampler_unit
+from fdif_dsl.compiler.backends.cpu.scalars import ScalarKernel
+from fdif_dsl.compiler.formula import Formula
 from fdif_dsl.compiler.grid import Grid
-from fdif_dsl.compiler.ir import REDUCTION, Node, reachable
-from fdif_dsl.compiler.schedule import Schedule, make_schedule, run_schedule
+from fdif_dsl.compiler.priors import scene_quantities
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
-from fdif_dsl.runtime.philox import VOLUME, uniforms
-from fdif_dsl.runtime.recipe import Placement, Recipe, as_recipe, resolve
+from fdif_dsl.runtime.philox import uniforms
+from fdif_dsl.runtime.recipe import Recipe, as_recipe, resolve
+from fdif_dsl.runtime.sampler_definition import parameters
 from fdif_dsl.runtime.scene import Scene, SceneObject
 
 if TYPE_CHECKING:
     from fdif_dsl.compiler.library import Library
 
-OWN_DRAWS = 16
-"""Draws of an object before those of its class: 0 class, 1 displacement, 2 mapper, 3-5 shift along x, y, z,
-6-8 angle about x, y, z, 9-11 shear xy, xz, yz; 12-15 are spare."""
+_WORD = 0xFFFFFFFF
+_MOST_RECIPES = 64
+_FUNCTION = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)  # a call releases Python's lock
 
 
 def sample_scene(lib: Library, seed: int, index: int, recipe: str | Path | Recipe = "paper") -> Scene:
@@ -48,45 +48,7 @@ def sample_scene(lib: Library, seed: int, index: int, recipe: str | Path | Recip
     check_number("index", index, 2**63)
     seed, index = int(seed), int(index)
     recipe = as_recipe(recipe)
-    choices = resolve(recipe, lib)
-    grid = Grid(recipe.grid)
-    numbers = np.arange(_object_count(recipe, seed, index))
-    own = uniforms(seed, index, numbers, 0, OWN_DRAWS)
-    shapes = [_pick(choices.shapes, u) for u in own[:, 0]]
-    draws = uniforms(seed, index, numbers, OWN_DRAWS, max((s.draws for s in shapes), default=0))
-    affines = _affines(own[:, 3:12], recipe.placement, grid)
-    objects = []
-    for i, shape in enumerate(shapes):
-        displacement = _pick(choices.displacements, own[i, 1])
-        objects.append(SceneObject(
-            shape.name, _parameters(shape, grid, list(draws[i]), affines[i]), tuple(map(tuple, affines[i].tolist())),
-            displacement.name if displacement else None, _pick(choices.mappers, own[i, 2]).name))
-    return Scene(recipe.grid, tuple(objects), f"volume {index} of seed {seed}")
-
-
-def sample_instance(shape: Formula, seed: int, index: int, grid: Grid) -> dict[str, Any]:
-    """The parameters of object 0 of scene `index`, were it of this class and upright in the middle of the grid."""
-    draws = uniforms(seed, index, [0], OWN_DRAWS, shape.draws)
-    return _parameters(shape, grid, list(draws[0]), np.eye(4))
-
-
-def sample_parameters(formula: Formula, grid: Grid, draws: npt.NDArray[np.float64]) -> dict[str, np.ndarray]:
-    """The named quantities of many instances at once, from `draws` (number of draws, N).
-
-    Each comes as (N,), with an axis more for a list and for a vector. Quantities that need a scan of the grid
-    are left out, as that depends on where the object lies.
-    """
-    deep = _deep_slots(formula)
-    quantities = [q for q in formula.quantities if q.slots.start not in deep]
-    schedule = make_schedule(formula, [d for q in quantities for d in q.definition], frozenset(), drawn=True)
-    with np.errstate(all="ignore"):
-        values = run_schedule(formula, schedule, {}, grid=grid, draws=list(draws))
-    out = {}
-    for q in quantities:
-        rows = np.stack([np.broadcast_to(values[d], draws.shape[1:]) for d in q.definition], axis=-1)
-        shape = (*(() if q.length is None else (q.length,)), *(() if q.width == 1 else (q.width,)))
-        out[q.name] = rows.reshape(*draws.shape[1:], *shape)
-    return out
+    return _sampler(lib, recipe).scene(seed, index)
 
 
 def check_number(what: str, value: int, end: int) -> None:
@@ -96,126 +58,110 @@ def check_number(what: str, value: int, end: int) -> None:
                                    hint=f"it is a whole number from 0 to 2^{end.bit_length() - 1} - 1"))
 
 
-def _object_count(recipe: Recipe, seed: int, index: int) -> int:
-    least, most = recipe.object_range
-    return least + int(uniforms(seed, index, VOLUME, 0, 1)[0, 0] * (most - least + 1))
+class _Sampler:
+    """Draws the scenes of one recipe from one library, with compiled code."""
 
-
-def _pick(options: Sequence[Any], u: float) -> Any:
-    return options[int(u * len(options))]
-
-
-def _affines(u: npt.NDArray[np.float64], placement: Placement, grid: Grid) -> npt.NDArray[np.float64]:
-    """Object-to-world matrices T R S (n, 4, 4) from nine draws each: shift, R = Rz Ry Rx, symmetric shear."""
-    centred = 2 * u - 1
-    angles = (math.radians(placement.rotation) * centred[:, 3:6]).ravel().tolist()
-    sines = np.array([math.sin(a) for a in angles]).reshape(-1, 3)
-    cosines = np.array([math.cos(a) for a in angles]).reshape(-1, 3)
-    (sx, sy, sz), (cx, cy, cz) = sines.T, cosines.T
-    rotation = np.array([
-        [cz * cy, cz * sy * sx - sz * cx, cz * sy * cx + sz * sx],
-        [sz * cy, sz * sy * sx + cz * cx, sz * sy * cx - cz * sx],
-        [-sy, cy * sx, cy * cx],
-    ])  # (3, 3, n)
-    a, b, c = (placement.shear * centred[:, 6:9]).T
-    one = np.ones_like(a)
-    shear = np.array([[one, a, b], [a, one, c], [b, c, one]])
-    out = np.zeros((len(u), 4, 4))
-    # Written out, as a matrix product would add in an order of the processor's own.
-    product = sum(rotation[:, k, None] * shear[None, k] for k in range(3))
-    out[:, :3, :3] = np.moveaxis(product, -1, 0)
-    out[:, :3, 3] = placement.translate * centred[:, :3] * grid.size
-    out[:, 3, 3] = 1
-    return out
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """How to draw the parameters of a class that a scene holds."""
-
-    quantities: tuple[Quantity, ...]
-    schedule: Schedule
-
-
-def _deep_slots(formula: Formula) -> set[int]:
-    """The slots whose definition needs a scan of the grid, directly or through another slot."""
-    deep: set[int] = set()
-    for q in formula.quantities:  # a definition uses earlier slots only
-        if any(n.op == REDUCTION or (n.op == "slot" and n.const in deep) for n in reachable(q.definition)):
-            deep.update(q.slots)
-    return deep
-
-
-def _make_plan(formula: Formula) -> _Plan:
-    """A scene holds the random quantities that the result depends on, directly or through derived ones: of a
-    polygon its vertices, not the radii and angles that their prior is made of.
-
-    Derived quantities are left to the renderer. It works them out from these anyway, so a scene edited by hand
-    cannot contradict itself, and the wall of an onion, which needs a scan of the grid, costs it a fraction of
-    what it would cost here.
-    """
-    kept: set[str] = set()
-    todo, seen = [formula.result], set[str]()
-    while todo:
-        for node in reachable([todo.pop()]):
-            if node.op != "slot":
+    def __init__(self, lib: Library, recipe: Recipe) -> None:
+        choices = resolve(recipe, lib)
+        self.grid = Grid(recipe.grid)
+        self.displacements = [d.name if d else None for d in choices.displacements]
+        self.mappers = [m.name for m in choices.mappers]
+        kernels = [prior_kernel(shape) for shape in choices.shapes]
+        self.classes = [_Class(shape, kernel) for shape, kernel in zip(choices.shapes, kernels, strict=True)]
+        addresses = _addresses(lib, [sampler_unit(), *(k.unit for k in kernels if k)])
+        self.draw = _FUNCTION(addresses[sampler_unit().symbol])
+        table = np.zeros((len(kernels), sampling.COLUMNS), np.int64)
+        self.kept: list[Any] = [table]  # arrays whose addresses stand in the job
+        for row, kernel, shape in zip(table, kernels, choices.shapes, strict=True):
+            if kernel is None:
                 continue
-            q, _ = formula.definitions[node.const]
-            if q.random:
-                kept.add(q.name)
-            elif q.name not in seen:
-                seen.add(q.name)
-                todo.extend(q.definition)
-    quantities = tuple(q for q in formula.quantities if q.name in kept)
-    roots = [d for q in quantities for d in q.definition]
-    return _Plan(quantities, make_schedule(formula, roots, frozenset(), drawn=True))
+            sources = np.array([sampling.source(what) for what in kernel.inputs], np.int64)
+            self.kept.append(sources)
+            row[sampling.KERNEL], row[sampling.SOURCES] = addresses[kernel.name], sources.ctypes.data
+            row[sampling.DRAWS], row[sampling.INPUTS] = shape.draws, len(kernel.inputs)
+            row[sampling.OUTPUTS] = kernel.outputs
+        self.job = np.zeros(sampling.JOB, np.int64)
+        self.job[sampling.LEAST], self.job[sampling.MOST] = recipe.object_range
+        self.job[sampling.SHAPES], self.job[sampling.DISPLACEMENTS] = len(self.classes), len(self.displacements)
+        self.job[sampling.MAPPERS], self.job[sampling.CLASSES] = len(self.mappers), table.ctypes.data
+        self.most = recipe.object_range[1]
+        self.longest = sampling.AFFINE + int(table[:, sampling.OUTPUTS].max())
+        self.memory = sampling.memory(int(table[:, sampling.DRAWS].max()), int(table[:, sampling.INPUTS].max()))
+        p = recipe.placement
+        self.numbers = np.array([*(self.grid.number(name) for name in sampling.GRID),
+                                 p.translate, math.radians(p.rotation), p.shear])
+
+    def scene(self, seed: int, index: int) -> Scene:
+        # One array of each kind, as it is the address of an array that takes time.
+        whole = np.empty(sampling.JOB + 3 * self.most, np.int64)
+        real = np.empty(self.memory + self.longest * self.most)
+        job, memory = whole.ctypes.data, real.ctypes.data
+        whole[: sampling.JOB] = self.job
+        whole[sampling.KEY_LOW : sampling.INDEX_HIGH + 1] = seed & _WORD, seed >> 32, index & _WORD, index >> 32
+        whole[sampling.MEMORY : sampling.VALUES + 1] = memory, job + 8 * sampling.JOB, memory + 8 * self.memory
+        self.draw(job, self.numbers.ctypes.data)
+        count, end = whole[sampling.OBJECTS : sampling.END + 1].tolist()
+        chosen = whole[sampling.JOB : sampling.JOB + 3 * count].tolist()
+        values = real[self.memory : self.memory + end].tolist()
+        objects = []
+        at = 0
+        for i in range(count):
+            shape, displacement, mapper = chosen[3 * i : 3 * i + 3]
+            class_ = self.classes[shape]
+            affine = (tuple(values[at : at + 4]), tuple(values[at + 4 : at + 8]), tuple(values[at + 8 : at + 12]),
+                      tuple(values[at + 12 : at + 16]))
+            at += sampling.AFFINE
+            if class_.compiled:
+                params = class_.parameters(values, at)
+                at += class_.numbers
+            else:
+                draws = uniforms(seed, index, i, OWN_DRAWS, class_.formula.draws)[0]
+                params = parameters(class_.formula, self.grid, list(draws), np.array(affine))
+            objects.append(SceneObject(class_.formula.name, params, affine, self.displacements[displacement],
+                                       self.mappers[mapper]))
+        return Scene(self.grid.shape, tuple(objects), f"volume {index} of seed {seed}")
 
 
-# By identity, as a formula is too large to hash; an entry goes when its formula does.
-_plans: dict[int, tuple[weakref.ref[Formula], _Plan]] = {}
+class _Class:
+    """How the parameters of a class lie in what the compiled code writes. Without a kernel they do not: a prior
+    that itself needs a scan of the grid is drawn in Python."""
+
+    def __init__(self, formula: Formula, kernel: ScalarKernel | None) -> None:
+        self.formula = formula
+        self.compiled = kernel is not None
+        self.numbers = 0
+        self.layout: list[tuple[str, int, int, int | None]] = []
+        for q in scene_quantities(formula):
+            self.layout.append((q.name, self.numbers, q.width, q.length))
+            self.numbers += len(q.slots)
+
+    def parameters(self, values: list[float], at: int) -> dict[str, Any]:
+        """As JSON has them."""
+        params: dict[str, Any] = self.formula.integers.copy()
+        for name, offset, width, length in self.layout:
+            first = at + offset
+            if length is None:
+                params[name] = values[first] if width == 1 else values[first : first + width]
+            elif width == 1:
+                params[name] = values[first : first + length]
+            else:
+                params[name] = [values[k : k + width] for k in range(first, first + width * length, width)]
+        return params
 
 
-def _plan(formula: Formula) -> _Plan:
-    found = _plans.get(id(formula))
+_samplers: weakref.WeakKeyDictionary[Library, dict[Recipe, _Sampler]] = weakref.WeakKeyDictionary()
+
+
+def _sampler(lib: Library, recipe: Recipe) -> _Sampler:
+    known = _samplers.setdefault(lib, {})
+    found = known.get(recipe)
     if found is None:
-        key = id(formula)
-        found = _plans[key] = weakref.ref(formula, lambda _: _plans.pop(key, None)), _make_plan(formula)
-    return found[1]
+        if len(known) >= _MOST_RECIPES:
+            known.clear()
+        found = known[recipe] = _Sampler(lib, recipe)
+    return found
 
 
-def _parameters(formula: Formula, grid: Grid, draws: list[Any], affine: npt.NDArray[np.float64]) -> dict[str, Any]:
-    plan = _plan(formula)
-    with np.errstate(all="ignore"):
-        values = run_schedule(
-            formula, plan.schedule, {}, xp=_SCALARS, grid=grid, draws=draws,
-            # Only a prior that itself depends on a scan comes here.
-            reduce=lambda node, known: grid_least(NUMPY, node.args[0], known, grid, np.linalg.inv(affine)))
-    return {**formula.integers, **{q.name: _nested(q, values) for q in plan.quantities}}
-
-
-def _nested(q: Quantity, values: dict[Node, Any]) -> Any:
-    """A quantity's value as JSON has it."""
-    flat = [float(values[d]) for d in q.definition]
-    rows = flat if q.width == 1 else [flat[i : i + q.width] for i in range(0, len(flat), q.width)]
-    return rows[0] if q.length is None else rows
-
-
-def _c_library(name: str) -> Callable[..., Any]:
-    """The C library's function; where Python's wrapper of it refuses a value, NumPy's answer."""
-    function, instead = getattr(math, name), getattr(np, name)
-
-    def call(*operands: Any) -> Any:
-        try:
-            return np.float64(function(*operands))
-        except (ValueError, OverflowError):
-            return instead(*operands)
-
-    return call
-
-
-# NumPy's functions on single numbers, with a `where` that costs no array.
-_SCALARS = SimpleNamespace(**{
-    **vars(np),
-    "where": lambda condition, a, b: a if condition else b,
-    **{name: _c_library(name) for name in ("sin", "cos", "tan", "asin", "acos", "atan2", "exp", "log", "pow")},
-})
+def _addresses(lib: Library, units: Sequence[Unit]) -> dict[str, int]:
+    """Where the functions are in memory, built first if need be."""
+    return {symbol: machine.address(symbol, code) for symbol, code in machine.build(units).items()}

@@ -12,7 +12,7 @@ from scipy import stats
 
 import fdif_dsl as fd
 from fdif_dsl.compiler.grid import Grid
-from fdif_dsl.runtime.sampler import sample_parameters
+from fdif_dsl.runtime.sampler_definition import sample_parameters
 
 GRID = Grid((64, 80, 96))
 G = 64.0  # the smallest side

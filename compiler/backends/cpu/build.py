@@ -31,9 +31,10 @@ numba_compiler: Any = compiler
 numba_cpu: Any = cpu
 pointer_type: Any = types.CPointer
 
-# Letters of a signature: the type in numba and in LLVM.
+# Letters of a signature: the type in numba and in LLVM. Code that works on float64 is exact: see prelude64.py.
 _TYPES: dict[str, tuple[Any, str]] = {
     "f": (pointer_type(types.float32), "ptr"),
+    "d": (pointer_type(types.float64), "ptr"),
     "q": (pointer_type(types.int64), "ptr"),
     "n": (types.int64, "i64"),
 }
@@ -75,14 +76,14 @@ def _load(source: Path, function: str) -> Any:
 
 
 @cache
-def _flags() -> Any:
+def _flags(exact: bool) -> Any:
     flags = numba_compiler.Flags()
     flags.no_cpython_wrapper = flags.no_cfunc_wrapper = flags.no_compile = flags.no_rewrites = True
     flags.nrt = False
     flags.error_model = "numpy"  # x/0 is a number here
     flags.noalias = True
-    # a·b + c in one rounding is the only liberty: NaN and infinities keep their meaning.
-    flags.fastmath = numba_cpu.FastMathOptions({"contract"})
+    # a·b + c in one rounding is the only liberty, for voxels: NaN and infinities keep their meaning.
+    flags.fastmath = numba_cpu.FastMathOptions(False if exact else {"contract"})
     return flags
 
 
@@ -92,7 +93,7 @@ def _lower(function: Any, signature: str) -> tuple[Any, str]:
     typing.refresh()
     target.refresh()
     arguments = tuple(_TYPES[letter][0] for letter in signature)
-    result = numba_compiler.compile_extra(typing, target, function, arguments, types.none, _flags(), {})
+    result = numba_compiler.compile_extra(typing, target, function, arguments, types.none, _flags("d" in signature), {})
     module = llvm.parse_assembly(str(result.library._final_module))
     wanted = {f.name for f in module.functions if f.is_declaration}
     for library in result.library._linking_libraries:

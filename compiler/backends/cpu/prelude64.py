@@ -1,0 +1,80 @@
+"""The words of scalar kernels: float64 functions with the bits of `schedule.run_schedule`. Imports numba.
+
+A scene is drawn with these, so they may not differ from one processor to the next: nothing is contracted or
+reordered, and sines and powers are calls of the C library. LLVM is kept from knowing those functions, because
+it would turn some of them into others (2^x into exp2, x^2 into x·x), which round differently.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
+
+from fdif_dsl.compiler.backends.cpu.prelude import intrinsic, select
+
+__all__ = [
+    "INF", "NAN", "abs", "acos", "asin", "atan2", "call_scalars", "ceil", "cos", "exp", "floor", "least", "log", "most",
+    "pow", "round", "select", "sin", "sqrt", "tan",
+]
+
+insert_function: Any = cgutils.get_or_insert_function
+pointer_type: Any = types.CPointer
+
+INF, NAN = np.inf, np.nan
+
+
+def _function(name: str, arity: int = 1) -> Any:
+    """The C function or LLVM intrinsic `name` on float64."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = ir.FunctionType(ir.DoubleType(), [ir.DoubleType()] * arity)
+        function = insert_function(builder.module, kind, name)
+        if not name.startswith("llvm."):
+            for attribute in ("nobuiltin", "readnone", "nounwind"):
+                function.attributes.add(attribute)
+        return builder.call(function, args)
+
+    signature = types.float64(*[types.float64] * arity)
+    if arity == 1:
+        return intrinsic(lambda context, a: (signature, generate))
+    return intrinsic(lambda context, a, b: (signature, generate))
+
+
+abs = _function("llvm.fabs.f64")
+sqrt = _function("llvm.sqrt.f64")
+floor = _function("llvm.floor.f64")
+ceil = _function("llvm.ceil.f64")
+round = _function("llvm.rint.f64")
+sin, cos, tan = _function("sin"), _function("cos"), _function("tan")
+asin, acos, atan2 = _function("asin"), _function("acos"), _function("atan2", 2)
+exp, log, pow = _function("exp"), _function("log"), _function("pow", 2)
+
+
+def _compare_and_select(operator: str) -> Any:
+    """`b if b <operator> a else a`."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        a, b = args
+        return builder.select(builder.fcmp_ordered(operator, b, a), b, a)
+
+    return intrinsic(lambda context, a, b: (types.float64(types.float64, types.float64), generate))
+
+
+least = _compare_and_select("<")
+most = _compare_and_select(">")
+
+
+@intrinsic
+def call_scalars(context: Any, address: Any, given: Any, out: Any) -> Any:
+    """Call the scalar kernel at an address."""
+    pointer = pointer_type(types.float64)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = ir.FunctionType(ir.VoidType(), [context.get_value_type(pointer)] * 2)
+        builder.call(builder.inttoptr(args[0], kind.as_pointer()), args[1:])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, pointer, pointer), generate
