@@ -63,6 +63,11 @@ class Formula:
     result: Node
 
     @cached_property
+    def named(self) -> dict[str, Quantity]:
+        """The quantities by name."""
+        return {q.name: q for q in self.quantities}
+
+    @cached_property
     def definitions(self) -> dict[int, tuple[Quantity, Node]]:
         """For each slot, the quantity that it is part of and its own definition."""
         return {s: (q, node) for q in self.quantities for s, node in zip(q.slots, q.definition, strict=True)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -24,21 +25,24 @@ def bind(formula: Formula, params: Mapping[str, Any], where: str = "params") -> 
     Raises `FdifError` with one diagnostic for each mistake; `where` is the place of `params` in the
     user's terms, such as `scene.json: objects[3].params`.
     """
-    if not isinstance(params, Mapping):
+    if type(params) is not dict and not isinstance(params, Mapping):
         raise FdifError(Diagnostic("E0401", f"parameters are {kind_of(params)}, not a table of names and values",
                                    where=where, hint='write them as {"radius": 10.0}'))
-    quantities = {q.name: q for q in formula.quantities}
+    quantities = formula.named
     mistakes: list[Diagnostic] = []
     slots: dict[int, Any] = {}
     for name, value in params.items():
-        place = f"{where}.{name}"
-        if name in quantities:
-            reader = _Reader(quantities[name], mistakes)
-            slots.update(zip(quantities[name].slots, reader.quantity(value, place), strict=False))
+        quantity = quantities.get(name)
+        if quantity is not None:
+            numbers = _plain_numbers(quantity, value)
+            if numbers is None:
+                numbers = _Reader(quantity, mistakes).quantity(value, f"{where}.{name}")
+            slots.update(zip(quantity.slots, numbers, strict=False))
         elif name in formula.integers:
-            mistakes += _other_integer(formula, name, value, place)
+            if type(value) is not int or value != formula.integers[name]:
+                mistakes += _other_integer(formula, name, value, f"{where}.{name}")
         else:
-            mistakes.append(_unknown(formula, name, place))
+            mistakes.append(_unknown(formula, name, f"{where}.{name}"))
     if mistakes:
         raise FdifError(*mistakes)
     return slots
@@ -79,6 +83,21 @@ def kind_of(value: Any) -> str:
     if isinstance(value, Sequence):
         return "a list"
     return f"a value of the type {type(value).__name__}"
+
+
+def _plain_numbers(quantity: Quantity, value: Any) -> Sequence[float] | None:
+    """A quantity's numbers, slot by slot, where they are floats in lists, as in a scene; None for everything
+    else, which takes a closer look."""
+    if quantity.length is None and quantity.width == 1:
+        return (value,) if type(value) is float else None
+    if type(value) is not list:
+        return None
+    numbers = value
+    if quantity.length is not None and quantity.width > 1:
+        if {*map(type, value)} != {list} or {*map(len, value)} != {quantity.width}:
+            return None
+        numbers = list(chain.from_iterable(value))
+    return numbers if len(numbers) == len(quantity.slots) and {*map(type, numbers)} == {float} else None
 
 
 class _Reader:

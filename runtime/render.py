@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,40 +59,64 @@ def place(scene: Scene, lib: Library) -> list[Placed]:
         checks.sides(scene.grid)
     except checks.Wrong as wrong:
         mistakes.append(at_field(scene.where, "grid", wrong))
-    placed = [_place(o, f"objects[{i}]", scene.where, lib, mistakes) for i, o in enumerate(scene.objects)]
+    inverses = _inverses(scene.objects)
+    placed = [_place(o, i, inverses, scene.where, lib, mistakes) for i, o in enumerate(scene.objects)]
     if mistakes:
         raise FdifError(*mistakes)
     return [p for p in placed if p]
 
 
-def _place(o: SceneObject, at: str, where: str, lib: Library, mistakes: list[Diagnostic]) -> Placed | None:
-    def find(name: str, known: Mapping[str, Any], kind: str, key: str) -> Any:
-        if name in known:
-            return known[name]
-        wrong = checks.Wrong(f"the library has no {kind} `{name}`", hint=did_you_mean(str(name), known)
-                             or f"`fdifc list {kind}s` shows what there is")
-        mistakes.append(at_field(where, f"{at}.{key}", wrong))
-        return None
+def _place(o: SceneObject, number: int, inverses: np.ndarray | None, where: str, lib: Library,
+           mistakes: list[Diagnostic]) -> Placed | None:
+    at = f"objects[{number}]"
+    shape, mapper = lib.shapes.get(o.shape), lib.mappers.get(o.mapper)
+    displacement = None if o.displacement is None else lib.displacements.get(str(o.displacement))
 
-    shape = find(o.shape, lib.shapes, "shape", "class")
-    mapper = find(o.mapper, lib.mappers, "mapper", "mapper")
-    none = o.displacement is None
-    displacement = None if none else find(str(o.displacement), lib.displacements, "displacement", "displacement")
+    def lacking(kind: str, name: str, known: Mapping[str, Any], key: str) -> Diagnostic:
+        hint = did_you_mean(str(name), known) or f"`fdifc list {kind}s` shows what there is"
+        return at_field(where, f"{at}.{key}", checks.Wrong(f"the library has no {kind} `{name}`", hint=hint))
+
+    if shape is None:
+        mistakes.append(lacking("shape", o.shape, lib.shapes, "class"))
+    if mapper is None:
+        mistakes.append(lacking("mapper", o.mapper, lib.mappers, "mapper"))
+    if displacement is None and o.displacement is not None:
+        mistakes.append(lacking("displacement", str(o.displacement), lib.displacements, "displacement"))
     inverse, slots = None, dict[int, float]()
     try:
-        inverse = np.linalg.inv(checks.affine(o.affine))
+        inverse = np.linalg.inv(checks.affine(o.affine)) if inverses is None else inverses[number]
     except checks.Wrong as wrong:
         mistakes.append(at_field(where, f"{at}.affine", wrong))
     if shape is not None:
         try:
             bound = bind(shape.formula, o.params, f"{where}: {at}.params")
-            slots = {slot: float(value) for slot, value in bound.items()}
+            slots = dict(zip(bound, map(float, bound.values()), strict=True))
         except FdifError as error:
             mistakes.extend(error.diagnostics)
     if shape is None or mapper is None or inverse is None:
         return None
     return Placed(shape.formula, slots, inverse, displacement.formula if displacement else None, mapper.formula,
                   shape.id)
+
+
+def _inverses(objects: Sequence[SceneObject]) -> np.ndarray | None:
+    """The inverses of all affines (n, 4, 4), where each is beyond doubt what `checks.affine` asks for; None where
+    they have to be looked at one by one."""
+    affines = [o.affine for o in objects]
+    rows = list(chain.from_iterable(a for a in affines if type(a) is tuple and len(a) == 4))
+    numbers = list(chain.from_iterable(r for r in rows if type(r) is tuple and len(r) == 4))
+    if len(numbers) != 16 * len(affines) or {*map(type, numbers)} != {float}:
+        return None
+    matrices = np.array(numbers).reshape(-1, 4, 4)
+    with np.errstate(all="ignore"):
+        try:
+            inverses = np.linalg.inv(matrices)
+        except np.linalg.LinAlgError:
+            return None
+        # The product of the Frobenius norms is no less than the condition number.
+        squares = (matrices[:, :3, :3] ** 2).sum((1, 2)) * (inverses[:, :3, :3] ** 2).sum((1, 2))
+    sure = (squares < (checks.CONDITION / 1000) ** 2).all() and (matrices[:, 3] == (0, 0, 0, 1)).all()
+    return inverses if sure and np.isfinite(matrices).all() else None
 
 
 def _blame_missing(scene: Scene, placed: list[Placed]) -> None:

@@ -1,16 +1,11 @@
-"""Random scenes in plain Python: the definition of what the compiled sampler draws, and what it leaves to Python.
-
-Arithmetic is IEEE 754, and sines and powers are those of the C library, because NumPy's vectorised ones may
-differ in the last digit from one processor to the next.
-"""
+"""Random scenes in plain Python: the definition of what the compiled sampler draws, and what it leaves to Python."""
 
 from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +14,7 @@ import numpy.typing as npt
 from fdif_dsl.compiler.backends.array import grid_least
 from fdif_dsl.compiler.backends.cpu.sampling import OWN_DRAWS
 from fdif_dsl.compiler.backends.interpret import NUMPY
+from fdif_dsl.compiler.exact import SCALARS
 from fdif_dsl.compiler.formula import Formula, Quantity
 from fdif_dsl.compiler.grid import Grid
 from fdif_dsl.compiler.ir import Node
@@ -139,7 +135,7 @@ def parameters(formula: Formula, grid: Grid, draws: list[Any], affine: npt.NDArr
     plan = _plan(formula)
     with np.errstate(all="ignore"):
         values = run_schedule(
-            formula, plan.schedule, {}, xp=_SCALARS, grid=grid, draws=draws,
+            formula, plan.schedule, {}, xp=SCALARS, grid=grid, draws=draws,
             # Only a prior that itself depends on a scan comes here.
             reduce=lambda node, known: grid_least(NUMPY, node.args[0], known, grid, np.linalg.inv(affine)))
     return {**formula.integers, **{q.name: _nested(q, values) for q in plan.quantities}}
@@ -150,24 +146,3 @@ def _nested(q: Quantity, values: dict[Node, Any]) -> Any:
     flat = [float(values[d]) for d in q.definition]
     rows = flat if q.width == 1 else [flat[i : i + q.width] for i in range(0, len(flat), q.width)]
     return rows[0] if q.length is None else rows
-
-
-def _c_library(name: str) -> Callable[..., Any]:
-    """The C library's function; where Python's wrapper of it refuses a value, NumPy's answer."""
-    function, instead = getattr(math, name), getattr(np, name)
-
-    def call(*operands: Any) -> Any:
-        try:
-            return np.float64(function(*operands))
-        except (ValueError, OverflowError):
-            return instead(*operands)
-
-    return call
-
-
-# NumPy's functions on single numbers, with a `where` that costs no array.
-_SCALARS = SimpleNamespace(**{
-    **vars(np),
-    "where": lambda condition, a, b: a if condition else b,
-    **{name: _c_library(name) for name in ("sin", "cos", "tan", "asin", "acos", "atan2", "exp", "log", "pow")},
-})

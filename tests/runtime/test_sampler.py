@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import multiprocessing
+import weakref
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +17,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from fdif_dsl.compiler.backends.cpu.sampling import sampler_units
 from fdif_dsl.compiler.grid import Grid
 from fdif_dsl.compiler.library import Library, load_library
 from fdif_dsl.grammar.diagnostics import FdifError
+from fdif_dsl.runtime import sampler
 from fdif_dsl.runtime.philox import uniforms
 from fdif_dsl.runtime.recipe import Placement, Recipe
 from fdif_dsl.runtime.render import render
-from fdif_dsl.runtime.sampler import OWN_DRAWS, sample_parameters, sample_scene
+from fdif_dsl.runtime.sampler import OWN_DRAWS, sample_scene
+from fdif_dsl.runtime.sampler_definition import sample_parameters, scene_by_definition
 from fdif_dsl.runtime.scene import Scene
 
 STD = load_library()
@@ -101,6 +108,100 @@ def test_a_seed_that_is_none(seed: Any, index: Any, expected: str) -> None:
     with pytest.raises(FdifError) as caught:
         sample_scene(STD, seed, index)
     assert str(caught.value) == expected
+
+
+# -- compiled code and the definition ------------------------------------------------------------------
+
+
+def same(scene: Scene, expected: Scene) -> bool:
+    """To the bit: the text tells zeros apart, and NaN is written alike."""
+    types = [[type(v) for v in o.params.values()] for o in scene.objects]
+    return (scene.to_text(), scene.where, scene.grid) == (expected.to_text(), expected.where, expected.grid) and (
+        types == [[type(v) for v in o.params.values()] for o in expected.objects])
+
+
+def test_every_class_is_drawn_as_defined() -> None:
+    for name in STD.shapes:
+        recipe = Recipe(grid=(96, 81, 70), objects=6, shapes=[name])
+        for seed, index in ((7, 0), (2**64 - 1, 2**63 - 1)):
+            assert same(sample_scene(STD, seed, index, recipe), scene_by_definition(STD, seed, index, recipe)), name
+
+
+def test_the_papers_volumes_are_drawn_as_defined() -> None:
+    for index in range(40):
+        expected = scene_by_definition(STD, 7, index, Recipe())
+        assert same(sample_scene(STD, 7, index), expected)
+        assert sample_scene(STD, 7, index) == expected  # tuples for tuples, lists for lists
+
+
+recipes = st.builds(
+    Recipe,
+    grid=st.tuples(*[st.integers(1, 130)] * 3),
+    objects=st.tuples(st.integers(0, 4), st.integers(4, 9)) | st.integers(0, 9),
+    shapes=st.none() | st.lists(st.sampled_from([*STD.shapes]), min_size=1, max_size=5, unique=True),
+    displacements=st.lists(st.sampled_from([None, *STD.displacements]), max_size=4, unique=True),
+    mappers=st.lists(st.sampled_from([*STD.mappers]), min_size=1, max_size=4, unique=True),
+    placement=st.builds(Placement, translate=st.floats(0, 10), rotation=st.floats(0, 180), shear=st.floats(0, 0.49)),
+)
+
+
+@given(st.integers(0, 2**64 - 1), st.integers(0, 2**63 - 1), recipes)
+@settings(deadline=None, max_examples=60)
+def test_any_recipe_is_drawn_as_defined(seed: int, index: int, recipe: Recipe) -> None:
+    assert same(sample_scene(STD, seed, index, recipe), scene_by_definition(STD, seed, index, recipe))
+
+
+def test_the_most_objects_are_drawn_as_defined() -> None:
+    recipe = Recipe(objects=(9_990, 10_000), shapes=["sphere", "pentagon_prism"])
+    assert same(sample_scene(STD, 1, 2, recipe), scene_by_definition(STD, 1, 2, recipe))
+
+
+def test_threads_draw_what_one_does() -> None:
+    library = load_library()  # so that they all begin with nothing prepared
+    recipe = Recipe(objects=(0, 30))
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda i: sample_scene(library, 7, i % 50, recipe), range(400), chunksize=1))
+    one_by_one = [sample_scene(STD, 7, i, recipe) for i in range(50)]
+    assert found == one_by_one * 8
+
+
+@pytest.mark.parametrize("method", ["spawn", "fork"])
+def test_another_process_draws_the_same(method: str) -> None:
+    if method not in multiprocessing.get_all_start_methods():
+        pytest.skip("this system does not fork")
+    here = sample_scene(STD, 7, 3)  # so that a fork inherits prepared code
+    with ProcessPoolExecutor(1, multiprocessing.get_context(method)) as pool:
+        assert pool.submit(sample_scene, STD, 7, 3).result() == here
+
+
+def test_what_is_prepared_goes_with_the_library(tmp_path: Path) -> None:
+    library = own_library(tmp_path, "shape dot { radius ~ uniform(1, 2)\n distance = length(p) - radius }")
+    sample_scene(library, 7, 0, Recipe(objects=2))
+    gone = weakref.ref(library)
+    del library
+    gc.collect()
+    assert gone() is None
+
+
+def test_equal_recipes_share_what_is_prepared() -> None:
+    def prepared() -> Any:
+        return sampler._sampler(STD, Recipe(objects=3, shapes=["cone", "torus"]))
+
+    assert prepared() is prepared()
+
+
+def test_sampler_units_are_all_that_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So an artefact that holds them is complete."""
+    asked: set[str] = set()
+
+    def addresses(lib: Library, units: Any) -> Any:
+        asked.update(u.symbol for u in units)
+        return real(lib, units)
+
+    real = sampler._addresses
+    monkeypatch.setattr(sampler, "_addresses", addresses)
+    sample_scene(load_library(), 7, 0)
+    assert asked == {unit.symbol for unit in sampler_units(STD.formulas)}
 
 
 # -- how scenes are distributed ------------------------------------------------------------------------
@@ -231,13 +332,20 @@ profile tube(section: profile) {
 }
 shape pillar(section: profile) { distance = max(section(p.xy, p.z), abs(p.z) - 5) }
 shape pipe = pillar(tube(ball))
+shape post {
+  radius ~ uniform(20, 30)
+  distance = length(p.xy) - radius
+}
 """)
     still = Placement(rotation=0, shear=0, translate=0)
-    for o in sample_scene(library, 7, 0, Recipe(grid=(16, 16, 16), objects=5, placement=still)).objects:
+    for o in sample_scene(library, 7, 0, Recipe(grid=(16, 16, 16), objects=5, shapes=["pipe"], placement=still)).objects:
         assert 5 < o.params["wall"] < 10
     # Far away the least distance of a voxel is 90 - 10.
-    away = sample_scene(library, 7, 0, Recipe(grid=(16, 16, 16), objects=20, placement=Placement(translate=10)))
-    assert max(o.params["wall"] for o in away.objects) > 12
+    far = Recipe(grid=(16, 16, 16), objects=20, placement=Placement(translate=10))
+    away = sample_scene(library, 7, 0, far)
+    assert same(away, scene_by_definition(library, 7, 0, far))
+    assert max(o.params["wall"] for o in away.objects if o.shape == "pipe") > 12
+    assert {o.shape for o in away.objects} == {"pipe", "post"}
 
 
 def test_division_by_zero_and_other_corners_are_numbers(tmp_path: Path) -> None:
@@ -251,6 +359,8 @@ shape odd {
   distance = length(p) - a - b - c - d
 }
 """)
-    params = sample_scene(library, 7, 0, Recipe(objects=1)).objects[0].params
+    recipe = Recipe(objects=1)
+    params = sample_scene(library, 7, 0, recipe).objects[0].params
+    assert same(sample_scene(library, 7, 0, recipe), scene_by_definition(library, 7, 0, recipe))
     assert (params["a"], params["b"], params["d"]) == (np.inf, -np.inf, np.inf)
     assert np.isnan(params["c"])

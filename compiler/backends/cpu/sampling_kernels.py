@@ -1,4 +1,4 @@
-"""The sampler as it is compiled, see sampling.py. Its meaning in plain Python is `runtime/sampler.py`.
+"""The sampler as it is compiled, see sampling.py. Its meaning in plain Python is `runtime/sampler_definition.py`.
 
 Every number is a function of (seed, volume, object, draw), by Philox4x32-10 as in `runtime/philox.py`. Here
 `Any` is a pointer or a number.
@@ -6,17 +6,19 @@ Every number is a function of (seed, volume, object, draw), by Philox4x32-10 as 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 
 from fdif_dsl.compiler.backends.cpu import sampling
 from fdif_dsl.compiler.backends.cpu.addresses import float64_at, int64_at, shift
+from fdif_dsl.compiler.backends.cpu.prelude import jit
 from fdif_dsl.compiler.backends.cpu.prelude64 import call_scalars, cos, sin
 
 # No liberties with arithmetic here.
-inline: Any = numba.njit(error_model="numpy", forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+inline: Callable[[Any], Any] = jit(
+    error_model="numpy", forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 uint64, float64 = np.uint64, np.float64
 
 # With signed numbers in it, numba would make floats of a sum.

@@ -139,8 +139,5 @@ def _template(node: Node) -> str:
 
 
 def _literal(value: float) -> str:
-    if math.isfinite(value):
-        text = repr(value)
-    else:
-        text = "NAN" if math.isnan(value) else "INF" if value > 0 else "-INF"
+    text = "NAN" if math.isnan(value) else repr(value).replace("inf", "INF")
     return f"({text})" if text.startswith("-") else text
