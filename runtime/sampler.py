@@ -27,7 +27,7 @@ from fdif_dsl.compiler.priors import scene_quantities
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.philox import uniforms
 from fdif_dsl.runtime.recipe import Recipe, as_recipe, resolve
-from fdif_dsl.runtime.sampler_definition import parameters
+from fdif_dsl.runtime.sampler_definition import drawn_parameters
 from fdif_dsl.runtime.scene import Scene, SceneObject
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class _Sampler:
                 at += class_.numbers
             else:
                 draws = uniforms(seed, index, i, OWN_DRAWS, class_.formula.draws)[0]
-                params = parameters(class_.formula, self.grid, list(draws), np.array(affine))
+                params = drawn_parameters(class_.formula, self.grid, list(draws), np.array(affine))
             objects.append(SceneObject(class_.formula.name, params, affine, self.displacements[displacement],
                                        self.mappers[mapper]))
         return Scene(self.grid.shape, tuple(objects), f"volume {index} of seed {seed}")

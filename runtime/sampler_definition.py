@@ -41,7 +41,8 @@ def scene_by_definition(lib: Library, seed: int, index: int, recipe: Recipe) -> 
     for i, shape in enumerate(shapes):
         displacement = _pick(choices.displacements, own[i, 1])
         objects.append(SceneObject(
-            shape.name, parameters(shape, grid, list(draws[i]), affines[i]), tuple(map(tuple, affines[i].tolist())),
+            shape.name, drawn_parameters(shape, grid, list(draws[i]), affines[i]),
+            tuple(map(tuple, affines[i].tolist())),
             displacement.name if displacement else None, _pick(choices.mappers, own[i, 2]).name))
     return Scene(recipe.grid, tuple(objects), f"volume {index} of seed {seed}")
 
@@ -49,10 +50,10 @@ def scene_by_definition(lib: Library, seed: int, index: int, recipe: Recipe) -> 
 def sample_instance(shape: Formula, seed: int, index: int, grid: Grid) -> dict[str, Any]:
     """The parameters of object 0 of scene `index`, were it of this class and upright in the middle of the grid."""
     draws = uniforms(seed, index, [0], OWN_DRAWS, shape.draws)
-    return parameters(shape, grid, list(draws[0]), np.eye(4))
+    return drawn_parameters(shape, grid, list(draws[0]), np.eye(4))
 
 
-def sampleparameters(formula: Formula, grid: Grid, draws: npt.NDArray[np.float64]) -> dict[str, np.ndarray]:
+def sample_parameters(formula: Formula, grid: Grid, draws: npt.NDArray[np.float64]) -> dict[str, np.ndarray]:
     """The named quantities of many instances at once, from `draws` (number of draws, N).
 
     Each comes as (N,), with an axis more for a list and for a vector. Quantities that need a scan of the grid
@@ -130,7 +131,7 @@ def _plan(formula: Formula) -> _Plan:
     return found[1]
 
 
-def parameters(formula: Formula, grid: Grid, draws: list[Any], affine: npt.NDArray[np.float64]) -> dict[str, Any]:
+def drawn_parameters(formula: Formula, grid: Grid, draws: list[Any], affine: npt.NDArray[np.float64]) -> dict[str, Any]:
     """What a scene holds of a class, from its draws and the place of the object."""
     plan = _plan(formula)
     with np.errstate(all="ignore"):

@@ -37,6 +37,10 @@ PRISM = Formula("prism", "shape", "", "test.sdf:1:1", (
     ({"vertices": [[1, 2], (3, 4), np.array([5, 6])]}, {1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 6: 6}),
     ({"vertices": np.arange(6).reshape(3, 2)}, {1: 0, 2: 1, 3: 2, 4: 3, 5: 4, 6: 5}),
     ({"centre": [1, 2, 3], "weights": [4, 5]}, {7: 1, 8: 2, 9: 3, 10: 4, 11: 5}),
+    ({"vertices": [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]}, {1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 6: 6}),
+    ({"vertices": [[1.0, 2.0], [3.0, 4], (5.0, 6.0)]}, {1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 6: 6}),
+    ({"centre": [1.0, 2.0, 3.0], "weights": [4.0, 5.0]}, {7: 1, 8: 2, 9: 3, 10: 4, 11: 5}),
+    ({"centre": [1.0, np.float64(2), np.array(3.0)]}, {7: 1, 8: 2, 9: 3}),
     ({"n": 3}, {}),
     ({"n": 3.0, "weights": [float("inf"), 1]}, {10: float("inf"), 11: 1}),
 ])
@@ -125,6 +129,31 @@ error[E0404]: a tensor of torch.bool where a number is expected
   --> params.weights[0]
   why: `weights` is of the type float[2]
   hint: write it like [10.0, 10.0]"""),
+    ({"vertices": [[1.0, 2.0], [3.0, 4.0]]}, """\
+error[E0404]: a list of 2 values where a list of 3 is expected
+  --> params.vertices
+  why: `vertices` is of the type vec2[3]
+  hint: write it like [[10.0, 10.0], [10.0, 10.0], ...] (3 of them)"""),
+    ({"vertices": [[1.0, 2.0, 3.0], [4.0], [5.0, 6.0]]}, """\
+error[E0404]: a list of 3 numbers where a list of 2 is expected
+  --> params.vertices[0]
+  why: `vertices` is of the type vec2[3]
+  hint: write it like [[10.0, 10.0], [10.0, 10.0], ...] (3 of them)"""),
+    ({"centre": [1.0, [2.0], 3.0]}, """\
+error[E0404]: a list where a number is expected
+  --> params.centre[1]
+  why: `centre` is of the type vec3
+  hint: write it like [10.0, 10.0, 10.0]"""),
+    ({"weights": [1.0, True]}, """\
+error[E0404]: a truth value where a number is expected
+  --> params.weights[1]
+  why: `weights` is of the type float[2]
+  hint: write it like [10.0, 10.0]"""),
+    ({"n": True}, """\
+error[E0405]: `n` is 3 in `prism` and cannot be changed
+  --> params.n
+  why: an integer parameter is part of the class, as its formula is unrolled for it
+  hint: leave it out, write 3, or use another class"""),
     ({"n": 4}, """\
 error[E0405]: `n` is 3 in `prism` and cannot be changed
   --> params.n

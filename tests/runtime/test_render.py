@@ -12,7 +12,9 @@ import torch
 
 from fdif_dsl.compiler.library import load_library
 from fdif_dsl.grammar.diagnostics import FdifError
-from fdif_dsl.runtime.render import render
+from fdif_dsl.runtime.recipe import Recipe
+from fdif_dsl.runtime.render import place, render
+from fdif_dsl.runtime.sampler import sample_scene
 from fdif_dsl.runtime.scene import Scene, SceneObject
 
 STD = load_library()
@@ -124,6 +126,38 @@ error[E0903]: the matrix cannot be inverted
   --> scene: objects[0].affine
   why: it flattens space, and a distance is measured in the object's own coordinates
   hint: make its first three columns independent"""
+
+
+def test_a_scene_is_placed_as_if_object_by_object() -> None:
+    """The floats of a sampled scene need no closer look; other numbers are read one by one."""
+    sampled = sample_scene(STD, 7, 0, Recipe(objects=60))
+    placed = place(sampled, STD)
+    lists = tuple(dataclasses.replace(o, affine=[list(row) for row in o.affine],  # type: ignore[arg-type]
+                                      params={k: np.array(v) for k, v in o.params.items()}) for o in sampled.objects)
+    for a, b, o in zip(placed, place(dataclasses.replace(sampled, objects=lists), STD), sampled.objects, strict=True):
+        assert np.array_equal(a.inverse, np.linalg.inv(np.array(o.affine))) and np.array_equal(a.inverse, b.inverse)
+        assert a.slots == b.slots and {type(v) for v in a.slots.values()} == {float}
+        assert (a.shape, a.displacement, a.mapper, a.label) == (b.shape, b.displacement, b.mapper, b.label)
+
+
+@pytest.mark.parametrize("affine", [
+    (EYE[0], EYE[1], EYE[2], (0.0, 0.0, 0.0, 2.0)), (EYE[0], EYE[1], EYE[2], (0.0, 0.0, float("nan"), 1.0)),
+    ((1.0, 0.0, 0.0, float("inf")), *EYE[1:]), ((1e-13, 0.0, 0.0, 0.0), *EYE[1:]), ((0.0, 0.0, 0.0, 0.0), *EYE[1:]),
+    ((1e-200, 0.0, 0.0, 0.0), (0.0, 1e200, 0.0, 0.0), *EYE[2:]),
+    ((1.0, 0.0, 0.0), *EYE[1:]), EYE[:3], (1.0,) * 4, (), None,
+    ((True, 0.0, 0.0, 0.0), *EYE[1:]), (("1", 0.0, 0.0, 0.0), *EYE[1:]),
+])
+def test_a_matrix_among_good_ones_is_found(affine: Any) -> None:
+    bad = dataclasses.replace(BALL, affine=affine)
+    with pytest.raises(FdifError) as caught:
+        place(scene(BALL, bad, BALL), STD)
+    assert [d.where for d in caught.value.diagnostics] == ["s.json: objects[1].affine"]
+
+
+def test_a_matrix_that_can_just_be_inverted_is_taken() -> None:
+    thin = ((1e-11, 0.0, 0.0, 0.0), *EYE[1:])
+    first, second = place(scene(BALL, dataclasses.replace(BALL, affine=thin)), STD)
+    assert np.array_equal(first.inverse, np.eye(4)) and np.isclose(second.inverse[0, 0], 1e11)
 
 
 def test_an_unknown_backend_is_an_error_that_names_them() -> None:
