@@ -75,7 +75,7 @@ class _Sampler:
         for row, kernel, shape in zip(table, kernels, choices.shapes, strict=True):
             if kernel is None:
                 continue
-            sources = np.array([sampling.source(what) for what in kernel.inputs], np.int64)
+            sources = np.array([sampling.place_of(what) for what in kernel.inputs], np.int64)
             self.kept.append(sources)
             row[sampling.KERNEL], row[sampling.SOURCES] = addresses[kernel.name], sources.ctypes.data
             row[sampling.DRAWS], row[sampling.INPUTS] = shape.draws, len(kernel.inputs)
@@ -86,7 +86,7 @@ class _Sampler:
         self.job[sampling.MAPPERS], self.job[sampling.CLASSES] = len(self.mappers), table.ctypes.data
         self.most = recipe.object_range[1]
         self.longest = sampling.AFFINE + int(table[:, sampling.OUTPUTS].max())
-        self.memory = sampling.memory(int(table[:, sampling.DRAWS].max()), int(table[:, sampling.INPUTS].max()))
+        self.memory = sampling.memory_size(int(table[:, sampling.DRAWS].max()), int(table[:, sampling.INPUTS].max()))
         p = recipe.placement
         self.numbers = np.array([*(self.grid.number(name) for name in sampling.GRID),
                                  p.translate, math.radians(p.rotation), p.shear])

@@ -55,13 +55,13 @@ def prior_kernel(formula: Formula) -> ScalarKernel | None:
     return None if any(what == "reduction" for what, _ in kernel.inputs) else kernel
 
 
-def source(what: Input) -> int:
+def place_of(what: Input) -> int:
     """The place of a prior's input in the memory of a job."""
     kind, which = what
     return DRAWN + int(which) if kind == "draw" else GRID.index(str(which))  # type: ignore[arg-type]
 
 
-def memory(draws: int, inputs: int) -> int:
+def memory_size(draws: int, inputs: int) -> int:
     """How many numbers the memory of a job has to hold, for the most draws and the most inputs of a class."""
     return DRAWN + max(PLACING, -4 * (-draws // 4)) + inputs
 
