@@ -34,6 +34,9 @@ def bind(formula: Formula, params: Mapping[str, Any], where: str = "params") -> 
     for name, value in params.items():
         quantity = quantities.get(name)
         if quantity is not None:
+            if type(value) is float and quantity.width == 1 and quantity.length is None:
+                slots[quantity.slots.start] = value
+                continue
             numbers = _plain_numbers(quantity, value)
             if numbers is None:
                 numbers = _Reader(quantity, mistakes).quantity(value, f"{where}.{name}")
@@ -88,9 +91,7 @@ def kind_of(value: Any) -> str:
 def _plain_numbers(quantity: Quantity, value: Any) -> Sequence[float] | None:
     """A quantity's numbers, slot by slot, where they are floats in lists, as in a scene; None for everything
     else, which takes a closer look."""
-    if quantity.length is None and quantity.width == 1:
-        return (value,) if type(value) is float else None
-    if type(value) is not list:
+    if type(value) is not list or len(quantity.slots) == 1:
         return None
     numbers = value
     if quantity.length is not None and quantity.width > 1:
