@@ -12,17 +12,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import tempfile
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fdif_dsl.compiler.refusal import refusal
+from fdif_dsl.compiler.scratch import put, scratch_folder
 from fdif_dsl.compiler.serial import formulas_from_dict, formulas_to_dict
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 
 if TYPE_CHECKING:
+    from fdif_dsl.compiler.backends.cpu.store import Built
     from fdif_dsl.compiler.library import Library
     from fdif_dsl.compiler.progress import Progress
 
@@ -30,10 +30,10 @@ MANIFEST = "manifest.json"
 FORMAT = 1
 
 
-def save_library(library: Library, directory: Path, progress: Progress | None = None) -> None:
+def save_library(library: Library, directory: Path, progress: Progress | None = None) -> Built:
     """Compile everything and write the artefact: all of it or nothing.
 
-    An artefact that is there already is replaced.
+    An artefact that is there already is replaced; kernels that are the same are taken from it.
 
     Raises:
         FdifError: where something else is in the way.
@@ -47,18 +47,15 @@ def save_library(library: Library, directory: Path, progress: Progress | None = 
         raise FdifError(Diagnostic("E0706", f"{directory} holds something else", where=str(directory),
                                    why="only an empty folder or an older compiled library is overwritten",
                                    hint="name another folder"))
-    parent = directory.absolute().parent
-    parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=parent))
-    try:
-        temporary.chmod(0o755)  # mkdtemp makes it private
-        (temporary / "sources").mkdir()
+    place = directory.resolve()
+    with scratch_folder(place) as folder:
+        (folder / "sources").mkdir()
         sources = {name: format_source(text, name) for name, text in library.sources.items()}
         for name, text in sources.items():
-            (temporary / "sources" / f"{name}.sdf").write_text(text, "utf-8")
+            (folder / "sources" / f"{name}.sdf").write_text(text, "utf-8")
         formulas = json.dumps(formulas_to_dict(library.formulas)).encode()
-        (temporary / "formulas.json").write_bytes(formulas)
-        CpuBackend(library.formulas).save(temporary / "cpu", progress)
+        (folder / "formulas.json").write_bytes(formulas)
+        built = CpuBackend(library.formulas).save(folder / "cpu", progress, old=place / "cpu")
         manifest = {
             "format": FORMAT, "fdif_dsl": metadata.version("fdif-dsl"), "target": "cpu", "library": library.hash,
             "formulas": _digest(formulas),
@@ -66,10 +63,10 @@ def save_library(library: Library, directory: Path, progress: Progress | None = 
             "classes": [{"id": s.id, "name": s.name, "doc": s.doc} for s in library.shapes.values()],
             "displacements": list(library.displacements), "mappers": list(library.mappers),
         }
-        (temporary / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
-        _swap(temporary, directory)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
+        folder.chmod(0o755)  # until here it was private
+        put(folder, place)
+    return built
 
 
 def load_artefact(directory: Path) -> Library:
@@ -109,17 +106,6 @@ def _manifest(directory: Path) -> dict[str, Any]:
                        f"this is fdif-dsl {metadata.version('fdif-dsl')}")
     assert isinstance(manifest, dict)
     return manifest
-
-
-def _swap(new: Path, place: Path) -> None:
-    """Put the folder `new` at `place`; what was there goes once the new one stands."""
-    if place.exists():
-        old = new.with_name(new.name + "-old")
-        place.rename(old)
-        new.rename(place)
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        new.rename(place)
 
 
 def _digest(data: bytes) -> str:

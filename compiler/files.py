@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
+
+_LEFT = 600.0  # seconds after which nobody is believed to be writing
 
 
 @contextmanager
@@ -40,6 +44,16 @@ def write_bytes(path: Path, data: bytes | memoryview) -> None:
     """Puts `data` into `path`, whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_bytes(data)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Removes the temporary files of processes that were killed while they wrote into `folder`."""
+    with suppress(OSError):
+        for path in folder.iterdir():
+            if re.match(r"\.[0-9a-f]{8}-", path.name):
+                with suppress(OSError):
+                    if time.time() - path.stat().st_mtime > _LEFT:
+                        path.unlink()
 
 
 def claim_directory(path: Path, owner: str) -> None:

@@ -20,8 +20,8 @@ from fdif_dsl.compiler.serial import formulas_from_dict, formulas_to_dict
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError, did_you_mean
 
 if TYPE_CHECKING:
+    from fdif_dsl.compiler.backends.cpu.store import Built
     from fdif_dsl.compiler.modules import Module
-
 
 
 class Library:
@@ -93,7 +93,8 @@ class Library:
     def compile(self, progress: Progress | None = None, formulas: Sequence[Formula] | None = None) -> None:
         """Build every CPU kernel that is not in the cache yet; with `formulas`, those that these need.
 
-        Without this, kernels are built when they are first used. `progress(done, total)` counts what is built.
+        Without this, kernels are built when they are first used. `progress(done, total)` counts what is built; without
+        it a bar or a line on stderr tells the user that there is something to wait for.
         """
         from fdif_dsl.compiler.backends.cpu import CpuBackend
 
@@ -101,11 +102,11 @@ class Library:
         assert isinstance(backend, CpuBackend)
         backend.build(progress, formulas)
 
-    def save(self, directory: str | Path, progress: Progress | None = None) -> None:
-        """Write the compiled library as a folder; see `artefact.save_library`."""
+    def save(self, directory: str | Path, progress: Progress | None = None) -> Built:
+        """Write the compiled library as a folder, and say how many kernels were new; see `artefact.save_library`."""
         from fdif_dsl.compiler.artefact import save_library
 
-        save_library(self, Path(directory), progress)
+        return save_library(self, Path(directory), progress)
 
 
 class _Entry:

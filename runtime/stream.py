@@ -32,7 +32,8 @@ class VolumeStream(IterableDataset):  # type: ignore[type-arg, misc, unused-igno
     from torchrun's environment, where they are not given.
 
     Raises `FdifError` for a recipe that the library cannot fill, an unknown backend, and numbers that make
-    no sense; so a mistake shows when the stream is made, and not in a worker.
+    no sense; so a mistake shows when the stream is made, and not in a worker. For the same reason all CPU kernels that
+    the recipe can need are compiled then, where they are not in the cache or the library.
     """
 
     def __init__(self, lib: Library, recipe: str | Path | Recipe = "paper", seed: int = 7, *, start: int = 0,
@@ -43,7 +44,7 @@ class VolumeStream(IterableDataset):  # type: ignore[type-arg, misc, unused-igno
         self.recipe = as_recipe(recipe)
         self.seed, self.start, self.count, self.backend = seed, start, count, backend
         self.rank, self.world = rank, world
-        resolve(self.recipe, lib)
+        formulas = resolve(self.recipe, lib).formulas
         lib.backend(backend)
         check_number("seed", seed, 2**64)
         check_number("index", start, 2**63)
@@ -52,6 +53,8 @@ class VolumeStream(IterableDataset):  # type: ignore[type-arg, misc, unused-igno
         if not 0 <= here < everywhere:
             raise FdifError(Diagnostic("E0905", f"process {here} of {everywhere} does not exist",
                                        hint="`rank` counts from 0 to `world` - 1"))
+        if backend == "cpu":
+            lib.compile(formulas=formulas)  # once, here, and not in each worker
 
     @property
     def classes(self) -> int:

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from fdif_dsl.cli.console import progress
 from fdif_dsl.cli.options import FilePath
+from fdif_dsl.compiler.progress import bar
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError, did_you_mean
 
 TARGETS = ("cpu",)
@@ -37,13 +37,14 @@ def command(paths: tuple[Path, ...], directory: Path | None, target: str, explai
         _explain(list(paths), library, explain)
     if directory is not None:
         try:
-            with progress("compiling") as advance:
-                library.save(directory, progress=advance)
+            with bar("compiling") as advance:
+                built = library.save(directory, progress=advance)
         except OSError as error:
             error.filename = error.filename or str(directory)  # a full disk names no file
             raise
         click.echo(f"{len(library.shapes)} shapes, {len(library.displacements)} displacements and "
-                   f"{len(library.mappers)} mappers compiled into {directory}")
+                   f"{len(library.mappers)} mappers compiled into {directory} "
+                   f"({built.compiled} kernel{'' if built.compiled == 1 else 's'} compiled, {built.reused} reused)")
 
 
 def _explain(paths: list[Path], library: Any, name: str) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from fdif_dsl.cli.console import progress
 from fdif_dsl.cli.options import FilePath, library, seed
+from fdif_dsl.compiler.progress import bar
 from fdif_dsl.runtime.datasets import FORMATS
 
 
@@ -30,9 +30,8 @@ def command(recipe: str, count: int, seed: int, form: str, directory: Path, scen
 
     chosen = Recipe.load(recipe)
     lib = load_library(library_path)
-    with progress("compiling") as advance:
-        lib.compile(advance, resolve(chosen, lib).formulas)
-    with progress("volumes") as advance:
+    lib.compile(formulas=resolve(chosen, lib).formulas)
+    with bar("volumes") as advance:
         import_module(FORMATS[form]).write(
             lib, chosen, directory, name=Path(recipe).stem, count=count, seed=seed, scenes=scenes, progress=advance)
     click.echo(f"{count} {'volume' if count == 1 else 'volumes'} in {directory}, picture in "

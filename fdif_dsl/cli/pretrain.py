@@ -8,7 +8,6 @@ from pathlib import Path
 
 import click
 
-from fdif_dsl.cli.console import progress
 from fdif_dsl.cli.errors import INTERRUPTED
 from fdif_dsl.cli.options import FilePath, library
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
@@ -46,8 +45,7 @@ def command(ctx: click.Context, recipe: str, directory: Path | None, seed: int |
     name = Path(recipe).stem
     directory = directory or Path("runs") / name
     lib = load_library(library_path)
-    with progress("compiling") as advance:
-        lib.compile(advance, resolve(chosen, lib).formulas)
+    lib.compile(formulas=resolve(chosen, lib).formulas)
     click.echo(f"pre-training {chosen.training.network} on the recipe {name} for "
                f"{steps or chosen.training.steps} steps, into {directory}")
     with _Report() as report:

@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
-from fdif_dsl.cli.console import progress, stdout
+from fdif_dsl.cli.console import stdout
 from fdif_dsl.cli.find import find_class
 from fdif_dsl.cli.options import FilePath, library, seed
+from fdif_dsl.compiler.progress import bar
 
 
 @click.command("show")
@@ -37,7 +38,7 @@ def command(name: str | None, output: Path | None, everything: bool, library_pat
         from fdif_dsl.runtime.portrait import draw_all
 
         assert output is not None
-        with progress("drawing") as advance:
+        with bar("drawing") as advance:
             draw_all(lib, output, seed=seed, progress=advance)
         click.echo(f"pictures of all classes in {output}, the shapes together in {output / 'gallery.png'}")
         return

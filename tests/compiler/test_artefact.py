@@ -106,7 +106,7 @@ def test_saving_replaces_an_artefact_and_nothing_else(artefact: Path, tmp_path: 
 def test_a_failed_save_leaves_nothing(artefact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from fdif_dsl.compiler.backends.cpu import CpuBackend
 
-    def fail(*args: object) -> None:
+    def fail(*args: object, **options: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(CpuBackend, "save", fail)

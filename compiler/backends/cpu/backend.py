@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from fdif_dsl.compiler.backends import Placed, Rendered
-from fdif_dsl.compiler.backends.cpu import codegen, driver, machine
+from fdif_dsl.compiler.backends.cpu import codegen, driver, machine, store
 from fdif_dsl.compiler.backends.cpu.codegen import Kernel
 from fdif_dsl.compiler.backends.cpu.driver import Driver, Job, Tables
 from fdif_dsl.compiler.backends.cpu.machine import Unit
 from fdif_dsl.compiler.backends.cpu.outside import adds_nothing_outside
+from fdif_dsl.compiler.backends.cpu.store import Built
 from fdif_dsl.compiler.formula import Formula
 from fdif_dsl.compiler.grid import Grid
 from fdif_dsl.compiler.ir import Node, one_evaluation
@@ -95,7 +96,7 @@ class CpuBackend:
         self._progress = progress
         self._directory = directory
         self._threads = threads
-        self._stored = None if directory is None else machine.load(directory)
+        self._stored = None if directory is None else store.load(directory)
         # By identity: a formula is as good as its graph, which is not compared by content. The entry
         # keeps the formula alive, so its id is not given to another.
         self._prepared: dict[int, _Prepared] = {}
@@ -114,11 +115,11 @@ class CpuBackend:
     def build(self, progress: Progress | None = None, formulas: Sequence[Formula] | None = None) -> None:
         """Compile every kernel of the formulas (None: all of them) that the cache lacks; nothing is loaded yet."""
         if self._stored is None:
-            machine.build(self.units(formulas), progress or self._progress)
+            store.build(self.units(formulas), progress or self._progress)
 
-    def save(self, directory: Path | str, progress: Progress | None = None) -> None:
-        """Write the formulas' object code as an artefact: see `machine.save`."""
-        machine.save(directory, self.units(), progress or self._progress)
+    def save(self, directory: Path | str, progress: Progress | None = None, old: Path | None = None) -> Built:
+        """Write the formulas' object code as an artefact: see `store.save`."""
+        return store.save(directory, self.units(), progress or self._progress, old)
 
     def _load(self, units: Sequence[Unit]) -> None:
         """Have the addresses of these functions, building what is missing."""
@@ -126,7 +127,7 @@ class CpuBackend:
         if not missing:
             return
         if self._stored is None:
-            codes = machine.build(missing, self._progress)
+            codes = store.build(missing, self._progress)
         else:
             codes = self._stored
             if any(u.symbol not in codes for u in missing):

@@ -12,6 +12,7 @@ is a fresh interpreter, not a fork or a `spawn`, so that it works from a script 
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import traceback
@@ -130,13 +131,21 @@ def main() -> None:
     for line in sys.stdin:
         task = json.loads(line)
         unit = Unit(task["symbol"], task["source"], task["function"], task["signature"])
+        answer: dict[str, Any]
         try:
             path = Path(task["path"])
-            write_object(path, compile_unit(unit, path.with_suffix(".py")))
-            answer = {"done": unit.symbol}
+            code = compile_unit(unit, path.with_suffix(".py"))
+            try:
+                write_object(path, code)
+                answer = {"done": unit.symbol}
+            except OSError as error:
+                answer = {"errno": error.errno, "error": error.strerror}
         except Exception:  # whatever it was, the parent shows it
             answer = {"error": traceback.format_exc()}
-        print(json.dumps(answer), file=answers, flush=True)
+        try:
+            print(json.dumps(answer), file=answers, flush=True)
+        except BrokenPipeError:  # the parent was killed; there is nobody to complain to
+            os._exit(1)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fdif_dsl.compiler.backends.cpu import build, codegen, driver, machine
+from fdif_dsl.compiler.backends.cpu import build, codegen, driver, machine, store
+from fdif_dsl.compiler.backends.cpu import cache as caches
 from fdif_dsl.compiler.backends.cpu.backend import CpuBackend
 from fdif_dsl.compiler.backends.cpu.machine import Unit
 from fdif_dsl.compiler.formula import Formula
@@ -53,12 +54,12 @@ def no_compiler(*_: Any) -> bytes:
 
 def test_a_kernel_is_compiled_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[tuple[int, int]] = []
-    first = machine.build([unit(1), unit(1)], lambda done, total: told.append((done, total)))
+    first = store.build([unit(1), unit(1)], lambda done, total: told.append((done, total)))
     assert told == [(0, 1), (1, 1)]
     assert run(unit(1), first[unit(1).symbol]) == [11, 12]
-    assert sorted(p.name for p in cache.iterdir()) == [f"{unit(1).symbol}.o", f"{unit(1).symbol}.py"]
+    assert sorted(p.name for p in cache.iterdir()) == [caches.LOCK, f"{unit(1).symbol}.o", f"{unit(1).symbol}.py"]
     monkeypatch.setattr(build, "compile_unit", no_compiler)
-    assert machine.build([unit(1)], lambda done, total: told.append((9, 9))) == first
+    assert store.build([unit(1)], lambda done, total: told.append((9, 9))) == first
     assert (9, 9) not in told
 
 
@@ -68,11 +69,11 @@ def test_a_kernel_is_compiled_once(cache: Path, monkeypatch: pytest.MonkeyPatch)
     lambda data: b"",
 ], ids=["a changed bit", "cut short", "emptied"])
 def test_a_damaged_file_is_built_again(cache: Path, damage: Any) -> None:
-    code = machine.build([unit(2)])
+    code = store.build([unit(2)])
     path = cache / f"{unit(2).symbol}.o"
     path.write_bytes(damage(path.read_bytes()))
     assert machine.read_object(path) is None
-    assert machine.build([unit(2)]) == code
+    assert store.build([unit(2)]) == code
     assert machine.read_object(path) == code[unit(2).symbol]
 
 
@@ -80,25 +81,25 @@ def test_many_kernels_are_built_by_workers(cache: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(build, "compile_unit", no_compiler)  # in this process
     told: list[tuple[int, int]] = []
     units = [unit(k) for k in range(3, 8)]
-    codes = machine.build(units, lambda done, total: told.append((done, total)), workers=2)
+    codes = store.build(units, lambda done, total: told.append((done, total)), workers=2)
     assert told == [(k, 5) for k in range(6)]
     assert [run(u, codes[u.symbol])[0] for u in units] == [31, 41, 51, 61, 71]
-    assert not [p for p in cache.iterdir() if p.name.startswith(".")]
+    assert not [p for p in cache.iterdir() if p.name.startswith(".") and p.name != caches.LOCK]
 
 
 def test_a_kernel_that_does_not_compile_is_told_and_leaves_nothing(cache: Path) -> None:
     wrong = unit(9, "def kernel(d, f, out, n):\n    out[0] = d.nothing\n")
     with pytest.raises(RuntimeError, match="nothing"):
-        machine.build([wrong, *(unit(k) for k in range(10, 14))], workers=2)
+        store.build([wrong, *(unit(k) for k in range(10, 14))], workers=2)
     assert not (cache / f"{wrong.symbol}.o").exists()
     assert all(machine.read_object(p) for p in cache.glob("*.o"))
 
 
 def test_a_killed_build_leaves_only_whole_files(cache: Path) -> None:
     script = f"""
-from fdif_dsl.compiler.backends.cpu import machine
+from fdif_dsl.compiler.backends.cpu import machine, store
 units = [machine.Unit(f"test_killed_{{k}}", {SOURCE!r}.format(k=k), "kernel", "fffn") for k in range(40)]
-machine.build(units, workers=2)
+store.build(units, workers=2)
 """
     with subprocess.Popen([sys.executable, "-P", "-c", script], start_new_session=True) as process:
         while not list(cache.glob("[!.]*.o")):
@@ -109,15 +110,15 @@ machine.build(units, workers=2)
     assert 0 < len(objects) < 40
     assert all(machine.read_object(p) for p in objects)
     again = Unit("test_killed_39", SOURCE.format(k=3), "kernel", "fffn")
-    assert run(again, machine.build([again])[again.symbol]) == [31, 32]
+    assert run(again, store.build([again])[again.symbol]) == [31, 32]
 
 
 def test_a_cache_that_cannot_be_written_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("not a folder")
     monkeypatch.setenv("FDIF_CACHE_DIR", str(tmp_path / "file"))
-    folder = machine.cache_folder()
+    folder = caches.writable()
     assert folder.is_dir() and tmp_path not in folder.parents
-    assert machine.cache_folder() == folder  # once a process
+    assert caches.writable() == folder  # once a process
 
 
 def test_the_fingerprint_follows_the_code_and_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,7 +262,7 @@ error[E0703]: the compiled library is older than its sources
 
 
 def test_an_artefact_never_compiles(artefact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "build", no_compiler)
+    monkeypatch.setattr(store, "build", no_compiler)
     backend = CpuBackend([SHAPE, MAPPER], directory=artefact)
     backend.build()
     assert backend.evaluate(MAPPER, {"d": [2.0]}, {}).tolist() == [-2]

@@ -1,0 +1,172 @@
+"""Object code for units: from the cache, from an artefact, or compiled."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from fdif_dsl.compiler.backends.cpu import cache
+from fdif_dsl.compiler.backends.cpu.machine import Unit, compiler_digest, fingerprint, host, versions
+from fdif_dsl.compiler.backends.cpu.workers import compile_units
+from fdif_dsl.compiler.files import write_bytes
+from fdif_dsl.compiler.progress import Progress, first_use
+from fdif_dsl.compiler.refusal import refusal
+
+_INDEX = "kernels.json"
+_FORMAT = 1
+
+
+class Built(NamedTuple):
+    """How many kernels this process compiled, and how many were there already."""
+
+    compiled: int
+    reused: int
+
+
+def build(units: Iterable[Unit], progress: Progress | None = None, workers: int | None = None) -> dict[str, bytes]:
+    """The object code of each unit by symbol, from the cache or compiled into it.
+
+    Processes and threads that need the same take turns, so that nothing is compiled twice. `progress(done,
+    total)` is told about missing units; it is not called when there are none. Without it the user sees a bar or
+    a line.
+
+    Raises:
+        OSError: where neither the cache nor a temporary folder can be written.
+    """
+    return _provide(units, progress, workers, {})[0]
+
+
+def _provide(units: Iterable[Unit], progress: Progress | None, workers: int | None,
+             known: Mapping[str, bytes]) -> tuple[dict[str, bytes], Built]:
+    wanted = {unit.symbol: unit for unit in units}
+    found = {symbol: known[symbol] for symbol in wanted if symbol in known}
+    if len(found) < len(wanted):
+        cache.touch()
+        found |= cache.find(symbol for symbol in wanted if symbol not in found)
+    missing = [unit for symbol, unit in wanted.items() if symbol not in found]
+    compiled = 0
+    if missing:
+        with first_use() if progress is None else contextlib.nullcontext(progress) as advance:
+            made, compiled = _fill_somewhere(missing, advance, workers)
+        found |= made
+    return found, Built(compiled, len(wanted) - compiled)
+
+
+def _fill_somewhere(missing: Sequence[Unit], progress: Progress, workers: int | None) -> tuple[dict[str, bytes], int]:
+    folder = cache.writable()
+    try:
+        return _fill(missing, folder, progress, workers)
+    except OSError as error:
+        # A full disk, for example. What has nothing to do with the folder would fail elsewhere too.
+        if cache.is_spare(folder) or error.filename is None or Path(error.filename).parent != folder:
+            raise
+        return _fill(missing, cache.spare(error), progress, workers)
+
+
+def _fill(missing: Sequence[Unit], folder: Path, progress: Progress,
+          workers: int | None) -> tuple[dict[str, bytes], int]:
+    """The object code of the units, which now is in `folder`, and how many of them were compiled here."""
+    found: dict[str, bytes] = {}
+    total = len(missing)
+
+    def arrived() -> bool:
+        found.update(cache.find(unit.symbol for unit in missing if unit.symbol not in found))
+        if found:
+            progress(len(found), total)
+        return len(found) == total
+
+    with cache.turn(folder, arrived):
+        arrived()  # what another process made before it was this one's turn
+        rest = [unit for unit in missing if unit.symbol not in found]
+        if rest:
+            for unit in rest:
+                write_bytes(folder / f"{unit.symbol}.py", unit.source.encode())
+            before = len(found)
+            found |= compile_units(rest, folder, lambda done, _: progress(before + done, total), workers)
+    return found, len(rest)
+
+
+# Artefacts --------------------------------------------------------------------------------------
+
+
+def save(directory: Path | str, units: Sequence[Unit], progress: Progress | None = None,
+         old: Path | str | None = None) -> Built:
+    """Write the units' object code, their sources and an index into `directory`, building what is
+    missing. The index comes last: a folder without one is not an artefact. What fits in `old`, another
+    such folder, is taken from there."""
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    codes, built = _provide(units, progress, None, {} if old is None else _reusable(Path(old)))
+    (directory / _INDEX).unlink(missing_ok=True)
+    kernels = {}
+    for unit in units:
+        code = codes[unit.symbol]
+        write_bytes(directory / f"{unit.symbol}.py", unit.source.encode())
+        write_bytes(directory / f"{unit.symbol}.o", code)
+        kernels[unit.symbol] = {"bytes": len(code), "sha256": hashlib.sha256(code).hexdigest()}
+    triple, cpu, features = host()
+    index = {"format": _FORMAT, "fingerprint": fingerprint(), "compiler": compiler_digest(), "triple": triple,
+             "cpu": cpu, "features": features, **versions(), "kernels": kernels}
+    write_bytes(directory / _INDEX, json.dumps(index, indent=1, sort_keys=True).encode())
+    return built
+
+
+def _reusable(directory: Path) -> dict[str, bytes]:
+    """The object code in a folder that `save` wrote, as far as it is whole and would come out the same today."""
+    try:
+        index = json.loads((directory / _INDEX).read_bytes())
+        if index["format"] != _FORMAT or index["fingerprint"] != fingerprint():
+            return {}
+        expected = {str(symbol): entry["sha256"] for symbol, entry in index["kernels"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+    codes = {}
+    for symbol, checksum in expected.items():
+        with contextlib.suppress(OSError, ValueError):
+            code = (directory / f"{symbol}.o").read_bytes()
+            if hashlib.sha256(code).hexdigest() == checksum:
+                codes[symbol] = code
+    return codes
+
+
+def load(directory: Path | str) -> dict[str, bytes]:
+    """The object code by symbol of a folder that `save` wrote, each piece checked. Compiles nothing.
+
+    What comes from there runs as machine code: load only what you trust.
+    """
+    directory = Path(directory)
+    try:
+        index = json.loads((directory / _INDEX).read_bytes())
+        stored_format, kernels = index["format"], index["kernels"]
+        digest, triple, features = index["compiler"], index["triple"], index["features"]
+        if stored_format == _FORMAT:
+            expected = {str(symbol): str(entry["sha256"]) for symbol, entry in kernels.items()}
+    except FileNotFoundError:
+        raise refusal(directory, "E0701", "holds no compiled CPU kernels") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise refusal(directory / _INDEX, "E0701", "is damaged", repr(error)) from None
+    if stored_format != _FORMAT or digest != compiler_digest():
+        raise refusal(directory, "E0703", "was compiled by another version of fdif-dsl")
+    lacking = _features(features) - _features(host()[2])
+    if triple != host()[0] or lacking:
+        why = f"it uses {', '.join(sorted(lacking))}" if lacking else f"it is code for {triple}"
+        raise refusal(directory, "E0702", "was compiled for another kind of CPU", why)
+    codes = {}
+    for symbol, checksum in expected.items():
+        path = directory / f"{symbol}.o"
+        try:
+            code = path.read_bytes()
+        except OSError:
+            raise refusal(path, "E0701", "lacks one of its files") from None
+        if hashlib.sha256(code).hexdigest() != checksum:
+            raise refusal(path, "E0701", "is damaged", "its checksum is not the one in the index")
+        codes[symbol] = code
+    return codes
+
+
+def _features(text: str) -> set[str]:
+    return {feature[1:] for feature in text.split(",") if feature.startswith("+")}

@@ -1,0 +1,95 @@
+"""Compiling: here for a few units, in processes side by side for many."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from fdif_dsl.compiler.backends.cpu.machine import READY, Unit, read_object, write_object
+from fdif_dsl.compiler.progress import Progress
+
+# Fewer units than this are compiled at once; for more it pays to start workers.
+_ALONE = 4
+
+
+def compile_units(units: Sequence[Unit], folder: Path, progress: Progress, workers: int | None) -> dict[str, bytes]:
+    """The object code of the units, whose sources stand in `folder`; it is written there too.
+
+    Raises:
+        OSError: where the folder cannot be written; what was compiled by then stays.
+    """
+    if workers is None:
+        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = min(workers, len(units) // 2)
+    progress(0, len(units))
+    if len(units) < _ALONE or workers < 2 or not sys.executable:
+        from fdif_dsl.compiler.backends.cpu.build import compile_unit  # loads numba
+
+        built: dict[str, bytes] = {}
+        for done, unit in enumerate(units, 1):
+            code = built[unit.symbol] = compile_unit(unit, folder / f"{unit.symbol}.py")
+            write_object(folder / f"{unit.symbol}.o", code)
+            progress(done, len(units))
+        return built
+    # The longest sources first, so that no worker is left with a long one at the end.
+    tasks: queue.SimpleQueue[Unit] = queue.SimpleQueue()
+    for unit in sorted(units, key=lambda u: -len(u.source)):
+        tasks.put(unit)
+    answers: queue.SimpleQueue[str | Exception] = queue.SimpleQueue()
+    stop = threading.Event()
+    threads = [threading.Thread(target=_feed, args=(tasks, answers, folder, stop), daemon=True) for _ in range(workers)]
+    for thread in threads:
+        thread.start()
+    try:
+        for done in range(1, len(units) + 1):
+            answer = answers.get()
+            if isinstance(answer, Exception):
+                raise answer
+            progress(done, len(units))
+    finally:
+        stop.set()  # on an error or an interrupt the others stop after the unit at hand
+        for thread in threads:
+            thread.join()
+    codes = {unit.symbol: read_object(folder / f"{unit.symbol}.o") for unit in units}
+    if None in codes.values():
+        raise RuntimeError(f"compiled CPU kernels have vanished from {folder}")
+    return {symbol: code for symbol, code in codes.items() if code is not None}
+
+
+def _feed(tasks: queue.SimpleQueue[Unit], answers: queue.SimpleQueue[str | Exception], folder: Path,
+          stop: threading.Event) -> None:
+    """One worker process and its share of the tasks."""
+    try:
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+        command = [sys.executable, "-P", "-m", "fdif_dsl.compiler.backends.cpu.build"]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8",
+                              env=environment) as worker:
+            assert worker.stdin is not None and worker.stdout is not None
+            while (line := worker.stdout.readline()) and line.strip() != READY:
+                pass  # something that every interpreter prints here
+            while not stop.is_set():
+                try:
+                    unit = tasks.get_nowait()
+                except queue.Empty:
+                    break
+                path = folder / f"{unit.symbol}.o"
+                task = {"symbol": unit.symbol, "source": unit.source, "function": unit.function,
+                        "signature": unit.signature, "path": str(path)}
+                answer = {"error": "the process ended"}
+                with contextlib.suppress(BrokenPipeError):
+                    print(json.dumps(task), file=worker.stdin, flush=True)
+                    answer = json.loads(worker.stdout.readline() or json.dumps(answer))
+                if "errno" in answer:
+                    raise OSError(answer["errno"], answer["error"], str(path))
+                if "error" in answer:
+                    raise RuntimeError(f"cannot compile the CPU kernel {unit.symbol}: {answer['error']}")
+                answers.put(unit.symbol)
+    except Exception as error:  # goes to the caller's thread
+        answers.put(error)
