@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import pickle
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from fdif_dsl.compiler.backends.cpu import store
 from fdif_dsl.compiler.library import load_library
 from fdif_dsl.grammar.diagnostics import FdifError
 from fdif_dsl.runtime.recipe import Recipe
@@ -97,3 +99,20 @@ def test_a_recipe_that_does_not_fit_fails_before_any_worker_starts() -> None:
 def test_options_that_make_no_sense_fail_at_once(options: dict[str, Any], expected: str) -> None:
     with pytest.raises(FdifError, match=expected):
         VolumeStream(STD, SMALL, **options)
+
+
+def test_all_is_compiled_before_the_first_volume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FDIF_CACHE_DIR", str(tmp_path / "cache"))
+    (tmp_path / "own.sdf").write_text("shape one { distance = length(p) - 2 }\nshape two { distance = length(p) - 3 }\n"
+                                      "shape three { distance = abs(p.x) - 1 }\nmapper m { intensity = 9 }\n")
+    recipe = Recipe(grid=(6, 7, 8), objects=1, shapes=["one", "two"], displacements=[], mappers=["m"])
+    made = VolumeStream(load_library(tmp_path / "own.sdf"), recipe, backend="cpu")
+
+    def no_compiler(*_: Any) -> Any:
+        raise AssertionError("nothing should be compiled")
+
+    monkeypatch.setattr(store, "compile_units", no_compiler)
+    labels = {int(pair["label"].max()) for pair in islice(made, 8)}
+    assert labels == {1, 2}
+    with pytest.raises(AssertionError, match="nothing should"):  # the recipe has no need of this one
+        made.lib.shapes["three"].distance([[0, 0, 0]])
