@@ -11,6 +11,7 @@ import pty
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -47,6 +48,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("FDIF_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(cache, "_refused", set())
     monkeypatch.setattr(cache, "_spares", [])
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     return tmp_path / "cache"
 
 
