@@ -170,6 +170,9 @@ _row("vec2", "vec2(x, y)", "a vector of two numbers", _vector_type(2), _vector)
 _row("vec3", "vec3(x, y, z)", "a vector of three numbers, or of a vec2 and a number", _vector_type(3), _vector)
 _row("where", "where(condition, a, b)", "a where the condition holds, else b",
      lambda t: _real(t[1:]) if len(t) == 3 and t[0] == "bool" else None, _where)
+_row("signed", "signed(inside, magnitude)", "-magnitude inside, else magnitude, which is 0 where inside changes",
+     lambda t: "float" if len(t) == 2 and t[0] == "bool" and t[1] in NUMBERS else None,
+     lambda g, inside, magnitude: g.node("signed", inside, as_node(g, magnitude)))
 _row("len", "len(array)", "number of values in an array",
      lambda t: "int" if len(t) == 1 and t[0].endswith("[]") else None, lambda g, a: len(a))
 

@@ -18,6 +18,7 @@ from fdif_dsl.compiler.ops import OPS
 #   input  "p.x" "p.y" "p.z"  the point in the object's coordinates (shapes)
 #          "w.x" "w.y" "w.z"  the point in world coordinates (displacements)
 #          "d"                the distance (mappers)
+#          "p.x.lo" "p.x.hi" ...  the ends of an input over a box (bounds, see passes/intervals.py)
 #   grid   "size.x" "limit.x" ..., "min": numbers of the sampling grid, in voxels
 #   slot   number of one scalar of a named quantity (see formula.Quantity)
 #   draw   number of one uniform random number in [0, 1)
@@ -57,21 +58,36 @@ def _name(node: Node) -> str:
     return str(node) if node.op in LEAVES else f"%{node.number}"
 
 
+def _content(op: str, args: tuple[Node, ...], const: Any) -> tuple[Any, ...]:
+    # repr tells 0.0 from -0.0 and 1 from True, and makes every NaN the same.
+    return op, *(a.number for a in args), type(const), repr(const)
+
+
 @dataclass(eq=False)
 class Graph:
     """The maker of nodes: one object for one content."""
 
     _nodes: dict[tuple[Any, ...], Node] = field(default_factory=dict)
+    _next: int = 0
+
+    @classmethod
+    def of(cls, roots: Iterable[Node]) -> Graph:
+        """A graph that goes on from what another one made: what equals a node of `roots` is that node."""
+        graph = cls()
+        for node in reachable(roots):
+            graph._nodes[_content(node.op, node.args, node.const)] = node
+            graph._next = node.number + 1
+        return graph
 
     def __len__(self) -> int:
         return len(self._nodes)
 
     def node(self, op: str, *args: Node, const: Any = None) -> Node:
-        # repr tells 0.0 from -0.0 and 1 from True, and makes every NaN the same.
-        key = (op, *(a.number for a in args), type(const), repr(const))
+        key = _content(op, args, const)
         found = self._nodes.get(key)
         if found is None:
-            found = self._nodes[key] = Node(len(self._nodes), op, args, const)
+            found = self._nodes[key] = Node(self._next, op, args, const)
+            self._next += 1
         return found
 
     def number(self, value: float) -> Node:

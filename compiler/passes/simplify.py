@@ -6,7 +6,7 @@ of a zero may differ, and a power of a constant by rounding.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -20,11 +20,12 @@ def simplify(graph: Graph, roots: list[Node]) -> list[Node]:
     new: dict[Node, Node] = {}
     with np.errstate(all="ignore"):
         for node in reachable(roots):
-            new[node] = node if node.op in LEAVES else _make(graph, node.op, [new[a] for a in node.args])
+            new[node] = node if node.op in LEAVES else make(graph, node.op, [new[a] for a in node.args])
     return [new[r] for r in roots]
 
 
-def _make(g: Graph, op: str, args: list[Node]) -> Node:
+def make(g: Graph, op: str, args: Sequence[Node]) -> Node:
+    """The node of an operation on simplified operands, itself simplified."""
     if op in OPS and all(a.op == "const" for a in args):
         value = OPS[op].array(np, *(np.float64(a.const) if a.type == "f" else np.bool_(a.const) for a in args))
         return g.truth(bool(value)) if OPS[op].result == "b" else g.number(float(value))
@@ -42,7 +43,7 @@ def _add(g: Graph, a: Node, b: Node) -> Node | None:
     if _is(a, 0):
         return b
     if b.op == "neg":
-        return _make(g, "sub", [a, b.args[0]])
+        return make(g, "sub", [a, b.args[0]])
     return None
 
 
@@ -50,9 +51,9 @@ def _sub(g: Graph, a: Node, b: Node) -> Node | None:
     if _is(b, 0):
         return a
     if _is(a, 0):
-        return _make(g, "neg", [b])
+        return make(g, "neg", [b])
     if b.op == "neg":
-        return _make(g, "add", [a, b.args[0]])
+        return make(g, "add", [a, b.args[0]])
     return None
 
 
@@ -61,7 +62,7 @@ def _mul(g: Graph, a: Node, b: Node) -> Node | None:
         if _is(y, 1):
             return x
         if _is(y, -1):
-            return _make(g, "neg", [x])
+            return make(g, "neg", [x])
     return None
 
 
@@ -69,7 +70,7 @@ def _div(g: Graph, a: Node, b: Node) -> Node | None:
     if _is(b, 1):
         return a
     if b.op == "const" and b.const != 0 and np.isfinite(b.const) and np.frexp(b.const)[0] in (0.5, -0.5):
-        return _make(g, "mul", [a, g.number(1 / b.const)])  # a power of two has an exact reciprocal
+        return make(g, "mul", [a, g.number(1 / b.const)])  # a power of two has an exact reciprocal
     return None
 
 
@@ -79,7 +80,7 @@ def _neg(g: Graph, a: Node) -> Node | None:
 
 def _abs(g: Graph, a: Node) -> Node | None:
     if a.op == "neg":
-        return _make(g, "abs", [a.args[0]])
+        return make(g, "abs", [a.args[0]])
     return a if a.op in ("abs", "sqrt", "exp") else None
 
 
@@ -103,7 +104,7 @@ def _where(g: Graph, c: Node, a: Node, b: Node) -> Node | None:
     if a is b:
         return a
     if c.op == "not":
-        return _make(g, "where", [c.args[0], b, a])
+        return make(g, "where", [c.args[0], b, a])
     return None
 
 
@@ -129,7 +130,14 @@ def _not(g: Graph, a: Node) -> Node | None:
     return a.args[0] if a.op == "not" else None
 
 
+def _signed(g: Graph, c: Node, a: Node) -> Node | None:
+    if c.op == "const":
+        return make(g, "neg", [a]) if c.const else a
+    return None
+
+
 _RULES: dict[str, Rule] = {
     "add": _add, "sub": _sub, "mul": _mul, "div": _div, "neg": _neg, "abs": _abs, "pow": _pow, "where": _where,
     "min": _same, "max": _same, "and": _and, "or": _or, "not": _not,
+    "signed": _signed,
 }
