@@ -138,12 +138,12 @@ def _hull(m: Maker, ends: list[End]) -> tuple[End, End]:
 
 
 def _add(m: Maker, a: Interval, b: Interval) -> Ends:
-    clash = math.inf in (a.most, b.most) and -math.inf in (a.least, b.least)
+    clash = (a.most == math.inf and b.least == -math.inf) or (a.least == -math.inf and b.most == math.inf)
     return m("add", a.lo, b.lo), m("add", a.hi, b.hi), clash
 
 
 def _sub(m: Maker, a: Interval, b: Interval) -> Ends:
-    clash = math.inf in (a.most, -b.least) and -math.inf in (a.least, -b.most)
+    clash = a.most == b.most == math.inf or a.least == b.least == -math.inf
     return m("sub", a.lo, b.hi), m("sub", a.hi, b.lo), clash
 
 

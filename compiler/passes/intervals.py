@@ -49,7 +49,8 @@ def bounds(graph: Graph, result: Node, assumed: Range = FINITE) -> tuple[Node, N
     means that nothing is known. Of a truth value lo is true where it holds in the whole box, and hi where
     it may hold somewhere. The bounds hold if evaluated in float32 from float32 ends, under the assumption
     that each input, and each value that is computed once an object and read at voxels (`rates.split`
-    lists them), lies in `assumed`. Products below 1e-37 are taken to be exact.
+    lists them), lies in `assumed`. v is a kernel's result as it is stored, not fused with what is done to it
+    next. Products below 1e-37 are taken to be exact.
 
     To share what belongs to the object with the formula, give `Graph.of` its nodes.
     """
@@ -66,7 +67,7 @@ class _Bounds:
         self._order = one_evaluation(result)
         self._moving = _moving(self._order)
         self._read = {a for n in self._order if n in self._moving for a in n.args if a not in self._moving}
-        self._exposed = _exposed(self._order, result)
+        self._exposed = _exposed(self._order)
         self._known: dict[Node, Interval] = {}
         self._middles: dict[Node, Node] = {}
 
@@ -229,9 +230,9 @@ def _moving(order: Iterable[Node]) -> set[Node]:
     return moving
 
 
-def _exposed(order: list[Node], result: Node) -> set[Node]:
+def _exposed(order: list[Node]) -> set[Node]:
     """The nodes that a sum may use directly or through a choice: a product among them may be fused."""
-    exposed = {result}
+    exposed: set[Node] = set()
     for node in reversed(order):
         if node.op in ("add", "sub", "mod") or (node.op in ("neg", "abs", "min", "max", "where", "signed")
                                                 and node in exposed):
