@@ -8,6 +8,7 @@ from fdif_dsl.compiler.check.types import RESULTS
 from fdif_dsl.compiler.formula import Formula
 from fdif_dsl.compiler.ir import LEAVES, Graph, Node, reachable, rebuild, to_text
 from fdif_dsl.compiler.passes import PASSES
+from fdif_dsl.compiler.passes.intervals import bounds
 from fdif_dsl.compiler.passes.rates import Rate, infer_rates, split
 from fdif_dsl.compiler.passes.verify import verify
 
@@ -59,4 +60,7 @@ def _rates(roots: list[Node]) -> list[str]:
     axes = " + ".join(str(len(values)) for values in stages.axis_values)
     lines.append(f"  the voxel loop: {len(stages.voxel)} operations; it reads {len(stages.values)} values of the object"
                  f" and {axes} axis tables")
+    ends = bounds(Graph.of(roots), roots[-1])
+    loop = {n for end in ends for n in split(end, world_is_axis=False).voxel}
+    lines.append(f"  its bounds over a box: {len(loop)} operations")
     return lines

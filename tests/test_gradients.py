@@ -109,3 +109,14 @@ def test_the_affine_is_differentiable_too(lib: fd.Library) -> None:
     found = lib.shapes["sphere"].distance(torch.tensor([[3.0, 0.0, 0.0]]), {"radius": 1.0}, affine, backend="torch")
     found.sum().backward()
     assert affine.grad is not None and affine.grad[0, 3].item() == pytest.approx(-1.0)
+
+
+def test_a_corner_that_is_given_twice_changes_nothing(lib: fd.Library) -> None:
+    corners = [[9.0, 0.0], [0.0, 9.0], [-9.0, 0.0], [0.0, -9.0]]
+    points = torch.tensor(np.random.default_rng(3).uniform(-15, 15, (200, 3)))
+    wanted = lib.shapes["square_prism"].distance(points, {"height": 20.0, "vertices": corners}, backend="torch")
+    twice = torch.tensor([corners[0], *corners], requires_grad=True, dtype=torch.float64)
+    found = lib.shapes["pentagon_prism"].distance(points, {"height": 20.0, "vertices": twice}, backend="torch")
+    assert torch.allclose(found, wanted)
+    (grad,) = torch.autograd.grad(found.sum(), twice)
+    assert torch.isfinite(grad).all()

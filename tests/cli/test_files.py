@@ -106,7 +106,7 @@ def test_explain_prints_the_graph_after_each_pass(fdifc: Any, shapes: Path) -> N
     result = fdifc("compile", shapes, "--explain", "ball")
     assert result.exit_code == 0
     assert result.output.startswith("shape ball\n") and "cube" not in result.output
-    for name in ("elaborated:", "after simplify:", "after cse:", "rates"):
+    for name in ("elaborated:", "after simplify:", "after cse:", "rates", "its bounds over a box: "):
         assert name in result.output
 
 
