@@ -10,6 +10,8 @@ import numpy as np
 
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 
+NUMBERS = ("min", "size.x", "size.y", "size.z", "limit.x", "limit.y", "limit.z")
+"""Names of `grid` leaves."""
 MAX_SIDE = 2048  # voxels
 
 

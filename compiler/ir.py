@@ -111,9 +111,9 @@ def reachable(roots: Iterable[Node], stop: Callable[[Node], bool] = lambda node:
     return [seen[n] for n in sorted(seen)]
 
 
-def one_evaluation(root: Node) -> list[Node]:
-    """The nodes of one evaluation of `root`: what a reduction ranges over is not part of it."""
-    return reachable([root], lambda node: node.op == REDUCTION)
+def one_evaluation(*roots: Node) -> list[Node]:
+    """The nodes of one evaluation of the roots: what a reduction ranges over is not part of it."""
+    return reachable(roots, lambda node: node.op == REDUCTION)
 
 
 def rebuild(graph: Graph, roots: Sequence[Node], replace: dict[Node, Node]) -> list[Node]:

@@ -49,7 +49,7 @@ def render(scene: Scene, lib: Library, backend: str = "cpu") -> Volume:
     except FdifError:
         _blame_missing(scene, placed)
         raise
-    return Volume(rendered.image, _narrow(rendered.label, len(lib.shapes)), rendered.counts)
+    return Volume(rendered.image, _typed(rendered.label, len(lib.shapes)), rendered.counts)
 
 
 def place(scene: Scene, lib: Library) -> list[Placed]:
@@ -127,8 +127,8 @@ def _blame_missing(scene: Scene, placed: list[Placed]) -> None:
             raise missing_quantities(o.shape, missing, f"{scene.where}: objects[{i}].params")
 
 
-def _narrow(label: Any, classes: int) -> Any:
+def _typed(label: Any, classes: int) -> Any:
     """The labels in the smallest type that holds every class of the library."""
-    if classes > 255:
-        return label
-    return label.astype(np.uint8) if isinstance(label, np.ndarray) else label.byte()
+    if isinstance(label, np.ndarray):
+        return label.astype(np.uint8 if classes <= 255 else np.uint16, copy=False)
+    return label.byte() if classes <= 255 else label

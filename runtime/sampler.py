@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fdif_dsl.compiler.backends.cpu import machine, sampling
+from fdif_dsl.compiler.backends.cpu import CpuBackend, sampling
 from fdif_dsl.compiler.backends.cpu.machine import Unit
 from fdif_dsl.compiler.backends.cpu.sampling import OWN_DRAWS, prior_kernel, sampler_unit
 from fdif_dsl.compiler.backends.cpu.scalars import ScalarKernel
@@ -164,4 +164,6 @@ def _sampler(lib: Library, recipe: Recipe) -> _Sampler:
 
 def _addresses(lib: Library, units: Sequence[Unit]) -> dict[str, int]:
     """Where the functions are in memory, built first if need be."""
-    return {symbol: machine.address(symbol, code) for symbol, code in machine.build(units).items()}
+    backend = lib.backend("cpu")
+    assert isinstance(backend, CpuBackend)
+    return backend.addresses(units)

@@ -32,8 +32,8 @@ class Placed:
 
 @dataclass(frozen=True)
 class Rendered:
-    """`image` uint8 (D, H, W); `label` uint16 (D, H, W), 0 is background; `counts` int64, the voxels
-    with distance <= 0 of each object, in the order given."""
+    """`image` uint8 (D, H, W); `label` (D, H, W), 0 is background, uint16 or, where each object's label fits, uint8;
+    `counts` int64, the voxels with distance <= 0 of each object, in the order given."""
 
     image: Any
     label: Any

@@ -76,10 +76,10 @@ class Stages:
     axis_values: tuple[tuple[Node, ...], tuple[Node, ...], tuple[Node, ...]]
 
 
-def split(result: Node, *, world_is_axis: bool = True) -> Stages:
-    """Cut the formula of `result` by rate. With `world_is_axis` false, points are not on a grid, so
+def split(*results: Node, world_is_axis: bool = True) -> Stages:
+    """Cut the formula of the results by rate. With `world_is_axis` false, points are not on a grid, so
     that world coordinates count as voxel rate."""
-    order = one_evaluation(result)
+    order = one_evaluation(*results)
     of: dict[Node, Rate] = {}
     for node in order:
         rate = node_rate(node, of)
@@ -88,8 +88,7 @@ def split(result: Node, *, world_is_axis: bool = True) -> Stages:
     used: dict[Node, None] = {}
     for node in voxel:
         used.update(dict.fromkeys(node.args))
-    if of[result] is not Rate.VOXEL or result.op in LEAVES:
-        used[result] = None
+    used.update(dict.fromkeys(r for r in results if of[r] is not Rate.VOXEL or r.op in LEAVES))
     values = tuple(n for n in used if of[n] in (Rate.GRID, Rate.OBJECT))
     axis = [tuple(n for n in used if of[n] is a) for a in AXES]
     return Stages(tuple(voxel), values, (axis[0], axis[1], axis[2]))

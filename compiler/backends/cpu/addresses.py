@@ -7,7 +7,7 @@ from typing import Any
 from llvmlite import ir
 from numba.core import types
 
-from fdif_dsl.compiler.backends.cpu.prelude import intrinsic
+from fdif_dsl.compiler.backends.cpu.prelude import insert_function, intrinsic
 
 pointer_type: Any = types.CPointer
 
@@ -24,10 +24,26 @@ def _pointer_to(kind: Any) -> Any:
 
 float32_at = _pointer_to(types.float32)
 float64_at = _pointer_to(types.float64)
+int32_at = _pointer_to(types.int32)
 int64_at = _pointer_to(types.int64)
 uint8_at = _pointer_to(types.uint8)
 uint16_at = _pointer_to(types.uint16)
 uint32_at = _pointer_to(types.uint32)
+
+
+def _pointer_as(kind: Any) -> Any:
+    """A pointer to other numbers as one to numbers of this kind."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.bitcast(args[0], context.get_value_type(signature.return_type))
+
+    return intrinsic(lambda context, pointer: (pointer_type(kind)(pointer), generate))
+
+
+float64_of = _pointer_as(types.float64)
+uint8_of = _pointer_as(types.uint8)
+uint16_of = _pointer_as(types.uint16)
+uint32_of = _pointer_as(types.uint32)
 
 
 @intrinsic
@@ -38,6 +54,37 @@ def shift(context: Any, pointer: Any, count: Any) -> Any:
         return builder.gep(args[0], [args[1]])
 
     return pointer(pointer, types.int64), generate
+
+
+@intrinsic
+def cycles(context: Any) -> Any:
+    """The processor's clock."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = ir.FunctionType(ir.IntType(64), [])
+        return builder.call(insert_function(builder.module, kind, "llvm.readcyclecounter"), [])
+
+    return types.int64(), generate
+
+
+@intrinsic
+def take(context: Any, counter: Any, count: Any) -> Any:
+    """Raises a counter that threads share; what it was before."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.atomic_rmw("add", *args, "monotonic")
+
+    return types.int64(counter, types.int64), generate
+
+
+@intrinsic
+def fma64(context: Any, a: Any, b: Any, c: Any) -> Any:
+    """a·b + c of float64 numbers, rounded once."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.fma(*args)
+
+    return types.float64(types.float64, types.float64, types.float64), generate
 
 
 def _call(pointers: int) -> Any:
@@ -53,8 +100,80 @@ def _call(pointers: int) -> Any:
 
     if pointers == 3:
         return intrinsic(lambda context, address, d, f, out, n: (signature, generate))
-    return intrinsic(lambda context, address, x, y, z, f, out, n: (signature, generate))
+    if pointers == 5:
+        return intrinsic(lambda context, address, x, y, z, f, out, n: (signature, generate))
+    return intrinsic(lambda context, address, xl, xh, yl, yh, zl, zh, f, low, high, n: (signature, generate))
 
 
-call_mapper = _call(3)
+@intrinsic
+def call_scalars(context: Any, address: Any, given: Any, out: Any) -> Any:
+    """Call the scalar kernel at an address."""
+    pointer = pointer_type(types.float64)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kinds = [context.get_value_type(pointer)] * 2
+        builder.call(builder.inttoptr(args[0], ir.FunctionType(ir.VoidType(), kinds).as_pointer()), args[1:])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, pointer, pointer), generate
+
+
+call_mapper = _call(3)  # and tile kernels
 call_points = _call(5)
+call_bounds = _call(9)
+
+
+# Lines: a few numbers side by side, each a vector instruction or two. As loops, LLVM would spread them over whole
+# tiles and gather.
+
+
+def _load(builder: Any, row: Any, vector: Any, align: int) -> Any:
+    found = builder.load(builder.bitcast(row, vector.as_pointer()))
+    found.align = align
+    return found
+
+
+def _spread(builder: Any, number: Any, vector: Any) -> Any:
+    nothing = ir.Constant(vector, ir.Undefined)
+    first = builder.insert_element(nothing, number, ir.Constant(ir.IntType(32), 0))
+    return builder.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(ir.IntType(32), vector.count), None))
+
+
+def copy_line(width: int, kind: Any) -> Any:
+    """A function (out, row): copies a line of `width` numbers of this kind."""
+    pointer, size = pointer_type(kind), kind.bitwidth // 8
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        vector = ir.VectorType(context.get_value_type(kind), width)
+        out, row = args
+        builder.store(_load(builder, row, vector, size), builder.bitcast(out, vector.as_pointer()), align=size)
+        return context.get_dummy_value()
+
+    return intrinsic(lambda context, out, row: (types.void(pointer, pointer), generate))
+
+
+def fill_line(width: int) -> Any:
+    """A function (out, number): sets a line of `width` float32 numbers."""
+    pointer, vector = pointer_type(types.float32), ir.VectorType(ir.FloatType(), width)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        out, number = args
+        builder.store(_spread(builder, number, vector), builder.bitcast(out, vector.as_pointer()), align=4)
+        return context.get_dummy_value()
+
+    return intrinsic(lambda context, out, number: (types.void(pointer, types.float32), generate))
+
+
+def ramp_line(width: int) -> Any:
+    """A function (out, start, step, row): start + step · row, rounded once, for a line of float32 numbers."""
+    pointer, vector = pointer_type(types.float32), ir.VectorType(ir.FloatType(), width)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        out, start, step, row = args
+        fma = insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fma.v{width}f32")
+        operands = [_spread(builder, step, vector), _load(builder, row, vector, 4), _spread(builder, start, vector)]
+        builder.store(builder.call(fma, operands), builder.bitcast(out, vector.as_pointer()), align=4)
+        return context.get_dummy_value()
+
+    number = types.float32
+    return intrinsic(lambda context, out, start, step, row: (types.void(pointer, number, number, pointer), generate))

@@ -7,7 +7,7 @@ milliseconds.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,20 @@ from typing import Any
 import numpy as np
 
 from fdif_dsl.compiler.backends import Placed, Rendered
-from fdif_dsl.compiler.backends.cpu import codegen, driver, machine, store
+from fdif_dsl.compiler.backends.cpu import codegen, driver, layout, machine, sampling, store
 from fdif_dsl.compiler.backends.cpu.codegen import Kernel
-from fdif_dsl.compiler.backends.cpu.driver import Driver, Job, Tables
+from fdif_dsl.compiler.backends.cpu.driver import Driver, Grey, Job, Profile, Search, Sides, Tables, Values
 from fdif_dsl.compiler.backends.cpu.machine import Unit
-from fdif_dsl.compiler.backends.cpu.outside import adds_nothing_outside
+from fdif_dsl.compiler.backends.cpu.objects import ObjectStage, Pool, inputs_of, sampled_slots
+from fdif_dsl.compiler.backends.cpu.scalars import ScalarKernel
 from fdif_dsl.compiler.backends.cpu.store import Built
 from fdif_dsl.compiler.formula import Formula
+from fdif_dsl.compiler.grid import NUMBERS as GRID_NUMBERS
 from fdif_dsl.compiler.grid import Grid
 from fdif_dsl.compiler.ir import Node, one_evaluation
+from fdif_dsl.compiler.mapper_limits import limits
 from fdif_dsl.compiler.parameters import missing_grid, missing_quantities
+from fdif_dsl.compiler.passes.intervals import LIMIT
 from fdif_dsl.compiler.passes.rates import Rate, infer_rates
 from fdif_dsl.compiler.progress import Progress
 from fdif_dsl.compiler.refusal import refusal
@@ -33,6 +37,7 @@ from fdif_dsl.compiler.schedule import Schedule, make_schedule, run_schedule, ru
 _CHUNK = 1 << 16  # points of one call of `evaluate`
 _INPUTS = {"shape": ("p.x", "p.y", "p.z"), "displacement": ("w.x", "w.y", "w.z"), "mapper": ("d",)}
 _MOST_TABLES = 256
+_MANY = 6  # classes that a scene needs and the backend has not seen, from which on the whole library is built
 
 
 @dataclass(eq=False)
@@ -40,7 +45,8 @@ class _Prepared:
     """What is known of a formula; made when it is first used."""
 
     formula: Formula
-    fields: dict[Node, Kernel] = field(default_factory=dict)
+    fields: dict[Node, tuple[Kernel, Kernel]] = field(default_factory=dict)
+    _field_roots: dict[Node, tuple[Node, ...]] = field(default_factory=dict)
     _schedules: dict[tuple[int, frozenset[int]], Schedule] = field(default_factory=dict)
 
     @cached_property
@@ -50,18 +56,36 @@ class _Prepared:
         return codegen.mapper_kernel(result) if self.formula.kind == "mapper" else codegen.points_kernel(result)
 
     @cached_property
-    def row(self) -> Kernel:
-        return codegen.row_kernel(self.formula.result)
+    def bounds(self) -> Kernel:
+        """The kernel that bounds the result in boxes."""
+        return codegen.bounds_kernel(self.formula.result)
 
     @cached_property
-    def empty_outside(self) -> bool:
-        return adds_nothing_outside(self.formula.result)
+    def tile(self) -> Kernel:
+        return codegen.tile_kernel(self.formula.result)
 
-    def field_of(self, reduction: Node) -> Kernel:
-        """The kernel of what a reduction ranges over."""
+    @cached_property
+    def roots(self) -> tuple[Node, ...]:
+        """What the kernels of a shape read of the object: first those of `main`, then those of `bounds`."""
+        return self.main.values + self.bounds.values
+
+    @cached_property
+    def stage(self) -> ObjectStage:
+        return ObjectStage(self.formula, self.main, self.bounds, sampled_slots(self.formula))
+
+    def field_of(self, reduction: Node) -> tuple[Kernel, Kernel]:
+        """The kernels of what a reduction ranges over: its value at points, and its lower bounds in boxes."""
         if reduction not in self.fields:
-            self.fields[reduction] = codegen.points_kernel(reduction.args[0])
+            over = reduction.args[0]
+            self.fields[reduction] = codegen.points_kernel(over), codegen.bounds_kernel(over, both=False)
         return self.fields[reduction]
+
+    def field_roots(self, reduction: Node) -> tuple[Node, ...]:
+        """What both of these read of the object."""
+        if reduction not in self._field_roots:
+            points, bounds = self.field_of(reduction)
+            self._field_roots[reduction] = points.values + bounds.values
+        return self._field_roots[reduction]
 
     def schedule(self, roots: tuple[Node, ...], given: frozenset[int]) -> Schedule:
         key = (id(roots), given)  # the roots belong to one of the kernels above
@@ -74,10 +98,11 @@ class _Prepared:
         return found
 
     @cached_property
-    def row_roots(self) -> tuple[Node, ...]:
-        """What the tables of a row kernel are made from."""
+    def table_roots(self) -> tuple[Node, ...]:
+        """What the tables of a tile kernel are made from, and what its bounds read."""
         rates = infer_rates(one_evaluation(self.formula.result))
-        return tuple(n for n, rate in rates.items() if rate in (Rate.GRID, Rate.OBJECT))
+        made = tuple(n for n, rate in rates.items() if rate in (Rate.GRID, Rate.OBJECT))
+        return made + self.main.values + self.bounds.values
 
 
 class CpuBackend:
@@ -85,24 +110,29 @@ class CpuBackend:
 
     A kernel is built when it is first used, or all at once by `build`. With `directory`, kernels come
     from a folder that `save` wrote and nothing is ever compiled. `threads` is how many to use
-    (`driver.thread_count` says what None means); results do not depend on it.
+    (`driver.thread_count` says what None means). Results depend on neither that nor on `tile`, the voxels that
+    are drawn at a time along x, y and z, nor on `culling`, which leaves out tiles where an object is proven absent.
     """
 
     name = "cpu"
 
     def __init__(self, formulas: Sequence[Formula] = (), progress: Progress | None = None,
-                 directory: Path | str | None = None, threads: int | None = None) -> None:
+                 directory: Path | str | None = None, threads: int | None = None, tile: Sides = layout.TILE,
+                 culling: bool = True) -> None:
         self._formulas = tuple(formulas)
         self._progress = progress
         self._directory = directory
         self._threads = threads
+        self._tile = tile
+        self._culling = culling
         self._stored = None if directory is None else store.load(directory)
         # By identity: a formula is as good as its graph, which is not compared by content. The entry
         # keeps the formula alive, so its id is not given to another.
         self._prepared: dict[int, _Prepared] = {}
         self._addresses: dict[str, int] = {}
         self._tables: dict[tuple[int, tuple[int, int, int]], Tables] = {}
-        self._mapper_values: dict[tuple[int, tuple[int, int, int]], np.ndarray] = {}
+        self._greys: dict[tuple[int, tuple[int, int, int]], Grey] = {}
+        self._ready: set[int] = set()  # formulas whose kernels for sampled scenes are loaded, by identity
 
     # Kernels ----------------------------------------------------------------------------------
 
@@ -110,7 +140,10 @@ class CpuBackend:
         """Everything that the formulas (None: all of them) may need, each function once."""
         chosen = self._formulas if formulas is None else formulas
         kernels = {k.name: k for formula in chosen for k in codegen.kernels_of(formula)}
-        return [*driver.units().values(), *(_unit(k) for k in kernels.values())]
+        scalars = {s.name: s for formula in chosen if formula.kind == "shape"
+                   for s in self._prepare(formula).stage.scalars}
+        return [*driver.units(self._tile).values(), *(_unit(k) for k in kernels.values()),
+                *(s.unit for s in scalars.values()), *sampling.sampler_units(chosen)]
 
     def build(self, progress: Progress | None = None, formulas: Sequence[Formula] | None = None) -> None:
         """Compile every kernel of the formulas (None: all of them) that the cache lacks; nothing is loaded yet."""
@@ -120,6 +153,11 @@ class CpuBackend:
     def save(self, directory: Path | str, progress: Progress | None = None, old: Path | None = None) -> Built:
         """Write the formulas' object code as an artefact: see `store.save`."""
         return store.save(directory, self.units(), progress or self._progress, old)
+
+    def addresses(self, units: Sequence[Unit]) -> dict[str, int]:
+        """Where functions are in memory, by symbol; those that are missing are built side by side."""
+        self._load(units)
+        return {unit.symbol: self._addresses[unit.symbol] for unit in units}
 
     def _load(self, units: Sequence[Unit]) -> None:
         """Have the addresses of these functions, building what is missing."""
@@ -144,9 +182,16 @@ class CpuBackend:
 
     @cached_property
     def _driver(self) -> Driver:
-        functions = driver.units()
+        return self._make_driver(measured=False)
+
+    @cached_property
+    def _measured_driver(self) -> Driver:
+        return self._make_driver(measured=True)
+
+    def _make_driver(self, *, measured: bool) -> Driver:
+        functions = driver.units(self._tile, measured)
         self._load(list(functions.values()))
-        return Driver(**{name: self._addresses[unit.symbol] for name, unit in functions.items()})
+        return Driver({name: self._addresses[unit.symbol] for name, unit in functions.items()}, self._tile)
 
     def _prepare(self, formula: Formula) -> _Prepared:
         found = self._prepared.get(id(formula))
@@ -169,42 +214,77 @@ class CpuBackend:
                 world = dict(zip(("w.x", "w.y", "w.z"), grid.points().T, strict=True))
                 found = np.asarray(run_voxels(node.args[0], values, world))
                 return np.float64(np.fmin.reduce(found, axis=None, initial=np.inf))
-            kernel = prepared.field_of(node)
-            threads = driver.thread_count(self._threads)
-            return np.float64(self._driver.least(self._address(kernel), _pack(kernel, values), inverse, grid, threads))
+            points, bounds = prepared.field_of(node)
+            self._load([_unit(points), _unit(bounds)])
+            read = self._values(prepared, prepared.field_roots(node), slots, grid, inverse)
+            numbers = Values.of([read[n] for n in prepared.field_roots(node)])
+            search = self._search(points, bounds, numbers, inverse)
+            return np.float64(self._driver.least([search], grid, driver.thread_count(self._threads))[0])
 
         numbers = {slot: np.float64(value) for slot, value in slots.items()}
         return run_schedule(prepared.formula, schedule, numbers, grid=grid, reduce=reduce)
 
+    def _bounds_address(self, kernel: Kernel) -> int:
+        """The address of a bounds kernel; 0 where it shall not be used."""
+        return self._addresses[kernel.name] if self._culling else 0
+
     def _tables_of(self, prepared: _Prepared, grid: Grid) -> Tables:
-        """A displacement's numbers along the axes of a grid, in float64 and then rounded."""
+        """A displacement's numbers along the axes of a grid, in float64 and then rounded, and its bounds there."""
         key = (id(prepared.formula), grid.shape)
         found = self._tables.get(key)
         if found is None:
-            kernel = prepared.row
-            values = self._values(prepared, prepared.row_roots, {}, grid, np.eye(4))
+            kernel = prepared.tile
+            values = self._values(prepared, prepared.table_roots, {}, grid, np.eye(4))
+            counts = driver.tiles_of(grid, self._tile)
             axes = []
-            for name, nodes in zip("xyz", kernel.axis_values, strict=True):
-                world = grid.axis(name)
-                inputs = {f"w.{name}": world}
+            for k, nodes in enumerate(kernel.axis_values):
+                world = np.arange(counts[k] * self._tile[k]) - grid.shape[2 - k] / 2
+                inputs = {f"w.{'xyz'[k]}": world}
                 rows = [np.broadcast_to(run_voxels(node, values, inputs), world.shape) for node in nodes]
                 axes.append(np.array(rows, np.float32).reshape(len(nodes), len(world)))
             x, y, z = axes
-            found = Tables(_pack(kernel, values), x, np.ascontiguousarray(y.T), np.ascontiguousarray(z.T))
+            low, high = self._bounds_of_levels(prepared, values, grid)
+            found = Tables(Values.of([values[node] for node in kernel.values]), (x, y, z), low, high)
             if len(self._tables) >= _MOST_TABLES:
                 self._tables.clear()
             self._tables[key] = found
         return found
 
-    def _mapper_values_of(self, prepared: _Prepared, grid: Grid) -> np.ndarray:
+    def _bounds_of_levels(self, prepared: _Prepared, values: Mapping[Node, Any],
+                          grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+        """Bounds of a displacement over the boxes of each level, see `driver.Tables`."""
+        numbers = _pack(prepared.bounds, values)
+        # What bounds hold for; a displacement on a grid has no other inputs.
+        small = np.abs(_pack(prepared.main, values)).max() <= LIMIT
+        address = self._bounds_address(prepared.bounds) if small else 0
+        across = driver.tiles_of(grid, self._tile)
+        low = np.full(across[::-1], -np.inf, np.float32)
+        high = np.full(across[::-1], np.inf, np.float32)
+        if address:
+            # The first and the last voxel of each tile along each axis.
+            ends = []
+            for side, of, count in zip(grid.shape[::-1], self._tile, across, strict=True):
+                first = np.arange(count) * of
+                ends += [first - side / 2, np.minimum(first + of, side) - 1 - side / 2]
+            boxes = [np.ascontiguousarray(np.broadcast_to(np.expand_dims(end, others), low.shape), np.float32)
+                     for end, others in zip(ends, ((0, 1), (0, 1), (0, 2), (0, 2), (1, 2), (1, 2)), strict=True)]
+            kernel = driver.prototype(codegen.SIGNATURES["bounds"])(address)
+            kernel(*(box.ctypes.data for box in boxes), numbers.ctypes.data, low.ctypes.data, high.ctypes.data,
+                   low.size)
+        return _levels(low, np.minimum, np.inf), _levels(high, np.maximum, -np.inf)
+
+    def _grey_of(self, prepared: _Prepared, grid: Grid) -> Grey:
+        """A mapper's numbers and limits on a grid."""
         key = (id(prepared.formula), grid.shape)
-        found = self._mapper_values.get(key)
+        found = self._greys.get(key)
         if found is None:
             kernel = prepared.main
-            found = _pack(kernel, self._values(prepared, kernel.values, {}, grid, np.eye(4)))
-            if len(self._mapper_values) >= _MOST_TABLES:
-                self._mapper_values.clear()
-            self._mapper_values[key] = found
+            values = self._values(prepared, kernel.values, {}, grid, np.eye(4))
+            read = {node: float(values[node]) for node in kernel.values}
+            found = Grey(Values.of(list(read.values())), np.array(astuple(limits(prepared.formula, read))))
+            if len(self._greys) >= _MOST_TABLES:
+                self._greys.clear()
+            self._greys[key] = found
         return found
 
     # What a backend does ----------------------------------------------------------------------
@@ -235,36 +315,106 @@ class CpuBackend:
 
     def render(self, objects: Sequence[Placed], grid: Grid) -> Rendered:
         """Compose the objects into a volume. See `Backend.render`."""
-        self._load_for(objects, grid)
-        with np.errstate(all="ignore"):
-            jobs = [self._job(placed, grid) for placed in objects]
-        return self._driver.render(jobs, grid, driver.thread_count(self._threads))
+        return self._render(objects, grid, self._driver, None)
 
-    def _job(self, placed: Placed, grid: Grid) -> Job:
+    def profile(self, objects: Sequence[Placed], grid: Grid, profile: Profile) -> Rendered:
+        """The same, and `profile` notes where the time went and what became of the tiles."""
+        return self._render(objects, grid, self._measured_driver, profile)
+
+    def _render(self, objects: Sequence[Placed], grid: Grid, driver_: Driver, profile: Profile | None) -> Rendered:
+        self._load_for(objects, grid)
+        notes = profile or Profile()
+        already = notes.seconds["deepest"]
+        with np.errstate(all="ignore"), notes.stage("objects"):
+            numbers = self._numbers(objects, grid, notes)
+            jobs = [self._job(placed, found, grid) for placed, found in zip(objects, numbers, strict=True)]
+        notes.seconds["objects"] -= notes.seconds["deepest"] - already
+        return driver_.render(jobs, grid, driver.thread_count(self._threads), profile)
+
+    def _numbers(self, objects: Sequence[Placed], grid: Grid, notes: Profile) -> list[Values]:
+        """What the kernels of each object's class read: for `main`, then for `bounds`."""
+        known = {name: grid.number(name) for name in GRID_NUMBERS}
+        pools: list[Pool] = [{**known, **placed.slots} for placed in objects]
+        stages = [self._prepare(placed.shape).stage for placed in objects]
+        sampled = [i for i, (stage, placed) in enumerate(zip(stages, objects, strict=True))
+                   if stage.given == placed.slots.keys()]
+        for k in range(max((len(stages[i].fields) for i in sampled), default=0)):
+            chosen = [(i, stages[i].fields[k]) for i in sampled if len(stages[i].fields) > k]
+            numbers = self._driver.scalars([self._call(over.numbers, pools[i]) for i, over in chosen])
+            searches = [self._search(over.points, over.bounds, found, objects[i].inverse)
+                        for (i, over), found in zip(chosen, numbers, strict=True)]
+            with notes.stage("deepest"):
+                least = self._driver.least(searches, grid, driver.thread_count(self._threads))
+            for (i, over), value in zip(chosen, least.tolist(), strict=True):
+                pools[i][over.reduction] = value
+        found = dict(zip(sampled, self._driver.scalars([self._call(stages[i].numbers, pools[i]) for i in sampled]),
+                         strict=True))
+        return [found[i] if i in found else self._other_numbers(placed, grid) for i, placed in enumerate(objects)]
+
+    def _other_numbers(self, placed: Placed, grid: Grid) -> Values:
+        """The same for an object of which other quantities are given than a sampled scene gives."""
+        prepared = self._prepare(placed.shape)
+        values = self._values(prepared, prepared.roots, placed.slots, grid, np.asarray(placed.inverse, np.float64))
+        return Values.of([values[node] for node in prepared.roots])
+
+    def _call(self, kernel: ScalarKernel, pool: Pool) -> tuple[int, list[float], int]:
+        return self._addresses[kernel.name], inputs_of(kernel, pool), kernel.outputs
+
+    def _search(self, points: Kernel, bounds: Kernel, numbers: Values, inverse: Any) -> Search:
+        mine, of_bounds = numbers.split(len(points.values))
+        return Search(self._addresses[points.name], mine, self._bounds_address(bounds), of_bounds, inverse)
+
+    def _job(self, placed: Placed, numbers: Values, grid: Grid) -> Job:
         shape, mapper = self._prepare(placed.shape), self._prepare(placed.mapper)
-        inverse = np.asarray(placed.inverse, np.float64)
-        values = self._values(shape, shape.main.values, placed.slots, grid, inverse)
-        row, tables = 0, None
+        shape_values, bounds_values = numbers.split(len(shape.main.values))
+        displacement, tables = 0, None
         if placed.displacement is not None:
-            displacement = self._prepare(placed.displacement)
-            row, tables = self._address(displacement.row), self._tables_of(displacement, grid)
+            texture = self._prepare(placed.displacement)
+            displacement, tables = self._addresses[texture.tile.name], self._tables_of(texture, grid)
         return Job(
-            shape=self._address(shape.main), shape_values=_pack(shape.main, values), inverse=inverse,
-            row=row, tables=tables,
-            mapper=self._address(mapper.main), mapper_values=self._mapper_values_of(mapper, grid),
-            empty_outside=mapper.empty_outside, label=placed.label)
+            shape=self._addresses[shape.main.name], shape_values=shape_values, inverse=placed.inverse,
+            bounds=self._bounds_address(shape.bounds), bounds_values=bounds_values,
+            displacement=displacement, tables=tables, mapper=self._addresses[mapper.main.name],
+            grey=self._grey_of(mapper, grid), label=placed.label)
 
     def _load_for(self, objects: Sequence[Placed], grid: Grid) -> None:
         """Load what a scene needs in one go, so that what is missing is built side by side."""
+        new = [p for p in objects if not self._is_ready(p)]
+        if not new:
+            return
+        if self._stored is None and len({id(p.shape) for p in new}) >= _MANY:
+            self.build()  # such a scene is one of many: rather one wait than one after the other
         kernels: list[Kernel] = []
-        for placed in objects:
+        scalars: list[ScalarKernel] = []
+        for placed in new:
             shape = self._prepare(placed.shape)
-            schedule = shape.schedule(shape.main.values, frozenset(placed.slots))
-            kernels += [shape.main, self._prepare(placed.mapper).main, *(map(shape.field_of, schedule.reductions))]
+            schedule = shape.schedule(shape.roots, frozenset(placed.slots))
+            kernels += [shape.main, shape.bounds, self._prepare(placed.mapper).main]
+            kernels += [kernel for node in schedule.reductions for kernel in shape.field_of(node)]
+            if shape.stage.given == placed.slots.keys():
+                scalars += shape.stage.scalars
             if placed.displacement is not None:
-                kernels.append(self._prepare(placed.displacement).row)
-        if any(k.name not in self._addresses for k in kernels):
-            self._load([*driver.units().values(), *map(_unit, kernels)])
+                texture = self._prepare(placed.displacement)
+                kernels += [texture.tile, texture.bounds]
+        self._load([*driver.units(self._tile).values(), *map(_unit, kernels), *(s.unit for s in scalars)])
+        for placed in new:
+            if self._prepare(placed.shape).stage.given == placed.slots.keys():
+                self._ready.update(id(f) for f in (placed.shape, placed.displacement, placed.mapper) if f)
+
+    def _is_ready(self, placed: Placed) -> bool:
+        formulas = (placed.shape, placed.displacement, placed.mapper)
+        return all(f is None or id(f) in self._ready for f in formulas) and (
+            self._prepare(placed.shape).stage.given == placed.slots.keys())
+
+
+def _levels(finest: np.ndarray, pick: Any, beyond: float) -> np.ndarray:
+    """The boxes of each level, the coarsest first, one level after the other."""
+    levels = [finest]
+    for _ in layout.LEVELS[1:]:
+        fine = np.pad(levels[0], [(0, side % 2) for side in levels[0].shape], constant_values=beyond)
+        pairs = fine.reshape(*(n for side in fine.shape for n in (side // 2, 2)))
+        levels.insert(0, pick.reduce(pairs, axis=(1, 3, 5)))
+    return np.concatenate([level.ravel() for level in levels])
 
 
 def _unit(kernel: Kernel) -> Unit:

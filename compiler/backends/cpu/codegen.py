@@ -1,12 +1,13 @@
 """Formula to kernel source: one straight-line float32 loop of readable Python.
 
-A kernel has one of three kinds, each with a fixed signature (pointers to float32, n int64):
+A kernel has one of four kinds, each with a fixed signature (pointers to float32, n int64):
 
     points  (x, y, z, f, out, n)      out[i] = value at point i: distances in object coordinates,
                                       offsets in world coordinates, fields that are reduced
-    row     (xt, yt, zt, f, out, n)   out[i] += offset of voxel i of one row of a grid; `xt` has one
-                                      table of n numbers a value of the x axis, one after the other,
-                                      `yt` and `zt` the row's own numbers
+    bounds  (xl, xh, yl, yh, zl, zh,  low[i], high[i] = bounds of the same in box i, from xl[i] to xh[i]
+             f, low, high, n)         and so on; NaN where nothing is known
+    tile    (t, f, out, n)            out[i] += offset of voxel i of a tile; `t` has n numbers for each
+                                      value of the x axis, then of y, then of z
     mapper  (d, f, out, n)            out[i] = intensity of distance d[i]
 
 `f` holds the values of the earlier stages, computed once an object. A kernel is named by its kind and
@@ -25,18 +26,27 @@ from typing import Literal
 import numpy as np
 
 from fdif_dsl.compiler.formula import Formula
-from fdif_dsl.compiler.ir import REDUCTION, Node, reachable
+from fdif_dsl.compiler.ir import REDUCTION, Graph, Node, reachable
 from fdif_dsl.compiler.ops import OPS
+from fdif_dsl.compiler.passes.intervals import bounds
 from fdif_dsl.compiler.passes.rates import Stages, split
 from fdif_dsl.compiler.schedule import run_voxels
 
-KernelKind = Literal["points", "row", "mapper"]
+KernelKind = Literal["points", "bounds", "tile", "mapper"]
 
 # f: float32*, n: int64 (machine.py knows the letters)
-SIGNATURES: dict[KernelKind, str] = {"points": "fffffn", "row": "fffffn", "mapper": "fffn"}
+SIGNATURES: dict[KernelKind, str] = {
+    "points": "fffffn", "bounds": "fffffffffn", "tile": "fffn", "mapper": "fffn"}
 _PARAMETERS: dict[KernelKind, str] = {
-    "points": "px, py, pz, f, out, n", "row": "xt, yt, zt, f, out, n", "mapper": "d, f, out, n"}
-_INPUTS = {"p.x": "px", "p.y": "py", "p.z": "pz", "w.x": "px", "w.y": "py", "w.z": "pz", "d": "d"}
+    "points": "px, py, pz, f, out, n", "bounds": "xl, xh, yl, yh, zl, zh, f, low, high, n",
+    "tile": "t, f, out, n", "mapper": "d, f, out, n"}
+# Where an input is read from, and what it is called in the loop.
+_INPUTS = {"d": ("d", "t")}
+for _axis in "xyz":
+    for _space in "pw":
+        _INPUTS[f"{_space}.{_axis}"] = f"p{_axis}", _axis
+        _INPUTS[f"{_space}.{_axis}.lo"] = f"{_axis}l", f"{_axis}_low"
+        _INPUTS[f"{_space}.{_axis}.hi"] = f"{_axis}h", f"{_axis}_high"
 
 # The table spells these as conditional expressions, which numba turns into branches: the loop is the
 # same after optimisation, but compiling it takes half as long again.
@@ -49,7 +59,7 @@ class Kernel:
     """A kernel before compilation.
 
     `values` are the nodes whose numbers the array `f` holds, in order; `axis_values` the nodes of the
-    tables of a row kernel. A truth value is stored as 1 or 0.
+    tables of a tile kernel. A truth value is stored as 1 or 0.
     """
 
     kind: KernelKind
@@ -65,29 +75,41 @@ class Kernel:
 def points_kernel(result: Node) -> Kernel:
     """`result` at points that may lie anywhere."""
     stages = split(result, world_is_axis=False)
-    return Kernel("points", _Writer("points", result, stages).text(), stages.values)
+    return Kernel("points", _Writer("points", {"out[i] = {}": result}, stages).text(), stages.values)
 
 
-def row_kernel(result: Node) -> Kernel:
-    """The displacement `result` on the rows of a grid."""
+def bounds_kernel(result: Node, *, both: bool = True) -> Kernel:
+    """Bounds of `result` in boxes; only the lower ones unless `both`."""
+    # In the formula's own graph, what belongs to the object is the same node for both kernels.
+    ends = bounds(Graph.of([result]), result)[: 2 if both else 1]
+    stages = split(*ends, world_is_axis=False)
+    stores = dict(zip(("low[i] = {}", "high[i] = {}"), ends, strict=False))
+    return Kernel("bounds", _Writer("bounds", stores, stages).text(), stages.values)
+
+
+def tile_kernel(result: Node) -> Kernel:
+    """The displacement `result` on tiles of a grid."""
     stages = split(result)
-    return Kernel("row", _Writer("row", result, stages).text(), stages.values, stages.axis_values)
+    return Kernel("tile", _Writer("tile", {"out[i] = out[i] + {}": result}, stages).text(), stages.values,
+                  stages.axis_values)
 
 
 def mapper_kernel(result: Node) -> Kernel:
     stages = split(result)
-    return Kernel("mapper", _Writer("mapper", result, stages).text(), stages.values)
+    return Kernel("mapper", _Writer("mapper", {"out[i] = {}": result}, stages).text(), stages.values)
 
 
 def kernels_of(formula: Formula) -> list[Kernel]:
-    """Every kernel that the formula may need: its own and one for each reduction."""
+    """Every kernel that the formula may need: its own and those of each reduction."""
     if formula.kind == "mapper":
         return [mapper_kernel(formula.result)]
-    found = [points_kernel(formula.result)]
+    found = [points_kernel(formula.result), bounds_kernel(formula.result)]
     if formula.kind == "displacement":
-        found.append(row_kernel(formula.result))
+        found.append(tile_kernel(formula.result))
     roots = [formula.result, *(node for q in formula.quantities for node in q.definition)]
-    found += [points_kernel(node.args[0]) for node in reachable(roots) if node.op == REDUCTION]
+    for node in reachable(roots):
+        if node.op == REDUCTION:
+            found += [points_kernel(node.args[0]), bounds_kernel(node.args[0], both=False)]
     return list({k.name: k for k in found}.values())
 
 
@@ -95,9 +117,10 @@ class _Writer:
     """Writes one kernel. Names are given in the order of use, so that the text does not depend on
     how the graph was numbered."""
 
-    def __init__(self, kind: KernelKind, result: Node, stages: Stages) -> None:
+    def __init__(self, kind: KernelKind, stores: dict[str, Node], stages: Stages) -> None:
+        """`stores` has a statement with a place for the value, and the node that it stores."""
         self._kind = kind
-        self._result = result
+        self._stores = stores
         self._stages = stages
         self._names: dict[Node, str] = {}
         self._literals: dict[str, str] = {}
@@ -109,14 +132,13 @@ class _Writer:
     def text(self) -> str:
         for k, node in enumerate(self._stages.values):
             self._load(self._before, node, f"f{k}", f"f[{k}]")
-        if self._kind == "row":
+        if self._kind == "tile":
             self._load_tables()
         for node in self._stages.voxel:
             arguments = [self._operand(a) for a in node.args]
             value = self._expression(node, arguments)
             self._names[node] = self._assign(value)
-        result = self._operand(self._result)
-        self._loop.append(f"out[i] = out[i] + {result}" if self._kind == "row" else f"out[i] = {result}")
+        self._loop += [store.format(self._operand(node)) for store, node in self._stores.items()]
         called = set(re.findall(r"([a-z][a-z0-9_]*)\(", "\n".join(self._loop)))
         read = set(re.findall(r"\bC\d+\b", "\n".join([*self._before, *self._inputs, *self._loop])))
         lines = ["# Generated by fdif_dsl.compiler.backends.cpu.codegen."]
@@ -134,20 +156,14 @@ class _Writer:
         self._names[node] = name
 
     def _load_tables(self) -> None:
-        x, y, z = self._stages.axis_values
-        for k, node in enumerate(x):
-            self._load(self._inputs, node, f"x{k}", f"xt[{k} * n + i]" if k else "xt[i]")
-        for k, node in enumerate(y):
-            self._load(self._before, node, f"y{k}", f"yt[{k}]")
-        for k, node in enumerate(z):
-            self._load(self._before, node, f"z{k}", f"zt[{k}]")
+        for k, node in enumerate(n for axis in self._stages.axis_values for n in axis):
+            self._load(self._inputs, node, f"t{k}", f"t[{k} * n + i]" if k else "t[i]")
 
     def _operand(self, node: Node) -> str:
         if node.op == "const":
             return repr(node.const) if node.type == "b" else self._literal(node.const)
         if node.op == "input" and node not in self._names:
-            pointer = _INPUTS[node.const]
-            name = {"px": "x", "py": "y", "pz": "z", "d": "t"}[pointer]
+            pointer, name = _INPUTS[node.const]
             self._inputs.append(f"{name} = {pointer}[i]")
             self._names[node] = name
         if node not in self._names:  # operations on constants alone, where no pass has folded them

@@ -1,155 +1,548 @@
 """The scene driver as it is compiled: plain functions over addresses, see layout.py.
 
-A tile is some rows of one plane, the same whatever the number of threads, so that every voxel is
-computed by the same instructions however the planes are shared out. Here `Any` is a pointer.
+A tile is a small box of voxels, computed at one go. Its voxels lie one after the other, x fastest; a tile that
+reaches beyond the grid is computed whole, and what lies beyond is dropped. Every voxel is computed by the
+same operations wherever it lies in a tile, so that neither threads nor the size of the tiles nor culling change a bit.
+Here `Any` is a pointer.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from fdif_dsl.compiler.backends.cpu import layout
+from numba.core.types import float32
+from numba.core.types import uint8 as uint8_type
+from numba.core.types import uint16 as uint16_type
+
+from fdif_dsl.compiler.backends.cpu import addresses, layout
 from fdif_dsl.compiler.backends.cpu.addresses import (
+    call_bounds,
     call_mapper,
     call_points,
+    call_scalars,
+    cycles,
     float32_at,
     float64_at,
+    float64_of,
+    fma64,
+    int32_at,
     int64_at,
     shift,
+    take,
     uint8_at,
+    uint8_of,
     uint16_at,
+    uint16_of,
     uint32_at,
+    uint32_of,
 )
-from fdif_dsl.compiler.backends.cpu.prelude import INF, ZERO, f32, inline, least, select, uint8, uint16, uint32
+from fdif_dsl.compiler.backends.cpu.prelude import (
+    INF,
+    ZERO,
+    f32,
+    fma,
+    inline,
+    least,
+    most,
+    select,
+    uint8,
+    uint16,
+    uint32,
+)
 
+SIDES = layout.TILE
+MEASURED = False
+X, Y, Z = SIDES
+LINES = Y * Z
+VOXELS = X * Y * Z
+copy_numbers, copy_bytes, copy_shorts = (addresses.copy_line(X, kind) for kind in (float32, uint8_type, uint16_type))
+fill_line, ramp_line = addresses.fill_line(X), addresses.ramp_line(X)
+# Float32 numbers of what a tile knows of its place: x of a line, a number for each line, minus infinity or
+# infinity for each voxel on or beyond the grid, and as float64 y and z of each line.
+PLACE = X + LINES + VOXELS + 4 * LINES
+CHUNK = layout.CHUNK
+COARSEST = layout.LEVELS[0]
 WHITE = f32(128)
+# A margin around boxes in object coordinates, relative to the largest sum of magnitudes: more than float32 rounds.
+ROUNDING = 1e-6
+SMALL = layout.LARGEST
+LEAST_POSITIVE = 2.0**-149  # of float32
+PACK = 4096  # box positions are three numbers below this in one
+
+
+# Coordinates ------------------------------------------------------------------------------------
 
 
 @inline
-def world_row(width: int, out: Any) -> None:
-    """World x of the voxels of a row."""
-    for i in range(width):
-        out[i] = f32(i - width * 0.5)
+def line_start(inverse: Any, k: int, y: float, z: float) -> Any:
+    """Object coordinate k at world (0, y, z). In float64; the steps from there along x are small."""
+    return f32(fma64(inverse[4 * k + 1], y, fma64(inverse[4 * k + 2], z, inverse[4 * k + 3])))
 
 
 @inline
-def coordinate(inverse: Any, k: int, xs: Any, width: int, y: float, rows: int, z: float, out: Any) -> None:
-    """One object coordinate of the voxels of a tile that begins at world (y, z): row k of the matrix. The
-    row's own part is summed in float64; the steps along it are small, since x = 0 is its middle."""
+def place_tile(table: Any, tx: int, ty: int, tz: int, place: Any) -> bool:
+    """World coordinates of a tile, into `place`, see PLACE; whether it reaches beyond the grid."""
+    width, height, depth = table[layout.WIDTH], table[layout.HEIGHT], table[layout.DEPTH]
+    xs, beyond = place, shift(place, X + LINES)
+    world = shift(place, X + LINES + VOXELS)
+    ys, zs = float64_of(world), shift(float64_of(world), LINES)
+    for i in range(X):
+        xs[i] = f32(tx * X + i - 0.5 * width)
+    for r in range(LINES):
+        ys[r] = ty * Y + r % Y - 0.5 * height
+        zs[r] = tz * Z + r // Y - 0.5 * depth
+    if (tx + 1) * X <= width and (ty + 1) * Y <= height and (tz + 1) * Z <= depth:
+        return False
+    for r in range(LINES):
+        outside = ty * Y + r % Y >= height or tz * Z + r // Y >= depth
+        for i in range(X):
+            beyond[r * X + i] = INF if outside or tx * X + i >= width else -INF
+    return True
+
+
+@inline
+def coordinate(inverse: Any, k: int, place: Any, out: Any) -> None:
+    """Object coordinate k of the voxels of a tile."""
+    xs, starts, world = place, shift(place, X), shift(place, X + LINES + VOXELS)
+    ys, zs = float64_of(world), shift(float64_of(world), LINES)
     step = f32(inverse[4 * k])
-    for r in range(rows):
-        start = f32(inverse[4 * k + 1] * (y + r) + inverse[4 * k + 2] * z + inverse[4 * k + 3])
-        row = shift(out, r * width)
-        for i in range(width):
-            row[i] = start + step * xs[i]
+    b, c, d = inverse[4 * k + 1], inverse[4 * k + 2], inverse[4 * k + 3]
+    for r in range(LINES):
+        starts[r] = f32(fma64(b, ys[r], fma64(c, zs[r], d)))
+    for r in range(LINES):
+        ramp_line(shift(out, r * X), starts[r], step, xs)
 
 
-def render_planes(table: Any, first: int, last: int, scratch: Any) -> None:
-    """Planes first <= z < last of the image, the inside bits and the counts."""
-    width, height, rows, objects = table[layout.WIDTH], table[layout.HEIGHT], table[layout.ROWS], table[layout.OBJECTS]
+@inline
+def blank(place: Any, values: Any) -> None:
+    """Infinity for the voxels of a tile that lie beyond the grid."""
+    beyond = shift(place, X + LINES)
+    for i in range(VOXELS):
+        values[i] = most(values[i], beyond[i])
+
+
+# Numbers of an object ---------------------------------------------------------------------------
+
+
+def run_scalars(tasks: Any, first: int, last: int) -> None:
+    """Calls first <= t < last of scalar kernels."""
+    for t in range(first, last):
+        task = shift(tasks, t * layout.SCALAR_COLUMNS)
+        results, rounded = float64_at(task[layout.RESULTS]), float32_at(task[layout.ROUNDED])
+        call_scalars(task[layout.SCALAR], float64_at(task[layout.GIVEN]), results)
+        for i in range(task[layout.ROUNDED_COUNT]):
+            rounded[i] = f32(results[i])
+
+
+# Boxes ------------------------------------------------------------------------------------------
+
+
+@inline
+def coarsest_boxes(table: Any, boxes: Any) -> int:
+    """Fill the list with the boxes of the first level; their number."""
+    count = 0
+    for z in range(0, table[layout.TILES_Z], COARSEST):
+        for y in range(0, table[layout.TILES_Y], COARSEST):
+            for x in range(0, table[layout.TILES_X], COARSEST):
+                boxes[count] = (z * PACK + y) * PACK + x
+                count += 1
+    return count
+
+
+@inline
+def push_children(table: Any, box: int, side: int, boxes: Any, count: int) -> int:
+    """Add the boxes of side `side` / 2 that a box is made of; the new length of the list."""
+    half = side // 2
+    for child in range(8):
+        x = box % PACK + half * (child & 1)
+        y = box // PACK % PACK + half * ((child >> 1) & 1)
+        z = box // (PACK * PACK) + half * (child >> 2)
+        if x < table[layout.TILES_X] and y < table[layout.TILES_Y] and z < table[layout.TILES_Z]:
+            boxes[count] = (z * PACK + y) * PACK + x
+            count += 1
+    return count
+
+
+@inline
+def bounds_of_boxes(table: Any, kernel: int, values: int, inverse: Any, side: int, boxes: Any, n: int,
+                    scratch: Any) -> None:
+    """Lower and upper bounds of a field over n boxes, into the first two rows of CHUNK numbers of `scratch`."""
+    low, high = scratch, shift(scratch, CHUNK)
+    for k in range(3):
+        a, b, c, d = inverse[4 * k], inverse[4 * k + 1], inverse[4 * k + 2], inverse[4 * k + 3]
+        width, height, depth = table[layout.WIDTH], table[layout.HEIGHT], table[layout.DEPTH]
+        margin = ROUNDING * 0.5 * (abs(a) * width + abs(b) * height + abs(c) * depth + 2 * abs(d))
+        lows, highs = shift(scratch, (2 + 2 * k) * CHUNK), shift(scratch, (3 + 2 * k) * CHUNK)
+        for j in range(n):
+            box = boxes[j]
+            x, y, z = box % PACK * X, box // PACK % PACK * Y, box // (PACK * PACK) * Z
+            # Half the way from the first voxel of the box to its last.
+            half_x = 0.5 * (min(side * X, width - x) - 1)
+            half_y = 0.5 * (min(side * Y, height - y) - 1)
+            half_z = 0.5 * (min(side * Z, depth - z) - 1)
+            middle = (a * (x - 0.5 * width + half_x) + b * (y - 0.5 * height + half_y)
+                      + c * (z - 0.5 * depth + half_z) + d)
+            reach = abs(a) * half_x + abs(b) * half_y + abs(c) * half_z + margin
+            lows[j], highs[j] = f32(middle - reach), f32(middle + reach)
+    call_bounds(kernel, shift(scratch, 2 * CHUNK), shift(scratch, 3 * CHUNK), shift(scratch, 4 * CHUNK),
+                shift(scratch, 5 * CHUNK), shift(scratch, 6 * CHUNK), shift(scratch, 7 * CHUNK),
+                float32_at(values), low, high, n)
+
+
+@inline
+def is_small(table: Any, inverse: Any, values: Any, count: int) -> bool:
+    """Whether what a points kernel reads, and every object coordinate of the grid, is of a magnitude for which bounds
+    hold."""
+    for i in range(count):
+        if not abs(values[i]) <= SMALL:  # NaN is not
+            return False
+    for k in range(3):
+        sum_ = (abs(inverse[4 * k]) * table[layout.WIDTH] + abs(inverse[4 * k + 1]) * table[layout.HEIGHT]
+                + abs(inverse[4 * k + 2]) * table[layout.DEPTH] + abs(inverse[4 * k + 3]))
+        if not sum_ <= SMALL:
+            return False
+    return True
+
+
+def cull_objects(table: Any, scratch: Any, lists: Any) -> None:
+    """Which tiles need drawing, for one object after the other that no other thread has taken. `scratch` holds
+    8 CHUNK numbers, `lists` two lists of as many boxes as there are tiles."""
+    objects = table[layout.OBJECTS]
+    tiles_x, tiles_y, tiles_z = table[layout.TILES_X], table[layout.TILES_Y], table[layout.TILES_Z]
+    tiles = tiles_x * tiles_y * tiles_z
+    state = uint8_at(table[layout.STATE])
+    while True:
+        k = take(shift(table, layout.CULLING), 1)
+        if k >= objects:
+            break
+        object_ = shift(table, layout.HEADER + k * layout.COLUMNS)
+        inverse = shift(float64_at(table[layout.INVERSES]), 12 * k)
+        if object_[layout.BOUNDS] == 0 or not is_small(
+                table, inverse, float32_at(object_[layout.SHAPE_VALUES]), object_[layout.SHAPE_COUNT]):
+            for t in range(tiles):
+                state[t * objects + k] = uint8(layout.VISIT)
+            continue
+        empty_from = float64_at(object_[layout.LIMITS])[0]
+        constant_to = float64_at(object_[layout.LIMITS])[1]
+        boxes, children = lists, shift(lists, tiles)
+        count = coarsest_boxes(table, boxes)
+        side = COARSEST
+        level_start = 0
+        while side >= 1:
+            across, along = (tiles_x + side - 1) // side, (tiles_y + side - 1) // side
+            ahead = 0
+            for start in range(0, count, CHUNK):
+                n = min(CHUNK, count - start)
+                bounds_of_boxes(table, object_[layout.BOUNDS], object_[layout.BOUNDS_VALUES], inverse, side,
+                                shift(boxes, start), n, scratch)
+                for j in range(n):
+                    box = boxes[start + j]
+                    low, high = scratch[j], scratch[CHUNK + j]
+                    x, y, z = box % PACK, box // PACK % PACK, box // (PACK * PACK)
+                    if object_[layout.TABLES] != 0:
+                        place = level_start + (z // side * along + y // side) * across + x // side
+                        low += float32_at(object_[layout.OFFSET_LOW])[place]
+                        high += float32_at(object_[layout.OFFSET_HIGH])[place]
+                    if low > ZERO and low >= empty_from:
+                        continue
+                    # Where one end is infinite there may be NaN, which is outside.
+                    full = high <= constant_to and low > -INF
+                    if full or side == 1:
+                        for w in range(z, min(z + side, tiles_z)):
+                            for v in range(y, min(y + side, tiles_y)):
+                                for u in range(x, min(x + side, tiles_x)):
+                                    state[((w * tiles_y + v) * tiles_x + u) * objects + k] = uint8(
+                                        layout.FILL if full else layout.VISIT)
+                    else:
+                        ahead = push_children(table, box, side, children, ahead)
+            level_start += across * along * ((tiles_z + side - 1) // side)
+            boxes, children, count = children, boxes, ahead
+            side //= 2
+
+
+# The least value of a field ---------------------------------------------------------------------
+
+
+@inline
+def field_in_tile(table: Any, task: Any, box: int, scratch: Any) -> Any:
+    """The least value of a field over the voxels of a tile. NaN is passed over."""
+    tx, ty, tz = box % PACK, box // PACK % PACK, box // (PACK * PACK)
+    px, py, pz = scratch, shift(scratch, VOXELS), shift(scratch, 2 * VOXELS)
+    values, place = shift(scratch, 3 * VOXELS), shift(scratch, 4 * VOXELS)
+    inverse = float64_at(task[layout.FIELD_INVERSE])
+    partial = place_tile(table, tx, ty, tz, place)
+    coordinate(inverse, 0, place, px)
+    coordinate(inverse, 1, place, py)
+    coordinate(inverse, 2, place, pz)
+    call_points(task[layout.FIELD], px, py, pz, float32_at(task[layout.FIELD_VALUES]), values, VOXELS)
+    if partial:
+        blank(place, values)
+    for i in range(VOXELS):
+        values[i] = least(INF, values[i])
+    n = VOXELS
+    while n > 1:
+        half = (n + 1) // 2
+        for i in range(n - half):
+            values[i] = least(values[i], values[i + half])
+        n = half
+    return values[0]
+
+
+def least_values(table: Any, scratch: Any, lists: Any, tasks: Any) -> None:
+    """The least value of each field over all voxels of the grid, by branch and bound: the very number that looking at
+    each voxel would give. `scratch` holds a tile's arrays, `lists` as in `cull_objects`."""
+    tiles = table[layout.TILES_X] * table[layout.TILES_Y] * table[layout.TILES_Z]
+    width, height, depth = table[layout.WIDTH], table[layout.HEIGHT], table[layout.DEPTH]
+    while True:
+        t = take(shift(table, layout.CULLING), 1)
+        if t >= table[layout.OBJECTS]:
+            break
+        task = shift(tasks, t * layout.FIELD_COLUMNS)
+        inverse = float64_at(task[layout.FIELD_INVERSE])
+        bounded = task[layout.FIELD_BOUNDS] != 0 and is_small(
+            table, inverse, float32_at(task[layout.FIELD_VALUES]), task[layout.FIELD_COUNT])
+        boxes, children = lists, shift(lists, tiles)
+        lows, values = scratch, shift(scratch, 8 * CHUNK)
+        px, py, pz = shift(scratch, 9 * CHUNK), shift(scratch, 10 * CHUNK), shift(scratch, 11 * CHUNK)
+        best = INF
+        count = coarsest_boxes(table, boxes)
+        side = COARSEST
+        while side >= 1:
+            ahead = 0
+            for start in range(0, count, CHUNK):
+                n = min(CHUNK, count - start)
+                if bounded:
+                    bounds_of_boxes(table, task[layout.FIELD_BOUNDS], task[layout.FIELD_BOUNDS_VALUES], inverse, side,
+                                    shift(boxes, start), n, scratch)
+                else:
+                    for j in range(n):
+                        lows[j] = -INF
+                # The voxel in the middle of each box tells how low the field gets at least.
+                for j in range(n):
+                    box = boxes[start + j]
+                    x, y, z = box % PACK * X, box // PACK % PACK * Y, box // (PACK * PACK) * Z
+                    wx = f32(min(x + side * X // 2, width - 1) - 0.5 * width)
+                    wy = min(y + side * Y // 2, height - 1) - 0.5 * height
+                    wz = min(z + side * Z // 2, depth - 1) - 0.5 * depth
+                    px[j] = fma(f32(inverse[0]), wx, line_start(inverse, 0, wy, wz))
+                    py[j] = fma(f32(inverse[4]), wx, line_start(inverse, 1, wy, wz))
+                    pz[j] = fma(f32(inverse[8]), wx, line_start(inverse, 2, wy, wz))
+                call_points(task[layout.FIELD], px, py, pz, float32_at(task[layout.FIELD_VALUES]), values, n)
+                for j in range(n):
+                    best = least(best, values[j])
+                for j in range(n):
+                    if lows[j] >= best:
+                        continue
+                    if side > 1:
+                        ahead = push_children(table, boxes[start + j], side, children, ahead)
+                    else:
+                        children[ahead] = boxes[start + j]
+                        ahead += 1
+            boxes, children, count = children, boxes, ahead
+            side //= 2
+        # Bounds once more, as `best` has got lower since: a chunk at a time.
+        for start in range(0, count, CHUNK):
+            n = min(CHUNK, count - start)
+            if bounded:
+                bounds_of_boxes(table, task[layout.FIELD_BOUNDS], task[layout.FIELD_BOUNDS_VALUES], inverse, 1,
+                                shift(boxes, start), n, scratch)
+            else:
+                for j in range(n):
+                    lows[j] = -INF
+            for j in range(n):
+                if not lows[j] >= best:
+                    best = least(best, field_in_tile(table, task, boxes[start + j], shift(scratch, 12 * CHUNK)))
+        float32_at(task[layout.FIELD_OUT])[0] = best
+
+
+# Drawing ----------------------------------------------------------------------------------------
+
+
+@inline
+def spread_tables(object_: Any, tx: int, ty: int, tz: int, spread: Any, width: int, height: int, depth: int) -> None:
+    """What a displacement reads of the axes, a number for each voxel of a tile and value."""
+    out = spread
+    for k in range(object_[layout.VALUES_X]):
+        row = shift(float32_at(object_[layout.TABLE_X]), k * width + tx * X)
+        for r in range(LINES):
+            copy_numbers(shift(out, r * X), row)
+        out = shift(out, VOXELS)
+    for k in range(object_[layout.VALUES_Y]):
+        row = shift(float32_at(object_[layout.TABLE_Y]), k * height + ty * Y)
+        for r in range(LINES):
+            fill_line(shift(out, r * X), row[r % Y])
+        out = shift(out, VOXELS)
+    for k in range(object_[layout.VALUES_Z]):
+        row = shift(float32_at(object_[layout.TABLE_Z]), k * depth + tz * Z)
+        for r in range(LINES):
+            fill_line(shift(out, r * X), row[r // Y])
+        out = shift(out, VOXELS)
+
+
+@inline
+def draw_tiles(table: Any, first: int, last: int, scratch: Any) -> None:
+    """Tiles first <= t < last of the image, the inside bits and the counts."""
+    width, height, depth = table[layout.WIDTH], table[layout.HEIGHT], table[layout.DEPTH]
+    tiles_x, tiles_y, tiles_z = table[layout.TILES_X], table[layout.TILES_Y], table[layout.TILES_Z]
+    objects = table[layout.OBJECTS]
     words = (objects + layout.BITS - 1) // layout.BITS
-    tiles_of_plane = (height + rows - 1) // rows
-    tile = rows * width
-    px, py, pz = scratch, shift(scratch, tile), shift(scratch, 2 * tile)
-    distance, value, total = shift(scratch, 3 * tile), shift(scratch, 4 * tile), shift(scratch, 5 * tile)
-    xs = shift(scratch, 6 * tile)
-    world_row(width, xs)
-    for plane in range(first, last):
-        z = plane - table[layout.DEPTH] * 0.5
-        for t in range(tiles_of_plane):
-            row = t * rows
-            here = min(rows, height - row)
-            n = here * width
-            voxel = (plane * height + row) * width
-            y = row - height * 0.5
-            counts = shift(int64_at(table[layout.COUNTS]), (plane * tiles_of_plane + t) * objects)
-            for i in range(n):
-                total[i] = ZERO
-            for k in range(objects):
-                object_ = shift(table, layout.HEADER + k * layout.COLUMNS)
+    px, py, pz = scratch, shift(scratch, VOXELS), shift(scratch, 2 * VOXELS)
+    distance, value, total = shift(scratch, 3 * VOXELS), shift(scratch, 4 * VOXELS), shift(scratch, 5 * VOXELS)
+    place, spread = shift(scratch, 6 * VOXELS), shift(scratch, 6 * VOXELS + PLACE)
+    image = uint8_at(table[layout.IMAGE])
+    for t in range(first, last):
+        tx, ty, tz = t % tiles_x, t // tiles_x % tiles_y, t // (tiles_x * tiles_y)
+        wide, high, deep = min(X, width - tx * X), min(Y, height - ty * Y), min(Z, depth - tz * Z)
+        partial = place_tile(table, tx, ty, tz, place)
+        counts = shift(int32_at(table[layout.COUNTS]), t * objects)
+        state = shift(uint8_at(table[layout.STATE]), t * objects)
+        began = cycles() if MEASURED else 0
+        in_kernels = 0
+        cleared = 0  # words of inside bits that hold this tile's
+        for i in range(VOXELS):
+            total[i] = ZERO
+        for k in range(objects):
+            todo = state[k]
+            if todo == layout.SKIP:
+                continue
+            object_ = shift(table, layout.HEADER + k * layout.COLUMNS)
+            inside = shift(uint32_at(table[layout.INSIDE]), (t * words + k // layout.BITS) * VOXELS)
+            bit = uint32(1 << (k % layout.BITS))
+            if todo == layout.FILL:
+                count = wide * high * deep
+            else:
                 inverse = shift(float64_at(table[layout.INVERSES]), 12 * k)
-                coordinate(inverse, 0, xs, width, y, here, z, px)
-                coordinate(inverse, 1, xs, width, y, here, z, py)
-                coordinate(inverse, 2, xs, width, y, here, z, pz)
-                call_points(object_[layout.SHAPE], px, py, pz, float32_at(object_[layout.SHAPE_VALUES]), distance, n)
-                if object_[layout.ROW] != 0:
-                    at_z = shift(float32_at(object_[layout.TABLE_Z]), plane * object_[layout.VALUES_Z])
-                    for r in range(here):
-                        at_y = shift(float32_at(object_[layout.TABLE_Y]), (row + r) * object_[layout.VALUES_Y])
-                        call_points(object_[layout.ROW], float32_at(object_[layout.TABLE_X]), at_y, at_z,
-                                    float32_at(object_[layout.ROW_VALUES]), shift(distance, r * width), width)
+                coordinate(inverse, 0, place, px)
+                coordinate(inverse, 1, place, py)
+                coordinate(inverse, 2, place, pz)
+                before = cycles() if MEASURED else 0
+                call_points(object_[layout.SHAPE], px, py, pz, float32_at(object_[layout.SHAPE_VALUES]), distance,
+                            VOXELS)
+                in_kernels += cycles() - before if MEASURED else 0
+                if object_[layout.TABLES] != 0:
+                    spread_tables(object_, tx, ty, tz, spread, tiles_x * X, tiles_y * Y, tiles_z * Z)
+                    before = cycles() if MEASURED else 0
+                    call_mapper(object_[layout.TABLES], spread, float32_at(object_[layout.TABLE_VALUES]), distance,
+                                VOXELS)
+                    in_kernels += cycles() - before if MEASURED else 0
+                if partial:
+                    blank(place, distance)
                 # A distance that is no number is nowhere: infinitely far away.
                 count = 0
-                for i in range(n):
+                for i in range(VOXELS):
                     d = distance[i]
                     distance[i] = select(d == d, d, INF)
                     count += d <= ZERO
-                counts[k] = count
+            counts[k] = count
+            if count != 0:
+                while cleared <= k // layout.BITS:
+                    empty = shift(uint32_at(table[layout.INSIDE]), (t * words + cleared) * VOXELS)
+                    for i in range(VOXELS):
+                        empty[i] = uint32(0)
+                    cleared += 1
+            limits = float64_at(object_[layout.LIMITS])
+            if todo == layout.FILL:
+                grey = f32(limits[2])
+                for i in range(VOXELS):
+                    inside[i] = inside[i] | bit
+                    total[i] = total[i] + grey
+            else:
                 if count != 0:
-                    inside = shift(uint32_at(table[layout.INSIDE]), voxel * words + (k // layout.BITS) * n)
-                    bit = uint32(1 << (k % layout.BITS))
-                    for i in range(n):
+                    for i in range(VOXELS):
                         inside[i] = inside[i] | select(distance[i] <= ZERO, bit, uint32(0))
-                if count != 0 or object_[layout.EMPTY_OUTSIDE] == 0:
-                    call_mapper(object_[layout.MAPPER], distance, float32_at(object_[layout.MAPPER_VALUES]), value, n)
-                    for i in range(n):
+                if count != 0 or limits[0] > LEAST_POSITIVE:
+                    before = cycles() if MEASURED else 0
+                    call_mapper(object_[layout.MAPPER], distance, float32_at(object_[layout.MAPPER_VALUES]), value,
+                                VOXELS)
+                    in_kernels += cycles() - before if MEASURED else 0
+                    for i in range(VOXELS):
                         v = value[i]
                         total[i] = total[i] + select(v == v, v, ZERO)
-            image = shift(uint8_at(table[layout.IMAGE]), voxel)
-            for i in range(n):
-                v = total[i]
-                v = select(v > ZERO, v, ZERO)
-                image[i] = uint8(select(v < WHITE, v, WHITE))
+        grey_levels = uint8_of(distance)
+        for i in range(VOXELS):
+            v = total[i]
+            v = select(v > ZERO, v, ZERO)
+            grey_levels[i] = uint8(select(v < WHITE, v, WHITE))
+        for w in range(deep):
+            for u in range(high):
+                line = shift(image, ((tz * Z + w) * height + ty * Y + u) * width + tx * X)
+                row = shift(grey_levels, (w * Y + u) * X)
+                if wide == X:
+                    copy_bytes(line, row)
+                else:
+                    for i in range(wide):
+                        line[i] = row[i]
+        if MEASURED:
+            int64_at(table[layout.CYCLES])[2 * t] = in_kernels
+            int64_at(table[layout.CYCLES])[2 * t + 1] = cycles() - began
 
 
-def label_planes(table: Any, first: int, last: int) -> None:
-    """Planes first <= z < last of the labels, from the inside bits: objects in painting order."""
-    width, height, rows, objects = table[layout.WIDTH], table[layout.HEIGHT], table[layout.ROWS], table[layout.OBJECTS]
+@inline
+def label_tiles(table: Any, first: int, last: int, scratch: Any) -> None:
+    """Tiles first <= t < last of the labels, from the inside bits: objects in painting order."""
+    width, height, depth = table[layout.WIDTH], table[layout.HEIGHT], table[layout.DEPTH]
+    tiles_x, tiles_y = table[layout.TILES_X], table[layout.TILES_Y]
+    objects = table[layout.OBJECTS]
     words = (objects + layout.BITS - 1) // layout.BITS
-    tiles_of_plane = (height + rows - 1) // rows
     order = int64_at(table[layout.ORDER])
-    for plane in range(first, last):
-        for t in range(tiles_of_plane):
-            row = t * rows
-            n = min(rows, height - row) * width
-            voxel = (plane * height + row) * width
-            counts = shift(int64_at(table[layout.COUNTS]), (plane * tiles_of_plane + t) * objects)
-            label = shift(uint16_at(table[layout.LABEL]), voxel)
-            for i in range(n):
-                label[i] = uint16(0)
-            for j in range(objects):
-                k = order[j]
-                if counts[k] != 0:
-                    inside = shift(uint32_at(table[layout.INSIDE]), voxel * words + (k // layout.BITS) * n)
-                    bit = uint32(1 << (k % layout.BITS))
-                    class_ = uint16(table[layout.HEADER + k * layout.COLUMNS + layout.CLASS])
-                    for i in range(n):
-                        label[i] = select((inside[i] & bit) != 0, class_, label[i])
+    for t in range(first, last):
+        tx, ty, tz = t % tiles_x, t // tiles_x % tiles_y, t // (tiles_x * tiles_y)
+        wide, high, deep = min(X, width - tx * X), min(Y, height - ty * Y), min(Z, depth - tz * Z)
+        counts = shift(int32_at(table[layout.COUNTS]), t * objects)
+        # As wide as the bits, so that a lane of one is a lane of the other.
+        labels = uint32_of(scratch)
+        for i in range(VOXELS):
+            labels[i] = uint32(0)
+        for j in range(objects):
+            k = order[j]
+            if counts[k] != 0:
+                inside = shift(uint32_at(table[layout.INSIDE]), (t * words + k // layout.BITS) * VOXELS)
+                bit = uint32(1 << (k % layout.BITS))
+                class_ = uint32(table[layout.HEADER + k * layout.COLUMNS + layout.CLASS])
+                for i in range(VOXELS):
+                    labels[i] = select((inside[i] & bit) != 0, class_, labels[i])
+        bytes_, shorts = uint8_of(shift(scratch, VOXELS)), uint16_of(shift(scratch, VOXELS))
+        if table[layout.WIDE_LABEL] != 0:
+            for i in range(VOXELS):
+                shorts[i] = uint16(labels[i])
+        else:
+            for i in range(VOXELS):
+                bytes_[i] = uint8(labels[i])
+        for w in range(deep):
+            for u in range(high):
+                place = ((tz * Z + w) * height + ty * Y + u) * width + tx * X
+                first_of_line = (w * Y + u) * X
+                if table[layout.WIDE_LABEL] != 0:
+                    shorts_out, shorts_in = shift(uint16_at(table[layout.LABEL]), place), shift(shorts, first_of_line)
+                    if wide == X:
+                        copy_shorts(shorts_out, shorts_in)
+                    else:
+                        for i in range(wide):
+                            shorts_out[i] = shorts_in[i]
+                else:
+                    bytes_out, bytes_in = shift(uint8_at(table[layout.LABEL]), place), shift(bytes_, first_of_line)
+                    if wide == X:
+                        copy_bytes(bytes_out, bytes_in)
+                    else:
+                        for i in range(wide):
+                            bytes_out[i] = bytes_in[i]
 
 
-def least_of_planes(table: Any, first: int, last: int, scratch: Any, kernel: int, values: int, inverse: int,
-                    out: Any) -> None:
-    """The least value of a field over each plane first <= z < last, into `out[z]`. NaN is passed over."""
-    width, height, rows = table[layout.WIDTH], table[layout.HEIGHT], table[layout.ROWS]
-    tile = rows * width
-    px, py, pz = scratch, shift(scratch, tile), shift(scratch, 2 * tile)
-    value, lowest = shift(scratch, 3 * tile), shift(scratch, 4 * tile)
-    xs = shift(scratch, 6 * tile)
-    world_row(width, xs)
-    for plane in range(first, last):
-        # One minimum for each place in a tile: lanes side by side need no order of reduction.
-        for i in range(tile):
-            lowest[i] = INF
-        for t in range((height + rows - 1) // rows):
-            here = min(rows, height - t * rows)
-            y, z = t * rows - height * 0.5, plane - table[layout.DEPTH] * 0.5
-            coordinate(float64_at(inverse), 0, xs, width, y, here, z, px)
-            coordinate(float64_at(inverse), 1, xs, width, y, here, z, py)
-            coordinate(float64_at(inverse), 2, xs, width, y, here, z, pz)
-            call_points(kernel, px, py, pz, float32_at(values), value, here * width)
-            for i in range(here * width):
-                lowest[i] = least(lowest[i], value[i])
-        result = INF
-        for i in range(tile):
-            result = least(result, lowest[i])
-        out[plane] = result
+def draw(table: Any, scratch: Any) -> None:
+    """Draw tiles as long as there are some that no other thread has taken."""
+    tiles = table[layout.TILES_X] * table[layout.TILES_Y] * table[layout.TILES_Z]
+    while True:
+        first = take(shift(table, layout.DRAWING), layout.TILES_AT_ONCE)
+        if first >= tiles:
+            break
+        draw_tiles(table, first, min(first + layout.TILES_AT_ONCE, tiles), scratch)
+
+
+def label(table: Any, scratch: Any) -> None:
+    """The same for labels."""
+    tiles = table[layout.TILES_X] * table[layout.TILES_Y] * table[layout.TILES_Z]
+    while True:
+        first = take(shift(table, layout.LABELLING), layout.TILES_AT_ONCE)
+        if first >= tiles:
+            break
+        label_tiles(table, first, min(first + layout.TILES_AT_ONCE, tiles), scratch)

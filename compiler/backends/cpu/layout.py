@@ -6,29 +6,59 @@ the caller keeps alive, and of kernels.
 
 from __future__ import annotations
 
-# Header
-WIDTH, HEIGHT, DEPTH = 0, 1, 2  # voxels along x, y and z
-ROWS = 3  # rows of a plane in a tile
-OBJECTS = 4
-INVERSES = 5  # float64 [objects][12]: rows of the matrices from world to object coordinates
-IMAGE = 6  # uint8 [D][H][W]
-LABEL = 7  # uint16 [D][H][W]
-INSIDE = 8  # uint32 bits: [tiles][words][voxels of the tile], bit k % 32 of word k // 32 is object k's
-COUNTS = 9  # int64 [tiles][objects]: voxels of the tile with distance <= 0
-ORDER = 10  # int64 [objects]: the order in which labels are painted
-HEADER = 11
-
-# Columns of an object
-SHAPE, SHAPE_VALUES = 0, 1  # points kernel and its `f`
-ROW, ROW_VALUES = 2, 3  # displacement kernel and its `f`; 0 where there is none
-TABLE_X, TABLE_Y, TABLE_Z = 4, 5, 6  # float32 [values][W], [H][values], [D][values]
-VALUES_Y, VALUES_Z = 7, 8  # how many values the y and z tables have
-MAPPER, MAPPER_VALUES = 9, 10
-EMPTY_OUTSIDE = 11  # 1 where the mapper adds nothing for d > 0
-CLASS = 12  # what its voxels are labelled
-COLUMNS = 13
+TILE = (8, 8, 8)
+"""Voxels of a tile along x, y and z: what is drawn at a time, in the first-level cache."""
+LEVELS = (4, 2, 1)
+"""Sides of the boxes that are looked at, in tiles: a box is split until it is decided."""
+LARGEST = 2.0**20  # the magnitude up to which bounds hold: LIMIT of passes/intervals.py
+CHUNK = 64  # boxes in one call of a bounds kernel
 BITS = 32  # objects in one word of INSIDE
 
-# Float32 scratch of one thread: arrays of one tile
-SCRATCH = 6  # and one array of a row
-TILE = 1024  # voxels in a tile, about: all scratch then fits the first-level cache
+# Header
+WIDTH, HEIGHT, DEPTH = 0, 1, 2  # voxels along x, y and z
+TILES_X, TILES_Y, TILES_Z = 3, 4, 5  # tiles along x, y and z; tile number = (z · TILES_Y + y) · TILES_X + x
+OBJECTS = 6
+INVERSES = 7  # float64 [objects][12]: rows of the matrices from world to object coordinates
+IMAGE = 8  # uint8 [D][H][W]
+LABEL = 9  # uint8 or uint16 [D][H][W]
+WIDE_LABEL = 10  # 1 for uint16
+INSIDE = 11  # uint32 bits: [tiles][words][voxels of the tile], bit k % 32 of word k // 32 is object k's
+STATE = 12  # uint8 [tiles][objects]: what is to be done there
+COUNTS = 13  # int32 [tiles][objects]: voxels of the tile with distance <= 0
+ORDER = 14  # int64 [objects]: the order in which labels are painted
+CYCLES = 15  # int64 [tiles][2]: clock ticks in kernels and in all, for a tile; only where the driver is to be measured
+NEXT = 16  # the first of what no thread has taken yet, for each kind of work: objects, tiles to draw, tiles to label
+HEADER = 19
+
+CULLING, DRAWING, LABELLING = NEXT, NEXT + 1, NEXT + 2
+TILES_AT_ONCE = 16  # that a thread takes
+
+SKIP, VISIT, FILL = 0, 1, 2
+"""States: nothing there; to be drawn; wholly inside and of one grey level."""
+
+# Columns of an object
+SHAPE = 0  # points kernel
+SHAPE_VALUES, SHAPE_COUNT = 1, 2  # its `f`, and how many numbers that has
+BOUNDS, BOUNDS_VALUES = 3, 4  # bounds kernel and its `f`; 0 where every tile is to be drawn
+TABLES = 5  # tile kernel of the displacement, or 0
+TABLE_VALUES = 6  # its `f`
+TABLE_X, TABLE_Y, TABLE_Z = 7, 8, 9  # float32 [values][voxels of the axis, filled up to whole tiles]
+VALUES_X, VALUES_Y, VALUES_Z = 10, 11, 12  # how many values they have
+OFFSET_LOW, OFFSET_HIGH = 13, 14  # float32 [boxes] of each level: bounds of the displacement
+MAPPER, MAPPER_VALUES = 15, 16
+LIMITS = 17  # float64 [3]: grey from there on 0; constant up to there; and that constant
+CLASS = 18  # what its voxels are labelled
+COLUMNS = 19
+
+# Columns of a search for the least value of a field
+FIELD = 0  # points kernel
+FIELD_VALUES, FIELD_COUNT = 1, 2  # its `f`, and how many numbers that has
+FIELD_BOUNDS, FIELD_BOUNDS_VALUES = 3, 4  # bounds kernel and its `f`, or 0
+FIELD_INVERSE = 5  # float64 [12]
+FIELD_OUT = 6  # float32: the result
+FIELD_COLUMNS = 7
+
+# Columns of a call of a scalar kernel
+SCALAR, GIVEN, RESULTS = 0, 1, 2  # kernel, float64 arguments and float64 results
+ROUNDED, ROUNDED_COUNT = 3, 4  # float32: the results, rounded
+SCALAR_COLUMNS = 5

@@ -28,7 +28,9 @@ READY = "fdif-dsl worker is ready"
 _FOLDER = Path(__file__).parent
 # The modules of this folder that write no object code: they make the text of kernels, which is in their
 # symbols, or call, keep and fetch what is compiled. Any other may change object code.
-APART = frozenset({"__init__", "backend", "cache", "codegen", "driver", "outside", "store", "workers"})
+APART = frozenset({
+    "__init__", "backend", "cache", "codegen", "driver", "driver_kernels", "layout", "objects", "sampling",
+    "sampling_kernels", "scalars", "store", "workers"})
 # Settings of numba that change how it works, and not what it makes.
 _IDLE = frozenset({"NUMBA_CACHE_DIR", "NUMBA_NUM_THREADS", "NUMBA_THREADING_LAYER"})
 

@@ -16,7 +16,7 @@ from numba.core import cgutils, types
 from fdif_dsl.compiler.backends.cpu.prelude import intrinsic, select
 
 __all__ = [
-    "INF", "NAN", "abs", "acos", "asin", "atan2", "call_scalars", "ceil", "cos", "exp", "floor", "least", "log", "most",
+    "INF", "NAN", "abs", "acos", "asin", "atan2", "ceil", "cos", "exp", "floor", "least", "log", "most",
     "pow", "round", "select", "sin", "sqrt", "tan",
 ]
 
@@ -65,16 +65,3 @@ def _compare_and_select(operator: str) -> Any:
 
 least = _compare_and_select("<")
 most = _compare_and_select(">")
-
-
-@intrinsic
-def call_scalars(context: Any, address: Any, given: Any, out: Any) -> Any:
-    """Call the scalar kernel at an address."""
-    pointer = pointer_type(types.float64)
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        kind = ir.FunctionType(ir.VoidType(), [context.get_value_type(pointer)] * 2)
-        builder.call(builder.inttoptr(args[0], kind.as_pointer()), args[1:])
-        return context.get_dummy_value()
-
-    return types.void(types.int64, pointer, pointer), generate

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from fdif_dsl.compiler.backends.cpu import sampling
-from fdif_dsl.compiler.backends.cpu.addresses import float64_at, int64_at, shift
+from fdif_dsl.compiler.backends.cpu.addresses import call_scalars, float64_at, int64_at, shift
 from fdif_dsl.compiler.backends.cpu.prelude import jit
-from fdif_dsl.compiler.backends.cpu.prelude64 import call_scalars, cos, sin
+from fdif_dsl.compiler.backends.cpu.prelude64 import cos, sin
 
 # No liberties with arithmetic here.
 inline: Callable[[Any], Any] = jit(

@@ -328,12 +328,14 @@ def test_all_that_kernels_are_made_with_is_in_the_fingerprint(lib: Library) -> N
     backend = lib.backend("cpu")
     assert isinstance(backend, CpuBackend)
     todo = [Path(build.__file__).read_text(), *{unit.source for unit in backend.units()}]
+    # The text of these is part of the symbols of the driver's and the sampler's functions.
+    in_symbols = {"layout", "sampling"}
     found: set[Path] = set()
     while todo:
-        new = imports(todo.pop()) - found
+        new = {path for path in imports(todo.pop()) if path.stem not in in_symbols} - found
         found |= new
         todo += [path.read_text() for path in new]
-    assert {"machine", "prelude", "layout", "files"} <= {path.stem for path in found}
+    assert {"machine", "prelude", "prelude64", "addresses", "files"} <= {path.stem for path in found}
     writing_files = {"files", "diagnostics", "source"}
     known = {path.resolve() for path in machine.ingredients()}
     assert {path.stem for path in found - known} == writing_files

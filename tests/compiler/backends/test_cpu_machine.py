@@ -274,6 +274,6 @@ def test_an_artefact_never_compiles(artefact: Path, monkeypatch: pytest.MonkeyPa
 
 def test_equal_kernels_are_compiled_once() -> None:
     twin = Formula("twin", "shape", "", "", (), {}, 0, g.node("sub", g.node("abs", X), g.number(2)))
-    units = CpuBackend([SHAPE, twin]).units()
-    assert len(units) == len(driver.units()) + 1
-    assert codegen.points_kernel(SHAPE.result).name == units[-1].symbol
+    symbols = [unit.symbol for unit in CpuBackend([SHAPE, twin]).units()]
+    assert symbols == [unit.symbol for unit in CpuBackend([SHAPE]).units()]
+    assert symbols.count(codegen.points_kernel(SHAPE.result).name) == 1

@@ -19,7 +19,8 @@ from fdif_dsl.compiler.passes.intervals import FINITE, LIMIT, NO_NAN, bounds
 from fdif_dsl.compiler.passes.rates import split
 from fdif_dsl.compiler.passes.verify import verify
 from fdif_dsl.compiler.schedule import make_schedule, run_schedule, run_voxels
-from fdif_dsl.runtime.sampler import sample_instance, sample_scene
+from fdif_dsl.runtime.sampler import sample_scene
+from fdif_dsl.runtime.sampler_definition import sample_instance
 
 GRID = Grid((48, 64, 80))
 LIBRARY = fd.load_library()
