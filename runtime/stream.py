@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
+from fdif_dsl.runtime.ahead import ahead
 from fdif_dsl.runtime.recipe import Recipe, as_recipe, resolve
 from fdif_dsl.runtime.render import render
 from fdif_dsl.runtime.sampler import check_number, sample_scene
@@ -74,10 +76,9 @@ class VolumeStream(IterableDataset):  # type: ignore[type-arg, misc, unused-igno
         rank, world = self._place()
         if info:
             _one_thread()
-        index = self.start + rank * workers + worker
-        while self.count is None or index < self.start + self.count:
-            yield self.volume(index)
-            index += world * workers
+        first, step = self.start + rank * workers + worker, world * workers
+        mine = itertools.count(first, step) if self.count is None else range(first, self.start + self.count, step)
+        yield from ahead(self.volume, mine) if self.backend == "cpu" else map(self.volume, mine)
 
     def _place(self) -> tuple[int, int]:
         """This process's number and how many processes there are."""

@@ -21,8 +21,9 @@ import numpy as np
 
 from fdif_dsl.compiler.files import claim_directory, replacing, write_text
 from fdif_dsl.compiler.progress import Progress
+from fdif_dsl.runtime.ahead import ahead
 from fdif_dsl.runtime.recipe import Recipe, resolve
-from fdif_dsl.runtime.render import render
+from fdif_dsl.runtime.render import Volume, render
 from fdif_dsl.runtime.sampler import sample_scene
 
 if TYPE_CHECKING:
@@ -47,8 +48,8 @@ def write(library: Library, recipe: Recipe, directory: Path, *, name: str, count
     (directory / LIST).unlink(missing_ok=True)
     for folder in ("imagesTr", "labelsTr", *(["scenesTr"] if scenes else [])):
         (directory / folder).mkdir(exist_ok=True)
-    shown = []
-    for i in range(count):
+
+    def make(i: int) -> Volume:
         scene = sample_scene(library, seed=seed, index=i, recipe=recipe)
         volume = render(scene, library)
         case = f"case_{i:05d}"
@@ -56,6 +57,10 @@ def write(library: Library, recipe: Recipe, directory: Path, *, name: str, count
         write_nifti(volume.label, directory / "labelsTr" / f"{case}.nii.gz")
         if scenes:
             scene.to_json(directory / "scenesTr" / f"{case}.json")
+        return volume
+
+    shown = []
+    for i, volume in enumerate(ahead(make, range(count))):
         if i < _SHOWN:
             shown.append((volume.image, volume.label))
         if progress is not None:
