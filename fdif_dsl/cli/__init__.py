@@ -20,6 +20,7 @@ COMMANDS = {
     "show": "Show one class: its picture and its parameters.",
     "generate": "Write a data set of labelled volumes.",
     "pretrain": "Pre-train a network on a stream of volumes.",
+    "bench": "Measure how fast volumes come on this machine.",
 }
 
 
