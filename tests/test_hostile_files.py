@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from fdif_dsl.compiler.backends.cpu.codegen import kernels_of
+from fdif_dsl.compiler.backends.cpu import CpuBackend
 from fdif_dsl.compiler.library import load_library
 
 TIMEOUT = 30  # seconds: far more than is needed, so that a busy machine does not matter
@@ -251,6 +251,6 @@ mapper "{mark}-light" {{ intensity = 2 ^ d }}
 """)
         library = load_library(tmp_path / f"{mark}.sdf")
         assert len(library.formulas) == 3
-        kernels.append({k.name: k.source for f in library.formulas for k in kernels_of(f)})
+        kernels.append({unit.symbol: unit.source for unit in CpuBackend(library.formulas).units()})
     assert kernels[0] == kernels[1] and kernels[0]
     assert "import" not in "".join(kernels[1])

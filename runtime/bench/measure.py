@@ -67,17 +67,17 @@ def take_turn(lib: Library, recipe: Recipe, setup: Setup, seed: int, advance: Ad
     mine = setup.recipe(recipe)
     each = setup.volumes
     with on_threads(setup.threads):
-        render(sample_scene(lib, seed, 0, mine), lib)  # not counted: memory for a volume of this size is found
-        start = time.perf_counter()
-        for index in range(each):
-            sample_scene(lib, seed, index, mine)
-        sampled = time.perf_counter()
-
         def make(index: int) -> int:
             scene = sample_scene(lib, seed, index, mine)
             render(scene, lib)
             return len(scene.objects)
 
+        for _ in ahead(make, range(min(each, setup.threads + 1))):
+            pass  # not counted: memory for volumes of this size is found
+        start = time.perf_counter()
+        for index in range(each):
+            sample_scene(lib, seed, index, mine)
+        sampled = time.perf_counter()
         objects = 0
         for found in ahead(make, range(each)):
             objects += found

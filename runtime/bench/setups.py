@@ -15,7 +15,7 @@ from fdif_dsl.runtime.recipe import OBJECTS, Recipe
 
 _SIDES = (1 / 2, 3 / 4, 1, 3 / 2, 2)
 _COUNTS = (1 / 4, 1 / 2, 1, 2, 4)
-_MOST_VOLUMES = 20  # a point of a curve is a ratio to another on the same volumes, so few are enough
+_MOST_VOLUMES = 50  # a point of a curve is a ratio to another on the same volumes, so few are enough
 _VARIABLE = "FDIF_THREADS"
 
 
@@ -53,7 +53,7 @@ class Plan:
 def make_plan(recipe: Recipe, count: int) -> Plan:
     """The setups for `count` volumes of a recipe. Sizes that a recipe may not have are left out."""
     whole = Setup(recipe.grid, recipe.objects, thread_count(), count)
-    base = replace(whole, volumes=max(1, min(_MOST_VOLUMES, count // 10)))
+    base = replace(whole, volumes=max(1, min(_MOST_VOLUMES, count // 4)))
     grids = [_grid(recipe.grid, factor) for factor in _SIDES]
     objects = [_objects(recipe.objects, factor) for factor in _COUNTS]
     return Plan(

@@ -71,7 +71,15 @@ class _Prepared:
 
     @cached_property
     def stage(self) -> ObjectStage:
-        return ObjectStage(self.formula, self.main, self.bounds, sampled_slots(self.formula))
+        return ObjectStage(self.formula, self.main, self.bounds, sampled_slots(self.formula), self.field_of)
+
+    @property
+    def kernels(self) -> list[Kernel]:
+        """Every kernel that the formula may need: its own and those of each reduction."""
+        if self.formula.kind == "mapper":
+            return [self.main]
+        own = [self.main, self.bounds, *([self.tile] if self.formula.kind == "displacement" else [])]
+        return own + [k for node in codegen.reductions_of(self.formula) for k in self.field_of(node)]
 
     def field_of(self, reduction: Node) -> tuple[Kernel, Kernel]:
         """The kernels of what a reduction ranges over: its value at points, and its lower bounds in boxes."""
@@ -139,9 +147,9 @@ class CpuBackend:
     def units(self, formulas: Sequence[Formula] | None = None) -> list[Unit]:
         """Everything that the formulas (None: all of them) may need, each function once."""
         chosen = self._formulas if formulas is None else formulas
-        kernels = {k.name: k for formula in chosen for k in codegen.kernels_of(formula)}
-        scalars = {s.name: s for formula in chosen if formula.kind == "shape"
-                   for s in self._prepare(formula).stage.scalars}
+        prepared = [self._prepare(formula) for formula in chosen]
+        kernels = {k.name: k for p in prepared for k in p.kernels}
+        scalars = {s.name: s for p in prepared if p.formula.kind == "shape" for s in p.stage.scalars}
         return [*driver.units(self._tile).values(), *(_unit(k) for k in kernels.values()),
                 *(s.unit for s in scalars.values()), *sampling.sampler_units(chosen)]
 

@@ -99,18 +99,10 @@ def mapper_kernel(result: Node) -> Kernel:
     return Kernel("mapper", _Writer("mapper", {"out[i] = {}": result}, stages).text(), stages.values)
 
 
-def kernels_of(formula: Formula) -> list[Kernel]:
-    """Every kernel that the formula may need: its own and those of each reduction."""
-    if formula.kind == "mapper":
-        return [mapper_kernel(formula.result)]
-    found = [points_kernel(formula.result), bounds_kernel(formula.result)]
-    if formula.kind == "displacement":
-        found.append(tile_kernel(formula.result))
+def reductions_of(formula: Formula) -> list[Node]:
+    """The reductions that the formula or one of its definitions uses."""
     roots = [formula.result, *(node for q in formula.quantities for node in q.definition)]
-    for node in reachable(roots):
-        if node.op == REDUCTION:
-            found += [points_kernel(node.args[0]), bounds_kernel(node.args[0], both=False)]
-    return list({k.name: k for k in found}.values())
+    return [node for node in reachable(roots) if node.op == REDUCTION]
 
 
 class _Writer:

@@ -7,11 +7,11 @@ all objects of a scene at once.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from fdif_dsl.compiler.backends.cpu import codegen
 from fdif_dsl.compiler.backends.cpu.codegen import Kernel
 from fdif_dsl.compiler.backends.cpu.scalars import ScalarKernel, scalar_kernel
 from fdif_dsl.compiler.formula import Formula
@@ -38,12 +38,14 @@ class ObjectStage:
     """How the numbers of an object of a class are worked out when the slots `given` are known.
 
     `fields` are in the order in which they are needed; `numbers` gives the values of `main`, then those of `bounds`.
+    `kernels_of_field` gives the kernels of what a reduction ranges over.
     """
 
     formula: Formula
     main: Kernel
     bounds: Kernel
     given: frozenset[int]
+    kernels_of_field: Callable[[Node], tuple[Kernel, Kernel]]
 
     @cached_property
     def fields(self) -> tuple[Field, ...]:
@@ -55,8 +57,7 @@ class ObjectStage:
         return scalar_kernel(self.formula, self.main.values + self.bounds.values, self.given)
 
     def _field(self, reduction: Node) -> Field:
-        over = reduction.args[0]
-        points, bounds = codegen.points_kernel(over), codegen.bounds_kernel(over, both=False)
+        points, bounds = self.kernels_of_field(reduction)
         return Field(reduction, points, bounds, scalar_kernel(self.formula, points.values + bounds.values, self.given))
 
     @property
