@@ -330,7 +330,7 @@ class CpuBackend:
         return self._render(objects, grid, self._measured_driver, profile)
 
     def _render(self, objects: Sequence[Placed], grid: Grid, driver_: Driver, profile: Profile | None) -> Rendered:
-        self._load_for(objects, grid)
+        self._load_for(objects)
         notes = profile or Profile()
         already = notes.seconds["deepest"]
         with np.errstate(all="ignore"), notes.stage("objects"):
@@ -385,7 +385,7 @@ class CpuBackend:
             displacement=displacement, tables=tables, mapper=self._addresses[mapper.main.name],
             grey=self._grey_of(mapper, grid), label=placed.label)
 
-    def _load_for(self, objects: Sequence[Placed], grid: Grid) -> None:
+    def _load_for(self, objects: Sequence[Placed]) -> None:
         """Load what a scene needs in one go, so that what is missing is built side by side."""
         new = [p for p in objects if not self._is_ready(p)]
         if not new:

@@ -1,4 +1,4 @@
-"""The scene driver: fills the job table and shares planes out to threads. Never imports numba.
+"""The scene driver: fills the job table and shares the work out to threads. Never imports numba.
 
 The work is done by the functions of driver_kernels.py, called through ctypes, which releases Python's
 lock; a small pool of Python threads takes objects or tiles from a shared counter. There is no other

@@ -84,7 +84,7 @@ def _compare_and_select(operator: str) -> Any:
         a, b = args
         return builder.select(builder.fcmp_ordered(operator, b, a), b, a)
 
-    return intrinsic(lambda context, a, b: (types.float32(types.float32, types.float32), generate))
+    return intrinsic(lambda context, a, b: (a(a, a), generate))  # float32, or float64 in scalar kernels
 
 
 least = _compare_and_select("<")

@@ -11,17 +11,14 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba.core import cgutils, types
+from numba.core import types
 
-from fdif_dsl.compiler.backends.cpu.prelude import intrinsic, select
+from fdif_dsl.compiler.backends.cpu.prelude import insert_function, intrinsic, least, most, select
 
 __all__ = [
     "INF", "NAN", "abs", "acos", "asin", "atan2", "ceil", "cos", "exp", "floor", "least", "log", "most",
     "pow", "round", "select", "sin", "sqrt", "tan",
 ]
-
-insert_function: Any = cgutils.get_or_insert_function
-pointer_type: Any = types.CPointer
 
 INF, NAN = np.inf, np.nan
 
@@ -51,17 +48,3 @@ round = _function("llvm.rint.f64")
 sin, cos, tan = _function("sin"), _function("cos"), _function("tan")
 asin, acos, atan2 = _function("asin"), _function("acos"), _function("atan2", 2)
 exp, log, pow = _function("exp"), _function("log"), _function("pow", 2)
-
-
-def _compare_and_select(operator: str) -> Any:
-    """`b if b <operator> a else a`."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        a, b = args
-        return builder.select(builder.fcmp_ordered(operator, b, a), b, a)
-
-    return intrinsic(lambda context, a, b: (types.float64(types.float64, types.float64), generate))
-
-
-least = _compare_and_select("<")
-most = _compare_and_select(">")
