@@ -17,6 +17,7 @@ from fdif_dsl.compiler.interval_rules import Ends, Interval
 from fdif_dsl.compiler.ir import REDUCTION, Graph, Node, one_evaluation, rebuild
 from fdif_dsl.compiler.ops import OPS
 from fdif_dsl.compiler.passes.cse import cse
+from fdif_dsl.compiler.passes.rates import Rate, infer_rates
 from fdif_dsl.compiler.passes.simplify import make
 
 LIMIT = 2.0**20
@@ -66,6 +67,7 @@ class _Bounds:
         self._assumed = assumed
         self._order = one_evaluation(result)
         self._moving = _moving(self._order)
+        self._constant = {n for n, rate in infer_rates(self._order).items() if rate is Rate.CONSTANT}
         self._read = {a for n in self._order if n in self._moving for a in n.args if a not in self._moving}
         self._exposed = _exposed(self._order)
         self._known: dict[Node, Interval] = {}
@@ -85,7 +87,8 @@ class _Bounds:
     def _interval(self, node: Node) -> Interval:
         operands = [self._known[a] for a in node.args] if node.op != REDUCTION else []
         known = self._range(node, operands)
-        if node in self._read and node.op != "const" and OPS.get(node.op, _NUMBER).result == "f":
+        # What is made of constants alone is what it is; nobody looks at it before a kernel runs.
+        if node in self._read and node not in self._constant and OPS.get(node.op, _NUMBER).result == "f":
             known = _both(known, self._assumed)
         if node not in self._moving:
             point = self._point(node)
