@@ -22,7 +22,7 @@ from fdif_dsl.compiler.serial import formulas_from_dict, formulas_to_dict
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 
 if TYPE_CHECKING:
-    from fdif_dsl.compiler.backends.cpu.store import Built
+    from fdif_dsl.compiler.backends.store.store import Built
     from fdif_dsl.compiler.library import Library
     from fdif_dsl.compiler.progress import Progress
 

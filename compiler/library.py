@@ -20,7 +20,7 @@ from fdif_dsl.compiler.serial import formulas_from_dict, formulas_to_dict
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError, did_you_mean
 
 if TYPE_CHECKING:
-    from fdif_dsl.compiler.backends.cpu.store import Built
+    from fdif_dsl.compiler.backends.store.store import Built
     from fdif_dsl.compiler.modules import Module
 
 

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fdif_dsl.compiler.backends.cpu import CpuBackend, sampling
-from fdif_dsl.compiler.backends.cpu.machine import Unit
 from fdif_dsl.compiler.backends.cpu.sampling import OWN_DRAWS, prior_kernel, sampler_unit
 from fdif_dsl.compiler.backends.cpu.scalars import ScalarKernel
+from fdif_dsl.compiler.backends.store.unit import Unit
 from fdif_dsl.compiler.formula import Formula
 from fdif_dsl.compiler.grid import Grid
 from fdif_dsl.compiler.priors import scene_quantities

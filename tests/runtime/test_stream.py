@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from fdif_dsl.compiler.backends.cpu import store
+from fdif_dsl.compiler.backends.store import store
 from fdif_dsl.compiler.library import load_library
 from fdif_dsl.grammar.diagnostics import FdifError
 from fdif_dsl.runtime.recipe import Recipe

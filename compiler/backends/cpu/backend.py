@@ -15,13 +15,15 @@ from typing import Any
 import numpy as np
 
 from fdif_dsl.compiler.backends import Placed, Rendered
-from fdif_dsl.compiler.backends.cpu import codegen, driver, layout, machine, sampling, store
+from fdif_dsl.compiler.backends.cpu import codegen, driver, layout, machine, sampling
 from fdif_dsl.compiler.backends.cpu.codegen import Kernel
 from fdif_dsl.compiler.backends.cpu.driver import Driver, Grey, Job, Profile, Search, Sides, Tables, Values
-from fdif_dsl.compiler.backends.cpu.machine import Unit
+from fdif_dsl.compiler.backends.cpu.machine import CPU
 from fdif_dsl.compiler.backends.cpu.objects import ObjectStage, Pool, inputs_of, sampled_slots
 from fdif_dsl.compiler.backends.cpu.scalars import ScalarKernel
-from fdif_dsl.compiler.backends.cpu.store import Built
+from fdif_dsl.compiler.backends.store import store
+from fdif_dsl.compiler.backends.store.store import Built
+from fdif_dsl.compiler.backends.store.unit import Unit
 from fdif_dsl.compiler.formula import Formula
 from fdif_dsl.compiler.grid import NUMBERS as GRID_NUMBERS
 from fdif_dsl.compiler.grid import Grid
@@ -133,7 +135,7 @@ class CpuBackend:
         self._threads = threads
         self._tile = tile
         self._culling = culling
-        self._stored = None if directory is None else store.load(directory)
+        self._stored = None if directory is None else store.load(CPU, directory)
         # By identity: a formula is as good as its graph, which is not compared by content. The entry
         # keeps the formula alive, so its id is not given to another.
         self._prepared: dict[int, _Prepared] = {}
@@ -156,11 +158,11 @@ class CpuBackend:
     def build(self, progress: Progress | None = None, formulas: Sequence[Formula] | None = None) -> None:
         """Compile every kernel of the formulas (None: all of them) that the cache lacks; nothing is loaded yet."""
         if self._stored is None:
-            store.build(self.units(formulas), progress or self._progress)
+            store.build(CPU, self.units(formulas), progress or self._progress)
 
     def save(self, directory: Path | str, progress: Progress | None = None, old: Path | None = None) -> Built:
         """Write the formulas' object code as an artefact: see `store.save`."""
-        return store.save(directory, self.units(), progress or self._progress, old)
+        return store.save(CPU, directory, self.units(), progress or self._progress, old)
 
     def addresses(self, units: Sequence[Unit]) -> dict[str, int]:
         """Where functions are in memory, by symbol; those that are missing are built side by side."""
@@ -173,7 +175,7 @@ class CpuBackend:
         if not missing:
             return
         if self._stored is None:
-            codes = store.build(missing, self._progress)
+            codes = store.build(CPU, missing, self._progress)
         else:
             codes = self._stored
             if any(u.symbol not in codes for u in missing):

@@ -3,19 +3,10 @@
 Numba types and lowers a function; what it makes for callers in Python (argument unpacking, the lock,
 error states) is not wanted here. The function is wrapped in plain C, everything else in the module is made
 private, and LLVM's own passes do the rest: about 0.3 s and 5 KB a kernel.
-
-Run as a program it is a worker: one unit as a line of JSON comes in, one line goes out when it is done. A worker
-is a fresh interpreter, not a fork or a `spawn`, so that it works from a script without a
-`__main__` guard, from a notebook and beside a running thread pool.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import sys
-import traceback
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -25,7 +16,8 @@ import llvmlite.binding as llvm
 from numba.core import compiler, cpu, types
 from numba.core.registry import cpu_target
 
-from fdif_dsl.compiler.backends.cpu.machine import READY, Unit, target_machine, write_object
+from fdif_dsl.compiler.backends.cpu.machine import target_machine
+from fdif_dsl.compiler.backends.store.unit import Unit
 
 # These parts of numba have no annotations, or none that hold.
 numba_compiler: Any = compiler
@@ -121,32 +113,3 @@ def _wrapper(symbol: str, native: str, signature: str) -> str:
       ret void
     }}
     """
-
-
-def main() -> None:
-    """Compile units until the input ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides; it closes the input
-    answers, sys.stdout = sys.stdout, sys.stderr  # whatever else prints shall not be taken for an answer
-    print(READY, file=answers, flush=True)
-    for line in sys.stdin:
-        task = json.loads(line)
-        unit = Unit(task["symbol"], task["source"], task["function"], task["signature"])
-        answer: dict[str, Any]
-        try:
-            path = Path(task["path"])
-            code = compile_unit(unit, path.with_suffix(".py"))
-            try:
-                write_object(path, code)
-                answer = {"done": unit.symbol}
-            except OSError as error:
-                answer = {"errno": error.errno, "error": error.strerror}
-        except Exception:  # whatever it was, the parent shows it
-            answer = {"error": traceback.format_exc()}
-        try:
-            print(json.dumps(answer), file=answers, flush=True)
-        except BrokenPipeError:  # the parent was killed; there is nobody to complain to
-            os._exit(1)
-
-
-if __name__ == "__main__":
-    main()

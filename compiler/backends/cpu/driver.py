@@ -27,7 +27,7 @@ import numpy as np
 
 from fdif_dsl.compiler.backends import Rendered
 from fdif_dsl.compiler.backends.cpu import layout
-from fdif_dsl.compiler.backends.cpu.machine import Unit
+from fdif_dsl.compiler.backends.store.unit import Unit
 from fdif_dsl.compiler.grid import Grid
 
 _SIGNATURES = {"run_scalars": "qnn", "cull_objects": "qfq", "least_values": "qfqq", "draw": "qf", "label": "qf"}

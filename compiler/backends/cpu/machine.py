@@ -1,7 +1,7 @@
-"""This machine: what object code depends on, how a file of it is checked, how it is loaded. Never imports numba.
+"""This machine: what object code depends on, and how it is loaded. Never imports numba.
 
-A `Unit` is one function to compile. Its object code depends on its source, on the code that compiles
-it and on this machine; the first is in the unit's symbol, the others are in the `fingerprint`.
+The object code of a unit depends on its source, on the code that compiles it and on this machine; the first is in the
+unit's symbol, the others are in the `fingerprint`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import threading
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -20,30 +20,17 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
-from fdif_dsl.compiler.files import write_bytes
+from fdif_dsl.compiler.backends.store.unit import Unit
+from fdif_dsl.compiler.refusal import refusal
 
-_MAGIC = b"FDIFOBJ1"
-_FOOTER = len(_MAGIC) + hashlib.sha256().digest_size
-READY = "fdif-dsl worker is ready"
 _FOLDER = Path(__file__).parent
 # The modules of this folder that write no object code: they make the text of kernels, which is in their
-# symbols, or call, keep and fetch what is compiled. Any other may change object code.
+# symbols, or call what is compiled. Any other may change object code.
 APART = frozenset({
-    "__init__", "backend", "cache", "codegen", "driver", "driver_kernels", "layout", "objects", "sampling",
-    "sampling_kernels", "scalars", "store", "workers"})
+    "__init__", "backend", "codegen", "driver", "driver_kernels", "layout", "objects", "sampling",
+    "sampling_kernels", "scalars"})
 # Settings of numba that change how it works, and not what it makes.
 _IDLE = frozenset({"NUMBA_CACHE_DIR", "NUMBA_NUM_THREADS", "NUMBA_THREADING_LAYER"})
-
-
-@dataclass(frozen=True)
-class Unit:
-    """One function to compile: `function` in the module text `source`, with the C signature
-    `signature` (a letter a parameter, see build.py), under the name `symbol`."""
-
-    symbol: str
-    source: str
-    function: str
-    signature: str
 
 
 # What code depends on ---------------------------------------------------------------------------
@@ -57,7 +44,8 @@ def host() -> tuple[str, str, str]:
 
 def ingredients() -> list[Path]:
     """The files of this package that make object code what it is."""
-    return [*sorted(path for path in _FOLDER.glob("*.py") if path.stem not in APART), _FOLDER.parent.parent / "ops.py"]
+    return [*sorted(path for path in _FOLDER.glob("*.py") if path.stem not in APART),
+            _FOLDER.parent / "elementary.py", _FOLDER.parent.parent / "ops.py"]
 
 
 @cache
@@ -107,22 +95,47 @@ def _initialise() -> None:
     llvm.initialize_native_asmparser()
 
 
-# Files ------------------------------------------------------------------------------------------
+# The target -------------------------------------------------------------------------------------
 
 
-def write_object(path: Path, code: bytes) -> None:
-    """The code and its checksum, so that damage is noticed. It is still an object file to `objdump`."""
-    write_bytes(path, code + _MAGIC + hashlib.sha256(code).digest())
+class CpuTarget:
+    """See `target.Target`: the processor of this machine."""
+
+    name = "cpu"
+
+    def fingerprint(self) -> str:
+        return fingerprint()
+
+    def compile(self, unit: Unit, source: Path) -> bytes:
+        from fdif_dsl.compiler.backends.cpu.build import compile_unit  # loads numba
+
+        return compile_unit(unit, source)
+
+    def files(self, symbol: str, code: bytes) -> dict[str, bytes]:
+        return {f"{symbol}.o": code}
+
+    def code(self, files: Mapping[str, bytes]) -> bytes:
+        (code,) = files.values()
+        return code
+
+    def facts(self) -> dict[str, Any]:
+        triple, cpu, features = host()
+        return {"compiler": compiler_digest(), "triple": triple, "cpu": cpu, "features": features, **versions()}
+
+    def check(self, facts: Mapping[str, Any], directory: Path) -> None:
+        if facts["compiler"] != compiler_digest():
+            raise refusal(directory, "E0703", "was compiled by another version of fdif-dsl")
+        lacking = _features(facts["features"]) - _features(host()[2])
+        if facts["triple"] != host()[0] or lacking:
+            why = f"it uses {', '.join(sorted(lacking))}" if lacking else f"it is code for {facts['triple']}"
+            raise refusal(directory, "E0702", "was compiled for another kind of CPU", why)
 
 
-def read_object(path: Path) -> bytes | None:
-    """The object code in a file; None where there is none or it is damaged."""
-    try:
-        data = path.read_bytes()
-    except OSError:
-        return None
-    code, foot = data[:-_FOOTER], data[-_FOOTER:]
-    return code if foot == _MAGIC + hashlib.sha256(code).digest() else None
+CPU = CpuTarget()
+
+
+def _features(text: str) -> set[str]:
+    return {feature[1:] for feature in text.split(",") if feature.startswith("+")}
 
 
 # Loading ----------------------------------------------------------------------------------------

@@ -2,12 +2,8 @@
 
 Everything here is branch-free and treats NaN and infinities as `ops.py` says. A plain numba install
 has no vector maths library, and one call of `sinf` keeps a whole loop scalar, so that sin, cos, exp,
-atan2 and what follows from them are polynomials here. Errors measured against float64:
-
-    sin, cos           absolute <= 2e-7 for |x| <= 1e6; bounded by 1.000001 beyond; NaN for infinities
-    exp, b^x           relative <= 2e-7; overflow gives infinity, underflow goes through denormals to 0
-    atan2, asin, acos  absolute <= 4e-7
-    log, tan, x^y      libm, one lane at a time
+atan2 and what follows from them are polynomials, see elementary.py. log, tan and x^y are libm's, one lane
+at a time.
 """
 
 from __future__ import annotations
@@ -21,10 +17,18 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic as numba_intrinsic
 
+from fdif_dsl.compiler.backends.elementary import INF, ZERO, Primitives, elementary
+
 # Numba annotates these for calls from Python; here they are called from compiled code.
 intrinsic = cast(Callable[[Any], Any], numba_intrinsic)
 insert_function: Any = cgutils.get_or_insert_function
 jit: Any = numba.njit
+
+__all__ = [
+    "INF", "ZERO", "abs", "acos", "asin", "atan2", "ceil", "copysign", "cos", "exp", "exp2_of_product", "f32", "floor",
+    "fma", "inline", "insert_function", "intrinsic", "jit", "least", "log", "most", "pow", "power_of_two", "round",
+    "select", "sign", "sin", "sqrt", "tan", "uint8", "uint16", "uint32",
+]
 
 f32, uint8, uint16, uint32 = np.float32, np.uint8, np.uint16, np.uint32
 # Helpers are inlined into the loop that uses them; `contract` lets a·b + c become one instruction.
@@ -103,104 +107,7 @@ def power_of_two(context: Any, n: Any) -> Any:
     return types.float32(types.float32), generate
 
 
-# Constants: a bare literal in a kernel would be float64 and drag the sum with it ----------------
-
-ZERO, HALF, ONE, TWO, FOUR = f32(0), f32(0.5), f32(1), f32(2), f32(4)
-INF = f32(np.inf)
-PI, HALF_PI = f32(np.pi), f32(np.pi / 2)
-INVERSE_PI = f32(1 / np.pi)
-# -pi in two parts: with fused multiply-add the reduction is good to 2^-48 of n.
-MINUS_PI_HIGH = -f32(np.pi)
-MINUS_PI_LOW = f32(-(np.pi - float(f32(np.pi))))
-LOG2_E_HIGH = f32(1 / np.log(2))
-LOG2_E_LOW = f32(1 / np.log(2) - float(f32(1 / np.log(2))))
-EXPONENT_MOST, EXPONENT_LEAST = f32(129), f32(-151)
-
-# Minimax coefficients, lowest power first, fitted to the relative error.
-SIN_1, SIN_2, SIN_3, SIN_4 = f32(-0.16666658), f32(0.008333032), f32(-0.00019806968), f32(2.5997433e-06)
-EXP_1, EXP_2, EXP_3 = f32(0.6931472), f32(0.24022648), f32(0.055503294)
-EXP_4, EXP_5, EXP_6 = f32(0.00961845), f32(0.0013400171), f32(0.00015352316)
-ATAN_1, ATAN_2, ATAN_3, ATAN_4 = f32(-0.33333153), f32(0.19993773), f32(-0.14211054), f32(0.10666002)
-ATAN_5, ATAN_6, ATAN_7, ATAN_8 = f32(-0.07552209), f32(0.04321179), f32(-0.016367882), f32(0.0029206804)
-
-
 # Functions --------------------------------------------------------------------------------------
 
-
-@inline
-def sign(x: Any) -> Any:
-    return select(x > ZERO, ONE, select(x < ZERO, -ONE, ZERO))
-
-
-@inline
-def sine_of_half_turns(r: Any, n: Any) -> Any:
-    """sin(r + n·pi) for |r| <= pi/2 and a whole n."""
-    # Out of the range of the reduction r is noise: keep it in bounds. NaN passes.
-    r = select(r > TWO, TWO, select(r < -TWO, -TWO, r))
-    z = r * r
-    tail = fma(fma(fma(SIN_4, z, SIN_3), z, SIN_2), z, SIN_1)
-    half = n * HALF
-    parity = ONE - FOUR * (half - floor(half))
-    return parity * fma(r * z, tail, r)
-
-
-@inline
-def sin(x: Any) -> Any:
-    n = round(x * INVERSE_PI)
-    return sine_of_half_turns(fma(n, MINUS_PI_LOW, fma(n, MINUS_PI_HIGH, x)), n)
-
-
-@inline
-def cos(x: Any) -> Any:
-    # cos(x) = -sin(x - m·pi)·(-1)^n with m = n + 1/2, which is exact in float32.
-    n = round(x * INVERSE_PI - HALF)
-    m = n + HALF
-    return -sine_of_half_turns(fma(m, MINUS_PI_LOW, fma(m, MINUS_PI_HIGH, x)), n)
-
-
-@inline
-def exp2_of_product(x: Any, high: Any, low: Any) -> Any:
-    """2^(x·(high + low)): the factor in two parts, so that a large x costs no accuracy."""
-    t = x * high
-    n = round(select(t < EXPONENT_MOST, select(t > EXPONENT_LEAST, t, EXPONENT_LEAST), EXPONENT_MOST))
-    r = fma(x, low, fma(x, high, -n))
-    # Only at an infinity is r not within ±1/2 or so. NaN passes.
-    r = select(r > ONE, ONE, select(r < -ONE, -ONE, r))
-    tail = fma(fma(fma(fma(fma(EXP_6, r, EXP_5), r, EXP_4), r, EXP_3), r, EXP_2), r, EXP_1)
-    # In two steps, because 2^n alone may overflow or be a denormal number.
-    first = floor(n * HALF)
-    return fma(tail, r, ONE) * power_of_two(first) * power_of_two(n - first)
-
-
-@inline
-def exp(x: Any) -> Any:
-    return exp2_of_product(x, LOG2_E_HIGH, LOG2_E_LOW)
-
-
-@inline
-def atan2(y: Any, x: Any) -> Any:
-    ax, ay = abs(x), abs(y)
-    large = select(ay > ax, ay, ax)
-    small = select(ay > ax, ax, ay)
-    t = small / large
-    # 0/0 is the zero vector; infinity/infinity is a diagonal.
-    t = select(large == ZERO, ZERO, select(small == INF, ONE, t))
-    z = t * t
-    head = fma(fma(fma(ATAN_8, z, ATAN_7), z, ATAN_6), z, ATAN_5)
-    tail = fma(fma(fma(fma(head, z, ATAN_4), z, ATAN_3), z, ATAN_2), z, ATAN_1)
-    angle = fma(t * z, tail, t)
-    angle = select(ay > ax, HALF_PI - angle, angle)
-    angle = select(copysign(ONE, x) < ZERO, PI - angle, angle)
-    # A NaN in one operand may have lost every comparison: adding both brings it back.
-    both = x + y
-    return select((x == x) & (y == y), copysign(angle, y), both)
-
-
-@inline
-def asin(x: Any) -> Any:
-    return atan2(x, sqrt((ONE - x) * (ONE + x)))
-
-
-@inline
-def acos(x: Any) -> Any:
-    return atan2(sqrt((ONE - x) * (ONE + x)), x)
+sign, sin, cos, exp2_of_product, exp, atan2, asin, acos = elementary(
+    Primitives(select, fma, abs, copysign, floor, round, sqrt, power_of_two), inline)

@@ -11,8 +11,9 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from fdif_dsl.compiler.backends.cpu.machine import Unit
-from fdif_dsl.compiler.backends.cpu.scalars import Input, ScalarKernel, scalar_kernel
+from fdif_dsl.compiler.backends.cpu.scalars import ScalarKernel, scalar_kernel
+from fdif_dsl.compiler.backends.scalar_statements import Input
+from fdif_dsl.compiler.backends.store.unit import Unit
 from fdif_dsl.compiler.formula import Formula
 from fdif_dsl.compiler.priors import scene_quantities
 

@@ -21,15 +21,17 @@ from typing import Any
 
 import pytest
 
-from fdif_dsl.compiler.backends.cpu import build, cache, machine, store, workers
+from fdif_dsl.compiler.backends.cpu import build, machine
 from fdif_dsl.compiler.backends.cpu.backend import CpuBackend
-from fdif_dsl.compiler.backends.cpu.machine import Unit
+from fdif_dsl.compiler.backends.cpu.machine import CPU
+from fdif_dsl.compiler.backends.store import cache, objects, store, workers
+from fdif_dsl.compiler.backends.store.unit import Unit
 from fdif_dsl.compiler.library import Library
 from fdif_dsl.compiler.locks import attempt
 
 # `units(n)` in a test and in the processes that it starts.
 UNITS = '''
-from fdif_dsl.compiler.backends.cpu.machine import Unit
+from fdif_dsl.compiler.backends.store.unit import Unit
 def units(n):
     text = "def kernel(d, f, out, n):\\n    for i in range(n):\\n        out[i] = d[i] + f[%d]\\n"
     return [Unit(f"cached_{k}", text % k, "kernel", "fffn") for k in range(n)]
@@ -69,7 +71,8 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def start(code: str, **options: Any) -> subprocess.Popen[str]:
-    script = f"import sys, os, time\nfrom fdif_dsl.compiler.backends.cpu import store\n{UNITS}\n{code}"
+    script = ("import sys, os, time\nfrom fdif_dsl.compiler.backends.cpu.machine import CPU\n"
+              f"from fdif_dsl.compiler.backends.store import store\n{UNITS}\n{code}")
     return subprocess.Popen([sys.executable, "-P", "-c", script], text=True, stdout=subprocess.PIPE,
                             **{"stderr": subprocess.PIPE} | options)
 
@@ -92,23 +95,23 @@ def test_processes_that_start_together_compile_nothing_twice(root: Path, tmp_pat
             "print('ready', flush=True)\n"
             "while not Path(sys.argv[0]).exists(): time.sleep(0.001)\n")
     code = code.replace("sys.argv[0]", repr(str(tmp_path / "go")))
-    both = [start(f"{code}print(store.save({str(tmp_path / name)!r}, units(8)).compiled)") for name in "ab"]
+    both = [start(f"{code}print(store.save(CPU, {str(tmp_path / name)!r}, units(8)).compiled)") for name in "ab"]
     for process in both:
         assert process.stdout is not None and process.stdout.readline() == "ready\n"
     (tmp_path / "go").touch()
     assert sum(int(finish(process)[0]) for process in both) == 8
-    assert store.load(tmp_path / "a") == store.load(tmp_path / "b")
+    assert store.load(CPU, tmp_path / "a") == store.load(CPU, tmp_path / "b")
 
 
 def test_a_waiting_process_says_so_and_takes_what_arrives(root: Path) -> None:
     wanted = units(2)
-    codes = store.build(wanted)
-    objects = {path: path.read_bytes() for path in cache.folder().glob("*.o")}
+    codes = store.build(CPU, wanted)
+    objects = {path: path.read_bytes() for path in cache.folder(CPU).glob("*.o")}
     for path in objects:
         path.unlink()
-    lock = attempt(cache.folder() / cache.LOCK)
+    lock = attempt(cache.folder(CPU) / cache.LOCK)
     assert lock is not None
-    process = start("print(sorted(store.build(units(2))))")
+    process = start("print(sorted(store.build(CPU, units(2))))")
     assert process.stderr is not None
     assert process.stderr.readline() == "fdif-dsl: waiting for another process, which is compiling\n"
     for path, data in objects.items():
@@ -118,8 +121,8 @@ def test_a_waiting_process_says_so_and_takes_what_arrives(root: Path) -> None:
 
 
 def test_a_killed_process_gives_up_its_turn(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = cache.writable()
-    holder = start(f"from fdif_dsl.compiler.backends.cpu import cache\n"
+    folder = cache.writable(CPU)
+    holder = start(f"from fdif_dsl.compiler.backends.store import cache\n"
                    f"with cache.turn(cache.Path({str(folder)!r}), bool):\n"
                    "    print('held', flush=True)\n"
                    "    time.sleep(600)")
@@ -128,7 +131,7 @@ def test_a_killed_process_gives_up_its_turn(root: Path, monkeypatch: pytest.Monk
     holder.send_signal(signal.SIGKILL)
     holder.communicate()
     monkeypatch.setattr(cache, "_PATIENCE", 1e9)
-    assert len(store.build(units(1))) == 1
+    assert len(store.build(CPU, units(1))) == 1
 
 
 def test_threads_compile_nothing_twice(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,7 +143,7 @@ def test_threads_compile_nothing_twice(root: Path, monkeypatch: pytest.MonkeyPat
         return compile_unit(unit, source)
 
     monkeypatch.setattr(build, "compile_unit", count)
-    threads = [threading.Thread(target=store.build, args=(units(3),)) for _ in range(3)]
+    threads = [threading.Thread(target=store.build, args=(CPU, units(3),)) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -150,24 +153,24 @@ def test_threads_compile_nothing_twice(root: Path, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_process_forked_in_the_middle_of_a_turn_gets_its_own(root: Path) -> None:
-    store.build(units(1))
+    store.build(CPU, units(1))
     forked, go = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with cache.turn(cache.folder(), bool):
+        with cache.turn(cache.folder(CPU), bool):
             go.set()
             forked.wait()
 
     holder = threading.Thread(target=hold)
     holder.start()
     go.wait()
-    child = multiprocessing.get_context("fork").Process(target=store.build, args=(units(2),))
+    child = multiprocessing.get_context("fork").Process(target=store.build, args=(CPU, units(2),))
     child.start()
     forked.set()
     holder.join()
     child.join(60)
     assert child.exitcode == 0
-    assert len(cache.find(u.symbol for u in units(2))) == 2
+    assert len(cache.find(CPU, (u.symbol for u in units(2)))) == 2
 
 
 def test_without_locks_it_works_too(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,20 +183,20 @@ def test_without_locks_it_works_too(root: Path, monkeypatch: pytest.MonkeyPatch)
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr(filelock.FileLock, "acquire", acquire)
-    assert len(store.build(units(1))) == 1 and asked
+    assert len(store.build(CPU, units(1))) == 1 and asked
 
 
 def test_a_lock_that_nobody_works_under_is_not_waited_for(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache, "_PATIENCE", 0.3)
-    lock = attempt(cache.writable() / cache.LOCK)
+    lock = attempt(cache.writable(CPU) / cache.LOCK)
     assert lock is not None
-    assert len(store.build(units(1))) == 1
+    assert len(store.build(CPU, units(1))) == 1
     lock.release()
 
 
 # Places that cannot be written ------------------------------------------------------------------
 
-SAVE = "print(*store.save(os.environ['OUT'], units({})))"
+SAVE = "print(*store.save(CPU, os.environ['OUT'], units({})))"
 
 
 def test_a_read_only_cache_serves_what_it_holds(disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,12 +204,12 @@ def test_a_read_only_cache_serves_what_it_holds(disk: Path, tmp_path: Path, monk
     monkeypatch.setenv("OUT", str(tmp_path / "out"))
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     (tmp_path / "tmp").mkdir()
-    store.build(units(1))
+    store.build(CPU, units(1))
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
     assert finish(start(SAVE.format(1))) == ("0 1\n", "")
-    out, said = finish(start(SAVE.format(2) + "\nstore.build(units(3))"))
+    out, said = finish(start(SAVE.format(2) + "\nstore.build(CPU, units(3))"))
     assert out == "1 1\n"
-    assert said == (f"fdif-dsl: kernels cannot be kept in {cache.folder()} (read-only file system): each process "
+    assert said == (f"fdif-dsl: kernels cannot be kept in {cache.folder(CPU)} (read-only file system): each process "
                     "compiles them anew; let FDIF_CACHE_DIR name another folder\n")
     assert not list((tmp_path / "tmp").iterdir())
 
@@ -217,9 +220,9 @@ def test_a_full_disk_is_said_and_worked_around(n: int, disk: Path, tmp_path: Pat
     monkeypatch.setenv("FDIF_CACHE_DIR", str(disk))
     monkeypatch.setenv("OUT", str(tmp_path / "out"))
     out, said = finish(start(SAVE.format(n)))
-    assert sum(map(int, out.split())) == n and len(store.load(tmp_path / "out")) == n
+    assert sum(map(int, out.split())) == n and len(store.load(CPU, tmp_path / "out")) == n
     assert said.count("no space left on device") == 1 and "Traceback" not in said
-    assert all(machine.read_object(path) for path in disk.rglob("*.o"))
+    assert all(objects.read_object(path) for path in disk.rglob("*.o"))
     assert not list(disk.rglob(".[0-9a-f]*-*"))
 
 
@@ -231,7 +234,7 @@ def test_a_full_disk_everywhere_is_an_error(root: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(store, "write_bytes", write)
     for _ in range(2):
         with pytest.raises(OSError, match="No space left on device"):
-            store.build(units(1))
+            store.build(CPU, units(1))
     assert capsys.readouterr().err.count("\n") == 1
 
 
@@ -253,26 +256,26 @@ def test_what_nobody_used_for_a_month_goes(root: Path) -> None:
 
     old, half, recent, foreign = (
         make("0" * 20, 31), make("." + "1" * 20, 0), make("2" * 20, 29), make("measurements", 400))
-    store.build(units(1))
+    store.build(CPU, units(1))
     assert not old.exists() and not half.exists()  # `half` is one whose removal was cut short
     assert recent.exists() and foreign.exists()
 
 
 def test_use_is_noted(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store.build(units(1))
-    age(cache.folder(), 40)
+    store.build(CPU, units(1))
+    age(cache.folder(CPU), 40)
     monkeypatch.setattr(workers, "compile_units", no_compiler)
-    store.build(units(1))
-    assert time.time() - cache.folder().stat().st_mtime < 24 * 3600
+    store.build(CPU, units(1))
+    assert time.time() - cache.folder(CPU).stat().st_mtime < 24 * 3600
 
 
 def test_halves_of_killed_processes_go(root: Path) -> None:
-    place = cache.writable()
+    place = cache.writable(CPU)
     old, new = place / ".00000000-kernel.o", place / ".11111111-kernel.o"
     for path in (old, new):
         path.touch()
     age(old, 0.1)
-    store.build(units(1))
+    store.build(CPU, units(1))
     assert not old.exists() and new.exists()  # the new one may be somebody's at this moment
 
 
@@ -280,19 +283,19 @@ def test_halves_of_killed_processes_go(root: Path) -> None:
 
 
 def test_the_first_use_is_told_in_one_line(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    store.build(units(1))  # too few to tell
-    store.build(units(6), workers=1)
-    store.build(units(6))
+    store.build(CPU, units(1))  # too few to tell
+    store.build(CPU, units(6), workers=1)
+    store.build(CPU, units(6))
     assert capsys.readouterr().err == "fdif-dsl: compiling 5 kernels, once\n"
     told: list[int] = []
-    store.build(units(12), lambda done, total: told.append(total), workers=1)
+    store.build(CPU, units(12), lambda done, total: told.append(total), workers=1)
     assert capsys.readouterr().err == "" and set(told) == {6}
 
 
 def test_a_terminal_gets_a_bar(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     ours, theirs = pty.openpty()
-    process = start("store.build(units(2))", stderr=theirs)
+    process = start("store.build(CPU, units(2))", stderr=theirs)
     os.close(theirs)
     shown = b""
     while True:
@@ -335,10 +338,11 @@ def test_all_that_kernels_are_made_with_is_in_the_fingerprint(lib: Library) -> N
         new = {path for path in imports(todo.pop()) if path.stem not in in_symbols} - found
         found |= new
         todo += [path.read_text() for path in new]
-    assert {"machine", "prelude", "prelude64", "addresses", "files"} <= {path.stem for path in found}
-    writing_files = {"files", "diagnostics", "source"}
+    assert {"machine", "prelude", "prelude64", "addresses", "elementary"} <= {path.stem for path in found}
+    # A unit is what is compiled, and not how; the others say that an artefact cannot be used.
+    apart = {"unit", "refusal", "diagnostics", "source"}
     known = {path.resolve() for path in machine.ingredients()}
-    assert {path.stem for path in found - known} == writing_files
+    assert {path.stem for path in found - known} == apart
 
 
 def test_a_new_file_is_in_the_fingerprint_and_no_old_one_out_of_it() -> None:

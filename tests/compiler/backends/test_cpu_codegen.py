@@ -14,7 +14,7 @@ import pytest
 
 from fdif_dsl.compiler.backends.cpu import codegen
 from fdif_dsl.compiler.backends.cpu.backend import CpuBackend
-from fdif_dsl.compiler.backends.cpu.machine import Unit
+from fdif_dsl.compiler.backends.store.unit import Unit
 from fdif_dsl.compiler.formula import Formula, Quantity
 from fdif_dsl.compiler.grid import Grid
 from fdif_dsl.compiler.ir import Graph, Node

@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fdif_dsl.compiler.backends.cpu import build, codegen, driver, machine, store
-from fdif_dsl.compiler.backends.cpu import cache as caches
+from fdif_dsl.compiler.backends.cpu import build, codegen, driver, machine
 from fdif_dsl.compiler.backends.cpu.backend import CpuBackend
-from fdif_dsl.compiler.backends.cpu.machine import Unit
+from fdif_dsl.compiler.backends.cpu.machine import CPU
+from fdif_dsl.compiler.backends.store import cache as caches
+from fdif_dsl.compiler.backends.store import objects, store
+from fdif_dsl.compiler.backends.store.unit import Unit
 from fdif_dsl.compiler.formula import Formula
 from fdif_dsl.compiler.ir import Graph
 from fdif_dsl.grammar.diagnostics import FdifError
@@ -55,12 +57,12 @@ def no_compiler(*_: Any) -> bytes:
 
 def test_a_kernel_is_compiled_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[tuple[int, int]] = []
-    first = store.build([unit(1), unit(1)], lambda done, total: told.append((done, total)))
+    first = store.build(CPU, [unit(1), unit(1)], lambda done, total: told.append((done, total)))
     assert told == [(0, 1), (1, 1)]
     assert run(unit(1), first[unit(1).symbol]) == [11, 12]
     assert sorted(p.name for p in cache.iterdir()) == [caches.LOCK, f"{unit(1).symbol}.o", f"{unit(1).symbol}.py"]
     monkeypatch.setattr(build, "compile_unit", no_compiler)
-    assert store.build([unit(1)], lambda done, total: told.append((9, 9))) == first
+    assert store.build(CPU, [unit(1)], lambda done, total: told.append((9, 9))) == first
     assert (9, 9) not in told
 
 
@@ -70,19 +72,19 @@ def test_a_kernel_is_compiled_once(cache: Path, monkeypatch: pytest.MonkeyPatch)
     lambda data: b"",
 ], ids=["a changed bit", "cut short", "emptied"])
 def test_a_damaged_file_is_built_again(cache: Path, damage: Any) -> None:
-    code = store.build([unit(2)])
+    code = store.build(CPU, [unit(2)])
     path = cache / f"{unit(2).symbol}.o"
     path.write_bytes(damage(path.read_bytes()))
-    assert machine.read_object(path) is None
-    assert store.build([unit(2)]) == code
-    assert machine.read_object(path) == code[unit(2).symbol]
+    assert objects.read_object(path) is None
+    assert store.build(CPU, [unit(2)]) == code
+    assert objects.read_object(path) == code[unit(2).symbol]
 
 
 def test_many_kernels_are_built_by_workers(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build, "compile_unit", no_compiler)  # in this process
     told: list[tuple[int, int]] = []
     units = [unit(k) for k in range(3, 8)]
-    codes = store.build(units, lambda done, total: told.append((done, total)), workers=2)
+    codes = store.build(CPU, units, lambda done, total: told.append((done, total)), workers=2)
     assert told == [(k, 5) for k in range(6)]
     assert [run(u, codes[u.symbol])[0] for u in units] == [31, 41, 51, 61, 71]
     assert not [p for p in cache.iterdir() if p.name.startswith(".") and p.name != caches.LOCK]
@@ -91,27 +93,29 @@ def test_many_kernels_are_built_by_workers(cache: Path, monkeypatch: pytest.Monk
 def test_a_kernel_that_does_not_compile_is_told_and_leaves_nothing(cache: Path) -> None:
     wrong = unit(9, "def kernel(d, f, out, n):\n    out[0] = d.nothing\n")
     with pytest.raises(RuntimeError, match="nothing"):
-        store.build([wrong, *(unit(k) for k in range(10, 14))], workers=2)
+        store.build(CPU, [wrong, *(unit(k) for k in range(10, 14))], workers=2)
     assert not (cache / f"{wrong.symbol}.o").exists()
-    assert all(machine.read_object(p) for p in cache.glob("*.o"))
+    assert all(objects.read_object(p) for p in cache.glob("*.o"))
 
 
 def test_a_killed_build_leaves_only_whole_files(cache: Path) -> None:
     script = f"""
-from fdif_dsl.compiler.backends.cpu import machine, store
-units = [machine.Unit(f"test_killed_{{k}}", {SOURCE!r}.format(k=k), "kernel", "fffn") for k in range(40)]
-store.build(units, workers=2)
+from fdif_dsl.compiler.backends.cpu.machine import CPU
+from fdif_dsl.compiler.backends.store import store
+from fdif_dsl.compiler.backends.store.unit import Unit
+units = [Unit(f"test_killed_{{k}}", {SOURCE!r}.format(k=k), "kernel", "fffn") for k in range(40)]
+store.build(CPU, units, workers=2)
 """
     with subprocess.Popen([sys.executable, "-P", "-c", script], start_new_session=True) as process:
         while not list(cache.glob("[!.]*.o")):
             assert process.poll() is None, "the build ended before it could be killed"
             time.sleep(0.01)
         os.killpg(process.pid, signal.SIGKILL)
-    objects = list(cache.glob("[!.]*.o"))
-    assert 0 < len(objects) < 40
-    assert all(machine.read_object(p) for p in objects)
+    found = list(cache.glob("[!.]*.o"))
+    assert 0 < len(found) < 40
+    assert all(objects.read_object(path) for path in found)
     again = Unit("test_killed_39", SOURCE.format(k=3), "kernel", "fffn")
-    assert run(again, store.build([again])[again.symbol]) == [31, 32]
+    assert run(again, store.build(CPU, [again])[again.symbol]) == [31, 32]
 
 
 def test_a_cache_that_cannot_be_written_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,9 +124,9 @@ def test_a_cache_that_cannot_be_written_is_replaced(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("FDIF_CACHE_DIR", str(tmp_path / "file"))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     monkeypatch.setattr(caches, "_spares", [])
-    folder = caches.writable()
-    assert folder.is_dir() and folder.parent == tmp_path / "temporary"
-    assert caches.writable() == folder  # once a process
+    folder = caches.writable(CPU)
+    assert folder.is_dir() and folder.parent.parent == tmp_path / "temporary"
+    assert caches.writable(CPU) == folder  # once a process
 
 
 def test_the_fingerprint_follows_the_code_and_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,12 +210,12 @@ def edit(folder: Path, **changes: Any) -> None:
 
 def test_a_folder_without_an_index_is_refused(tmp_path: Path) -> None:
     assert refused(tmp_path, SHAPE) == """\
-error[E0701]: the compiled library holds no compiled CPU kernels
+error[E0701]: the compiled library holds no kernels for the target cpu
   --> LIB
   hint: run `fdifc compile` again"""
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"format": 1}', '{"format": 1, "kernels": 3}', "\xff"])
+@pytest.mark.parametrize("text", ["{", "[]", '{"format": 2}', '{"format": 2, "kernels": 3}', "\xff"])
 def test_a_damaged_index_is_refused(copy: Path, text: str) -> None:
     (copy / "kernels.json").write_text(text, encoding="latin-1")
     message = refused(copy, SHAPE)

@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fdif_dsl.compiler.backends.cpu import machine, store
+from fdif_dsl.compiler.backends.cpu import machine
 from fdif_dsl.compiler.backends.cpu.build import assembly
+from fdif_dsl.compiler.backends.cpu.machine import CPU
 from fdif_dsl.compiler.backends.cpu.sampling import prior_kernel
 from fdif_dsl.compiler.backends.cpu.scalars import ScalarKernel, scalar_kernel
+from fdif_dsl.compiler.backends.store import store
 from fdif_dsl.compiler.exact import SCALARS
 from fdif_dsl.compiler.formula import Formula, Quantity
 from fdif_dsl.compiler.grid import Grid
@@ -32,7 +34,7 @@ SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 2.0, 3.0, -2.5, 1e-320, -1e-310, 0.1
 
 
 def run(kernel: ScalarKernel, given: Sequence[float]) -> np.ndarray:
-    codes = store.build([kernel.unit])
+    codes = store.build(CPU, [kernel.unit])
     function = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(
         machine.address(kernel.name, codes[kernel.name]))
     inputs, out = np.array([*given, 0.0]), np.full(kernel.outputs + 1, 123.0)
@@ -130,7 +132,7 @@ def kernels(lib: Library) -> list[tuple[Formula, tuple[Node, ...], frozenset[int
         for chosen in (choices[0], choices[1 + k % 2]):
             given = frozenset(s for q in chosen for s in q.slots)
             out.append((formula, roots, given, scalar_kernel(formula, roots, given)))
-    store.build([kernel.unit for *_, kernel in out])
+    store.build(CPU, [kernel.unit for *_, kernel in out])
     return out
 
 
@@ -146,7 +148,7 @@ def test_what_voxels_read_of_every_class(kernels: list[Any], rng: np.random.Gene
 
 def test_priors_of_every_class(lib: Library, rng: np.random.Generator) -> None:
     priors = {name: prior_kernel(shape.formula) for name, shape in lib.shapes.items()}
-    store.build([kernel.unit for kernel in priors.values() if kernel])
+    store.build(CPU, [kernel.unit for kernel in priors.values() if kernel])
     for name, kernel in priors.items():
         assert kernel is not None and not kernel.missing
         formula = lib.shapes[name].formula

@@ -12,15 +12,19 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from fdif_dsl.compiler.backends.cpu.machine import READY, Unit, read_object, write_object
+from fdif_dsl.compiler.backends.store.objects import read_object, write_object
+from fdif_dsl.compiler.backends.store.target import Target
+from fdif_dsl.compiler.backends.store.unit import Unit
 from fdif_dsl.compiler.progress import Progress
 
+READY = "fdif-dsl worker is ready"
 # Fewer units than this are compiled at once; for more it pays to start workers.
 _ALONE = 4
 
 
-def compile_units(units: Sequence[Unit], folder: Path, progress: Progress, workers: int | None) -> dict[str, bytes]:
-    """The object code of the units, whose sources stand in `folder`; it is written there too.
+def compile_units(target: Target, units: Sequence[Unit], folder: Path, progress: Progress,
+                  workers: int | None) -> dict[str, bytes]:
+    """The code of the units, whose sources stand in `folder`; it is written there too.
 
     Raises:
         OSError: where the folder cannot be written; what was compiled by then stays.
@@ -30,11 +34,9 @@ def compile_units(units: Sequence[Unit], folder: Path, progress: Progress, worke
     workers = min(workers, len(units) // 2)
     progress(0, len(units))
     if len(units) < _ALONE or workers < 2 or not sys.executable:
-        from fdif_dsl.compiler.backends.cpu.build import compile_unit  # loads numba
-
         built: dict[str, bytes] = {}
         for done, unit in enumerate(units, 1):
-            code = built[unit.symbol] = compile_unit(unit, folder / f"{unit.symbol}.py")
+            code = built[unit.symbol] = target.compile(unit, folder / f"{unit.symbol}.py")
             write_object(folder / f"{unit.symbol}.o", code)
             progress(done, len(units))
         return built
@@ -44,7 +46,8 @@ def compile_units(units: Sequence[Unit], folder: Path, progress: Progress, worke
         tasks.put(unit)
     answers: queue.SimpleQueue[str | Exception] = queue.SimpleQueue()
     stop = threading.Event()
-    threads = [threading.Thread(target=_feed, args=(tasks, answers, folder, stop), daemon=True) for _ in range(workers)]
+    threads = [threading.Thread(target=_feed, args=(target, tasks, answers, folder, stop), daemon=True)
+               for _ in range(workers)]
     for thread in threads:
         thread.start()
     try:
@@ -59,16 +62,16 @@ def compile_units(units: Sequence[Unit], folder: Path, progress: Progress, worke
             thread.join()
     codes = {unit.symbol: read_object(folder / f"{unit.symbol}.o") for unit in units}
     if None in codes.values():
-        raise RuntimeError(f"compiled CPU kernels have vanished from {folder}")
+        raise RuntimeError(f"compiled kernels have vanished from {folder}")
     return {symbol: code for symbol, code in codes.items() if code is not None}
 
 
-def _feed(tasks: queue.SimpleQueue[Unit], answers: queue.SimpleQueue[str | Exception], folder: Path,
+def _feed(target: Target, tasks: queue.SimpleQueue[Unit], answers: queue.SimpleQueue[str | Exception], folder: Path,
           stop: threading.Event) -> None:
     """One worker process and its share of the tasks."""
     try:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-        command = [sys.executable, "-P", "-m", "fdif_dsl.compiler.backends.cpu.build"]
+        command = [sys.executable, "-P", "-m", "fdif_dsl.compiler.backends.store.worker", target.name]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8",
                               env=environment) as worker:
             assert worker.stdin is not None and worker.stdout is not None
@@ -89,7 +92,7 @@ def _feed(tasks: queue.SimpleQueue[Unit], answers: queue.SimpleQueue[str | Excep
                 if "errno" in answer:
                     raise OSError(answer["errno"], answer["error"], str(path))
                 if "error" in answer:
-                    raise RuntimeError(f"cannot compile the CPU kernel {unit.symbol}: {answer['error']}")
+                    raise RuntimeError(f"cannot compile the kernel {unit.symbol}: {answer['error']}")
                 answers.put(unit.symbol)
     except Exception as error:  # goes to the caller's thread
         answers.put(error)

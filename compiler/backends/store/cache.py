@@ -1,4 +1,4 @@
-"""Where object code is kept: one folder a fingerprint, in the user's cache folder or in `FDIF_CACHE_DIR`.
+"""Where code is kept: one folder a target and fingerprint, in the user's cache folder or in `FDIF_CACHE_DIR`.
 
 Reading needs no permission to write and no lock, as files appear whole. Where nothing can be written, what is
 missing goes into a temporary folder of this process.
@@ -19,7 +19,8 @@ from pathlib import Path
 
 import platformdirs
 
-from fdif_dsl.compiler.backends.cpu.machine import fingerprint, read_object
+from fdif_dsl.compiler.backends.store.objects import read_object
+from fdif_dsl.compiler.backends.store.target import Target
 from fdif_dsl.compiler.files import remove_leftovers
 from fdif_dsl.compiler.locks import attempt
 from fdif_dsl.compiler.progress import tell
@@ -31,15 +32,15 @@ _SOON = 1.0  # seconds after which a user wants to know what is being waited for
 _PATIENCE = 120.0  # seconds without a new kernel after which nobody is believed to be at work
 
 
-def folder() -> Path:
-    """The folder of this fingerprint's kernels; it need not exist."""
+def folder(target: Target) -> Path:
+    """The folder of a target's kernels; it need not exist."""
     root = os.environ.get("FDIF_CACHE_DIR") or platformdirs.user_cache_dir("fdif-dsl")
-    return Path(root) / "cpu" / fingerprint()
+    return Path(root) / target.name / target.fingerprint()
 
 
-def find(symbols: Iterable[str]) -> dict[str, bytes]:
-    """The object code of those symbols that are kept."""
-    places = [folder(), *_spares]
+def find(target: Target, symbols: Iterable[str]) -> dict[str, bytes]:
+    """The code of those symbols that are kept."""
+    places = [folder(target), *(spare / target.name for spare in _spares)]
     found = {}
     for symbol in symbols:
         for place in places:
@@ -50,15 +51,15 @@ def find(symbols: Iterable[str]) -> dict[str, bytes]:
     return found
 
 
-def touch() -> None:
+def touch(target: Target) -> None:
     """Notes that the folder is in use."""
     with contextlib.suppress(OSError):
-        os.utime(folder())
+        os.utime(folder(target))
 
 
-def writable() -> Path:
+def writable(target: Target) -> Path:
     """The folder that new code goes into, made if need be."""
-    place = folder()
+    place = folder(target)
     if place not in _refused:
         try:
             new = not place.is_dir()
@@ -69,29 +70,35 @@ def writable() -> Path:
                 _remove_unused(place)
             return place
         except OSError as error:
-            return spare(error)
-    return _spare()
+            return spare(target, error)
+    return _spare(target)
 
 
-def spare(error: OSError) -> Path:
+def spare(target: Target, error: OSError) -> Path:
     """Another folder for this process, since `error` keeps it from writing to the cache. Said once."""
-    place = folder()
+    place = folder(target)
     if place not in _refused:
         _refused.add(place)
         tell(f"kernels cannot be kept in {place} ({(error.strerror or str(error)).lower()}): each process compiles "
              "them anew; let FDIF_CACHE_DIR name another folder")
-    return _spare()
+    return _spare(target)
 
 
 def is_spare(place: Path) -> bool:
-    return place in _spares
+    return place.parent in _spares
 
 
 _refused: set[Path] = set()
 _spares: list[Path] = []
 
 
-def _spare() -> Path:
+def _spare(target: Target) -> Path:
+    place = _spare_root() / target.name
+    place.mkdir(exist_ok=True)
+    return place
+
+
+def _spare_root() -> Path:
     for place in _spares:  # a forked process shares that of its parent, for as long as there is one
         if place.is_dir():
             return place

@@ -1,0 +1,26 @@
+"""A file of code: the code and then its checksum, so that damage is noticed."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from fdif_dsl.compiler.files import write_bytes
+
+_MAGIC = b"FDIFOBJ1"
+_FOOTER = len(_MAGIC) + hashlib.sha256().digest_size
+
+
+def write_object(path: Path, code: bytes) -> None:
+    """The checksum comes last: it is still an object file to `objdump`."""
+    write_bytes(path, code + _MAGIC + hashlib.sha256(code).digest())
+
+
+def read_object(path: Path) -> bytes | None:
+    """The code in a file; None where there is none or it is damaged."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    code, foot = data[:-_FOOTER], data[-_FOOTER:]
+    return code if foot == _MAGIC + hashlib.sha256(code).digest() else None
