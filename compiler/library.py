@@ -84,9 +84,12 @@ class Library:
 
             return InterpretBackend()
         if name == "cuda":
-            raise FdifError(Diagnostic("E0601", "the backend `cuda` is not available", where="backend",
-                                       why="this version of fdif-dsl has no CUDA kernels yet",
-                                       hint='use backend="cpu", or backend="torch" with tensors on the GPU'))
+            from fdif_dsl.compiler.backends.cpu import CpuBackend
+            from fdif_dsl.compiler.backends.cuda import CudaBackend
+
+            host = self.backend("cpu")
+            assert isinstance(host, CpuBackend)
+            return CudaBackend(self.formulas, host, None if self._kernels is None else self._kernels.parent)
         raise FdifError(Diagnostic("E0602", f"there is no backend {name!r}", where="backend",
                                    why=f"backends are {', '.join(NAMES)}", hint=did_you_mean(str(name), NAMES)))
 

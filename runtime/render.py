@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Volume:
-    """A rendered scene, in the backend's own arrays (NumPy, or tensors of the backend `torch`).
+    """A rendered scene, in the backend's own arrays: NumPy's, tensors of the backend `torch`, or device arrays of the
+    backend `cuda`, which torch and others take without a copy and `numpy.asarray` copies to the host.
 
     `image`: uint8 (D, H, W), grey levels 0 to 128. `label`: (D, H, W), 0 for background, else the class
     id (place in `lib.shapes` + 1); uint8, or uint16 where the library has more than 255 classes. `counts`:
@@ -131,4 +132,6 @@ def _typed(label: Any, classes: int) -> Any:
     """The labels in the smallest type that holds every class of the library."""
     if isinstance(label, np.ndarray):
         return label.astype(np.uint8 if classes <= 255 else np.uint16, copy=False)
-    return label.byte() if classes <= 255 else label
+    if hasattr(label, "byte"):
+        return label.byte() if classes <= 255 else label
+    return label  # the backend `cuda` writes what is wanted

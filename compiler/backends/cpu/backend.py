@@ -49,7 +49,7 @@ class _Prepared:
     formula: Formula
     fields: dict[Node, tuple[Kernel, Kernel]] = field(default_factory=dict)
     _field_roots: dict[Node, tuple[Node, ...]] = field(default_factory=dict)
-    _schedules: dict[tuple[int, frozenset[int]], Schedule] = field(default_factory=dict)
+    _schedules: dict[tuple[tuple[Node, ...], frozenset[int]], Schedule] = field(default_factory=dict)
 
     @cached_property
     def main(self) -> Kernel:
@@ -98,7 +98,7 @@ class _Prepared:
         return self._field_roots[reduction]
 
     def schedule(self, roots: tuple[Node, ...], given: frozenset[int]) -> Schedule:
-        key = (id(roots), given)  # the roots belong to one of the kernels above
+        key = (roots, given)
         found = self._schedules.get(key)
         if found is None:
             found = make_schedule(self.formula, roots, given)
@@ -233,6 +233,15 @@ class CpuBackend:
 
         numbers = {slot: np.float64(value) for slot, value in slots.items()}
         return run_schedule(prepared.formula, schedule, numbers, grid=grid, reduce=reduce)
+
+    def values(self, formula: Formula, roots: tuple[Node, ...], slots: Mapping[int, Any], grid: Grid | None,
+               inverse: np.ndarray) -> dict[Node, Any]:
+        """The numbers, in float64, of nodes that are computed before any voxel, when these slots are given."""
+        return self._values(self._prepare(formula), roots, slots, grid, inverse)
+
+    def grey(self, mapper: Formula, grid: Grid) -> Grey:
+        """A mapper's numbers and limits on a grid."""
+        return self._grey_of(self._prepare(mapper), grid)
 
     def _bounds_address(self, kernel: Kernel) -> int:
         """The address of a bounds kernel; 0 where it shall not be used."""

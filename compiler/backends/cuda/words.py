@@ -1,0 +1,123 @@
+"""The words of generated kernels, as a GPU computes them and as its simulator does. Imports numba.
+
+With `NUMBA_ENABLE_CUDASIM=1` kernels are plain Python, a Python thread for each of the GPU's, and these words are
+NumPy's functions on single numbers. Division and roots are correctly rounded, and a·b + c may be one operation, as on
+the CPU: what bounds promise (passes/intervals.py) then holds here too.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import config, cuda
+from numba.cuda import libdevice
+
+from fdif_dsl.compiler.backends.elementary import INF, ZERO, Primitives, elementary, f32
+
+__all__ = [
+    "INF", "SIMULATED", "ZERO", "abs", "acos", "add", "asin", "atan2", "ceil", "cos", "exp", "exp2_of_product", "f32",
+    "fixed", "floor", "fma", "inline", "least", "log", "most", "pow", "round", "select", "sign", "sin", "sqrt", "tan",
+]
+
+SIMULATED = bool(config.ENABLE_CUDASIM)
+
+abs: Any
+add: Any
+ceil: Any
+copysign: Any
+floor: Any
+fixed: Any
+fma: Any
+log: Any
+pow: Any
+round: Any
+select: Any
+sqrt: Any
+tan: Any
+
+if SIMULATED:
+    _adding = threading.Lock()
+
+    def inline(function: Callable[..., Any]) -> Any:
+        return function
+
+    def select(condition: Any, a: Any, b: Any) -> Any:
+        return a if condition else b
+
+    def fixed(array: Any, i: Any) -> Any:
+        return array[i]
+
+    def add(array: Any, i: Any, value: Any) -> Any:
+        with _adding:
+            old = array[i]
+            array[i] += value
+        return old
+
+    def fma(a: Any, b: Any, c: Any) -> Any:
+        return type(c)(np.float64(a) * np.float64(b) + np.float64(c))
+
+    def power_of_two(n: Any) -> Any:
+        return f32(2.0) ** n
+
+    abs, ceil, copysign, floor, round, sqrt = np.abs, np.ceil, np.copysign, np.floor, np.rint, np.sqrt
+    log, pow, tan = np.log, np.power, np.tan
+else:
+    from numba.cuda.extending import intrinsic
+
+    def inline(function: Callable[..., Any]) -> Any:
+        """A function that is inlined into the kernel that calls it."""
+        return cuda.jit(device=True, forceinline=True)(function)
+
+    @intrinsic
+    def select(context: Any, condition: Any, a: Any, b: Any) -> Any:
+        """a where the condition holds, else b; both are computed, nothing branches."""
+
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return builder.select(*args)
+
+        return a(condition, a, a), generate
+
+    @intrinsic
+    def fixed(context: Any, array: Any, i: Any) -> Any:
+        """array[i], which nobody changes while the kernel runs: so it is read once, and not after each store."""
+
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            load = builder.load(builder.gep(args[0], [args[1]]))
+            load.set_metadata("invariant.load", builder.module.add_metadata([]))
+            return load
+
+        return array.dtype(array, i), generate
+
+    @intrinsic
+    def add(context: Any, array: Any, i: Any, value: Any) -> Any:
+        """Adds to array[i], a whole number that other blocks add to as well; what it was before."""
+
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return builder.atomic_rmw("add", builder.gep(args[0], [args[1]]), args[2], "monotonic")
+
+        return array.dtype(array, i, array.dtype), generate
+
+    abs, ceil, copysign, floor = libdevice.fabsf, libdevice.ceilf, libdevice.copysignf, libdevice.floorf
+    fma, round, sqrt = libdevice.fmaf, libdevice.rintf, libdevice.sqrtf
+    log, pow, tan = libdevice.logf, libdevice.powf, libdevice.tanf
+
+    @inline
+    def power_of_two(n: Any) -> Any:
+        return libdevice.int_as_float(np.int32((np.int32(n) + np.int32(127)) << np.int32(23)))
+
+
+@inline
+def least(a: Any, b: Any) -> Any:
+    return select(b < a, b, a)
+
+
+@inline
+def most(a: Any, b: Any) -> Any:
+    return select(b > a, b, a)
+
+
+sign, sin, cos, exp2_of_product, exp, atan2, asin, acos = elementary(
+    Primitives(select, fma, abs, copysign, floor, round, sqrt, power_of_two), inline)
