@@ -21,6 +21,7 @@ from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError, did_you_mean
 
 if TYPE_CHECKING:
     from fdif_dsl.compiler.backends.store.store import Built
+    from fdif_dsl.compiler.backends.store.target import Target
     from fdif_dsl.compiler.modules import Module
 
 
@@ -35,7 +36,7 @@ class Library:
     """
 
     def __init__(self, formulas: Sequence[Formula], sources: Mapping[str, str], kernels: Path | None = None) -> None:
-        """`kernels` is an artefact's folder of object code; without it kernels are compiled when needed."""
+        """`kernels` is an artefact's folder; kernels that it does not hold are compiled when needed."""
         self.formulas = tuple(formulas)
         self._kernels = kernels
         self.sources = dict(sources)
@@ -61,7 +62,7 @@ class Library:
         return _unpickle, (formulas_to_dict(self.formulas), self.sources, self._kernels)
 
     def backend(self, name: str) -> Backend:
-        """The backend `cpu`, `torch` or `interpret`, made once.
+        """The backend `cpu`, `cuda`, `torch` or `interpret`, made once.
 
         Raises:
             FdifError: for an unknown name, or one that this installation cannot offer.
@@ -74,7 +75,8 @@ class Library:
         if name == "cpu":
             from fdif_dsl.compiler.backends.cpu import CpuBackend
 
-            return CpuBackend(self.formulas, directory=self._kernels)
+            folder = None if self._kernels is None else self._kernels / "cpu"
+            return CpuBackend(self.formulas, directory=folder if folder and folder.is_dir() else None)
         if name == "torch":
             from fdif_dsl.compiler.backends.torch import TorchBackend
 
@@ -89,7 +91,7 @@ class Library:
 
             host = self.backend("cpu")
             assert isinstance(host, CpuBackend)
-            return CudaBackend(self.formulas, host, None if self._kernels is None else self._kernels.parent)
+            return CudaBackend(self.formulas, host, self._kernels)
         raise FdifError(Diagnostic("E0602", f"there is no backend {name!r}", where="backend",
                                    why=f"backends are {', '.join(NAMES)}", hint=did_you_mean(str(name), NAMES)))
 
@@ -105,11 +107,12 @@ class Library:
         assert isinstance(backend, CpuBackend)
         backend.build(progress, formulas)
 
-    def save(self, directory: str | Path, progress: Progress | None = None) -> Built:
+    def save(self, directory: str | Path, progress: Progress | None = None,
+             targets: Sequence[Target] = ()) -> Built:
         """Write the compiled library as a folder, and say how many kernels were new; see `artefact.save_library`."""
         from fdif_dsl.compiler.artefact import save_library
 
-        return save_library(self, Path(directory), progress)
+        return save_library(self, Path(directory), progress, targets)
 
 
 class _Entry:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,16 +12,21 @@ from fdif_dsl.cli.options import FilePath
 from fdif_dsl.compiler.progress import bar
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError, did_you_mean
 
-TARGETS = ("cpu",)
+if TYPE_CHECKING:
+    from fdif_dsl.compiler.backends.store.target import Target
+
+TARGETS = ("cpu", "cuda", "cuda:sm_90")
 
 
 @click.command("compile")
 @click.argument("paths", nargs=-1, type=FilePath)
 @click.option("-o", "directory", type=FilePath, metavar="DIR", help="The folder for the compiled library.")
-@click.option("--target", default="cpu", show_default=True, metavar="TARGET", help="What the kernels run on: cpu.")
+@click.option("--target", "names", multiple=True, metavar="TARGET",
+              help="What the kernels run on: cpu (the default), cuda (this machine's GPU), or a kind of GPU such as "
+                   "cuda:sm_90. Can be given several times.")
 @click.option("--explain", is_flag=False, flag_value="", metavar="[NAME]",
               help="Print the formula of the class NAME, or of each, after each pass, with sizes and times.")
-def command(paths: tuple[Path, ...], directory: Path | None, target: str, explain: str | None) -> None:
+def command(paths: tuple[Path, ...], directory: Path | None, names: tuple[str, ...], explain: str | None) -> None:
     """Compile PATHS, .sdf files or folders of them, or else the standard library.
 
     Loading the result compiles nothing. It holds machine code, so load only what you trust.
@@ -29,22 +35,50 @@ def command(paths: tuple[Path, ...], directory: Path | None, target: str, explai
 
     if directory is None and explain is None:
         raise click.UsageError("say where the compiled library goes with -o DIR, or what to --explain")
-    if target not in TARGETS:
-        raise FdifError(Diagnostic("E0841", f"there is no target `{target}`", where="--target",
-                                   why=f"the targets are {', '.join(TARGETS)}", hint=did_you_mean(target, TARGETS)))
+    targets = [_target(name) for name in dict.fromkeys(names)]
     library = load_library(list(paths) or None)
     if explain is not None:
         _explain(list(paths), library, explain)
     if directory is not None:
         try:
             with bar("compiling") as advance:
-                built = library.save(directory, progress=advance)
+                built = library.save(directory, advance, targets)
         except OSError as error:
             error.filename = error.filename or str(directory)  # a full disk names no file
             raise
         click.echo(f"{len(library.shapes)} shapes, {len(library.displacements)} displacements and "
                    f"{len(library.mappers)} mappers compiled into {directory} "
                    f"({built.compiled} kernel{'' if built.compiled == 1 else 's'} compiled, {built.reused} reused)")
+
+
+def _target(name: str) -> Target:
+    """The target that a name stands for.
+
+    Raises:
+        FdifError: where there is none, or nothing to compile for it with.
+    """
+    if name == "cpu":
+        from fdif_dsl.compiler.backends.cpu.machine import CPU
+
+        return CPU
+    if name != "cuda" and not name.startswith("cuda:"):
+        raise FdifError(Diagnostic("E0841", f"there is no target `{name}`", where="--target",
+                                   why="the targets are cpu, cuda, and kinds of GPU such as cuda:sm_90",
+                                   hint=did_you_mean(name, TARGETS)))
+    from fdif_dsl.compiler.backends.cuda.target import CudaTarget, require_compiler
+
+    if name == "cuda":
+        from fdif_dsl.compiler.backends.cuda.gpu import gpu
+
+        try:
+            target = CudaTarget(gpu(0).capability)
+        except FdifError as error:
+            raise FdifError(*(replace(d, where="--target", hint="name the kind, as in --target cuda:sm_90, which "
+                                      "needs none") for d in error.diagnostics)) from None
+    else:
+        target = CudaTarget.parse(name)
+    require_compiler(target)  # before anything else is compiled
+    return target
 
 
 def _explain(paths: list[Path], library: Any, name: str) -> None:

@@ -63,7 +63,7 @@ def test_loading_compiles_nothing(artefact: Path) -> None:
 def test_the_manifest_tells_what_is_inside(artefact: Path) -> None:
     manifest = json.loads((artefact / MANIFEST).read_text())
     assert manifest["classes"] == [{"id": 1, "name": "ball", "doc": ""}]
-    assert manifest["target"] == "cpu" and "linear_slope_10.0" in manifest["mappers"]
+    assert manifest["targets"] == ["cpu"] and "linear_slope_10.0" in manifest["mappers"]
 
 
 def refused(folder: Path) -> str:

@@ -22,7 +22,6 @@ from fdif_dsl.compiler.backends.cpu.machine import CPU
 from fdif_dsl.compiler.backends.cpu.objects import ObjectStage, Pool, inputs_of, sampled_slots
 from fdif_dsl.compiler.backends.cpu.scalars import ScalarKernel
 from fdif_dsl.compiler.backends.store import store
-from fdif_dsl.compiler.backends.store.store import Built
 from fdif_dsl.compiler.backends.store.unit import Unit
 from fdif_dsl.compiler.formula import Formula
 from fdif_dsl.compiler.grid import NUMBERS as GRID_NUMBERS
@@ -159,10 +158,6 @@ class CpuBackend:
         """Compile every kernel of the formulas (None: all of them) that the cache lacks; nothing is loaded yet."""
         if self._stored is None:
             store.build(CPU, self.units(formulas), progress or self._progress)
-
-    def save(self, directory: Path | str, progress: Progress | None = None, old: Path | None = None) -> Built:
-        """Write the formulas' object code as an artefact: see `store.save`."""
-        return store.save(CPU, directory, self.units(), progress or self._progress, old)
 
     def addresses(self, units: Sequence[Unit]) -> dict[str, int]:
         """Where functions are in memory, by symbol; those that are missing are built side by side."""

@@ -48,7 +48,7 @@ class CudaBackend:
 
     def __init__(self, formulas: Sequence[Formula], host: CpuBackend, folder: Path | None = None, device: int = 0,
                  progress: Progress | None = None) -> None:
-        require_packages()
+        require_packages("the backend `cuda`", "backend")
         self._library = LibraryKernels(formulas)
         self._host = host
         self._gpu: Gpu | None = None if simulated() else gpu(device)

@@ -12,10 +12,10 @@ import numpy as np
 
 from fdif_dsl.compiler.backends.cuda.layout import THREADS
 from fdif_dsl.compiler.backends.cuda.memory import DeviceArray
+from fdif_dsl.compiler.backends.cuda.target import require_packages
 from fdif_dsl.compiler.backends.store.unit import Unit
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 
-_INSTALL = "pip install 'fdif-dsl[cuda]'"
 _SHARE = 16  # of the card's memory, for distances
 _LEAST, _MOST = 1 << 28, 1 << 33
 
@@ -29,11 +29,9 @@ def driver() -> Any:
     Raises:
         FdifError: where the package, the driver or a GPU is missing.
     """
-    try:
-        from cuda.bindings import driver as module
-    except ImportError:
-        raise FdifError(Diagnostic("E0611", "the backend `cuda` needs packages that are not installed",
-                                   where="backend", hint=_INSTALL)) from None
+    require_packages("the backend `cuda`", "backend")
+    from cuda.bindings import driver as module
+
     try:
         (error,) = module.cuInit(0)
     except Exception as reason:  # the package's own, where there is no driver library

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
-from fdif_dsl.compiler.backends.cuda.target import CudaTarget, runs_on, unpack
+from fdif_dsl.compiler.backends.cuda.target import CudaTarget, require_compiler, runs_on, unpack
 from fdif_dsl.compiler.backends.store import store
 from fdif_dsl.compiler.backends.store.unit import Unit
 from fdif_dsl.compiler.progress import Progress, tell
@@ -35,6 +35,7 @@ class Stored:
             tell(f"the compiled library lacks {len(missing)} kernels for {self.target.name}; they are compiled now")
         found = {symbol: self._kept[symbol] for symbol in units if symbol in self._kept}
         if missing:
+            require_compiler(self.target)
             found |= store.build(self.target, missing, self._progress)
         binary = runs_on(self.target.capability, self._device)
         return {symbol: unpack(code)[1 if binary else 0] for symbol, code in found.items()}

@@ -20,7 +20,6 @@ from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 _FOLDER = Path(__file__).parent
 # The modules of this folder that kernels are made with; the text of a kernel is in its symbol.
 _INGREDIENTS = ("build", "layout", "scene_kernels", "words", "words64")
-OLDEST = (7, 5)
 INSTALL = "pip install 'fdif-dsl[cuda]'"
 _LENGTH = 8  # bytes in which the length of the PTX stands before it
 
@@ -37,7 +36,7 @@ class CudaTarget:
         """The target that is written `sm_90`, with or without what names the folder.
 
         Raises:
-            FdifError: for anything else, or a GPU that is too old.
+            FdifError: for anything else.
         """
         found = re.fullmatch(r"(?:cuda[:-])?sm_?(\d+)(\d)", text.strip())
         if found is None:
@@ -45,10 +44,6 @@ class CudaTarget:
                                        why="a kind of GPU is written sm_ and its compute capability without the point",
                                        hint="cuda:sm_90 is the H100 and H200, cuda:sm_80 the A100"))
         capability = int(found[1]), int(found[2])
-        if capability < OLDEST:
-            raise FdifError(Diagnostic("E0846", f"`{text}` is too old a kind of GPU", where="--target",
-                                       why=f"the oldest that the compiler knows is sm_{OLDEST[0]}{OLDEST[1]}",
-                                       hint="cuda:sm_75 is the RTX 20 series and the T4"))
         return cls(capability)
 
     @property
@@ -59,7 +54,6 @@ class CudaTarget:
         return hashlib.sha256(json.dumps([self.name, compiler_digest(), versions()]).encode()).hexdigest()[:20]
 
     def compile(self, unit: Unit, source: Path) -> bytes:
-        require_compiler()
         from fdif_dsl.compiler.backends.cuda.build import machine_code, ptx  # loads numba
 
         text = ptx(unit, source, self.capability)
@@ -97,8 +91,9 @@ def runs_on(target: tuple[int, int], device: tuple[int, int]) -> bool:
     return target[0] == device[0] and target[1] <= device[1]
 
 
-def require_compiler() -> None:
-    """Raises `FdifError` where the packages that compile for a GPU are missing."""
+def require_compiler(target: CudaTarget) -> None:
+    """Raises `FdifError` where the packages that compile for a GPU are missing, or know nothing of that kind."""
+    require_packages("compiling for a GPU", "--target")
     from cuda.pathfinder import DynamicLibNotFoundError, load_nvidia_dynamic_lib
 
     for name in ("nvvm", "nvJitLink", "nvrtc"):
@@ -107,13 +102,21 @@ def require_compiler() -> None:
         except DynamicLibNotFoundError:
             raise FdifError(Diagnostic("E0617", f"compiling for a GPU needs the library {name}, which is not installed",
                                        where="--target", hint=INSTALL)) from None
+    from numba.cuda.cudadrv.nvrtc import get_supported_ccs
+
+    known = get_supported_ccs()
+    if target.capability not in known:
+        names = ", ".join(f"sm_{major}{minor}" for major, minor in known)
+        raise FdifError(Diagnostic("E0618", f"the installed CUDA compiler knows no {target.name[5:]}",
+                                   where="--target", why=f"it knows {names}",
+                                   hint="a GPU runs what was compiled for an earlier one of its generation"))
 
 
-def require_packages() -> None:
-    """Raises `FdifError` where numba's package for GPUs is not installed."""
+def require_packages(what: str, where: str) -> None:
+    """Raises `FdifError` where the packages that drive a GPU and compile for one are not installed."""
     if find_spec("numba_cuda") is None or find_spec("cuda") is None:
-        raise FdifError(Diagnostic("E0611", "the backend `cuda` needs packages that are not installed",
-                                   where="backend", hint=INSTALL))
+        raise FdifError(Diagnostic("E0611", f"{what} needs packages that are not installed", where=where,
+                                   hint=INSTALL))
 
 
 @cache

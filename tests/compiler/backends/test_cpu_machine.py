@@ -152,7 +152,7 @@ MAPPER = Formula("saved_too", "mapper", "", "test.sdf:2:1", (), {}, 0, g.node("n
 @pytest.fixture(scope="module")
 def artefact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("artefact")
-    CpuBackend([SHAPE, MAPPER]).save(folder)
+    store.save(CPU, folder, CpuBackend([SHAPE, MAPPER]).units())
     return folder
 
 
