@@ -10,6 +10,7 @@ import numpy as np
 
 from fdif_dsl.compiler.grid import MAX_SIDE
 from fdif_dsl.compiler.parameters import kind_of
+from fdif_dsl.grammar.diagnostics import did_you_mean
 
 Rule = Callable[[Any], Any]
 
@@ -33,12 +34,14 @@ def text(value: Any) -> str:
     return value
 
 
-def one_of(*allowed: str, why: str = "") -> Rule:
+def one_of(*allowed: str) -> Rule:
     """A rule for one of a few words."""
 
     def rule(value: Any) -> str:
         if value not in allowed:
-            raise Wrong(f"{_shown(value)} is not supported", why, f"write {' or '.join(f'`{a}`' for a in allowed)}")
+            hint = did_you_mean(value, allowed) if isinstance(value, str) else ""
+            raise Wrong(f"{_shown(value)} is not supported", f"there are {', '.join(f'`{a}`' for a in allowed)}",
+                        hint or "write one of these")
         return str(value)
 
     return rule

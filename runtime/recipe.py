@@ -22,6 +22,7 @@ from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError, Label, did_you_m
 from fdif_dsl.grammar.source import SourceFile, Span
 from fdif_dsl.runtime import checks
 from fdif_dsl.runtime.checks import Rule, Wrong
+from fdif_dsl.runtime.meaning import MEANINGS, MOST, Meaning, meaning_of
 
 if TYPE_CHECKING:
     from fdif_dsl.compiler.library import Library
@@ -93,7 +94,8 @@ class Recipe:
     """Displacements to choose from; the entry None (in TOML "none") is no displacement, and so is an empty list."""
     mappers: Sequence[str] = PAPER
     label: str = PAPER
-    """What a label means; `shape`: the id of the object's class."""
+    """What a label means: `shape`, the object's class; `shape_mapper` and `shape_displacement_mapper`, a class for each
+    combination; `multi_task`, three labels, for shape, displacement and mapper. See `meaning.py`."""
     placement: Placement = field(default_factory=Placement)
     training: Training = field(default_factory=Training)
     source: SourceFile | None = field(default=None, repr=False, compare=False)
@@ -149,11 +151,12 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Choices:
-    """A recipe's lists as formulas of one library; each entry has the same chance."""
+    """A recipe's lists as formulas of one library, each entry with the same chance, and what its labels mean."""
 
     shapes: tuple[Formula, ...]
     displacements: tuple[Formula | None, ...]
     mappers: tuple[Formula, ...]
+    meaning: Meaning
 
     @property
     def formulas(self) -> tuple[Formula, ...]:
@@ -197,7 +200,14 @@ def resolve(recipe: Recipe, library: Library) -> Choices:
     displacements = pick("displacements", library.displacements) or (None,)
     if mistakes:
         raise FdifError(*mistakes)
-    return Choices(tuple(f for f in shapes if f), displacements, tuple(f for f in mappers if f))
+    meaning = meaning_of(recipe.label, [f.name for f in shapes if f], [d.name if d else None for d in displacements],
+                         [f.name for f in mappers if f])
+    for task in meaning.tasks:
+        if task.count > MOST:
+            raise FdifError(_complain(recipe.source, "volume", "label", Wrong(
+                f"`{recipe.label}` makes {task.count} classes of this recipe's choices",
+                f"a label has at most {MOST}", "choose from fewer classes in [classes], or label by `shape`")))
+    return Choices(tuple(f for f in shapes if f), displacements, tuple(f for f in mappers if f), meaning)
 
 
 def as_recipe(recipe: str | Path | Recipe) -> Recipe:
@@ -251,7 +261,7 @@ _RULES: dict[str, dict[str, Rule]] = {
     "volume": {
         "grid": checks.sides,
         "objects": _objects,
-        "label": checks.one_of("shape", why="a voxel's label is the id of its object's class, the only meaning so far"),
+        "label": checks.one_of(*MEANINGS),
     },
     "placement": {
         "translate": checks.real(0, 10),

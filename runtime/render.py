@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from fdif_dsl.compiler.passes.rates import split
 from fdif_dsl.compiler.schedule import make_schedule
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError, did_you_mean
 from fdif_dsl.runtime import checks
+from fdif_dsl.runtime.meaning import Meaning
 from fdif_dsl.runtime.scene import Scene, SceneObject, at_field
 
 if TYPE_CHECKING:
@@ -28,8 +29,9 @@ class Volume:
     backend `cuda`, which torch and others take without a copy and `numpy.asarray` copies to the host.
 
     `image`: uint8 (D, H, W), grey levels 0 to 128. `label`: (D, H, W), 0 for background, else the class
-    id (place in `lib.shapes` + 1); uint8, or uint16 where the library has more than 255 classes. `counts`:
-    int64, for each object of the scene the voxels inside it, also those that a smaller object covers.
+    id (place in `lib.shapes` + 1); uint8, or uint16 where there are more than 255 classes. With a meaning its labels
+    stand there, and where it has several tasks, (tasks, D, H, W). `counts`: int64, for each object of the scene the
+    voxels inside it, also those that a smaller object covers.
     """
 
     image: Any
@@ -37,20 +39,34 @@ class Volume:
     counts: Any
 
 
-def render(scene: Scene, lib: Library, backend: str = "cpu") -> Volume:
+def render(scene: Scene, lib: Library, backend: str = "cpu", meaning: Meaning | None = None) -> Volume:
     """The volume of a scene; the same scene always gives the same volume.
 
+    Labels are class ids of the library, or what a recipe means by them: `resolve(recipe, lib).meaning`.
+
     Raises `FdifError` with one diagnostic for each name that the library lacks, each parameter that does
-    not fit its class and each matrix that cannot be inverted, or for a backend that there is not.
+    not fit its class and each matrix that cannot be inverted, for a backend that there is not, or where
+    the meaning has no label for an object.
     """
     renderer = lib.backend(backend)
     placed = place(scene, lib)
+    if meaning is not None:
+        table = meaning.table(scene.objects)
+        # Several labels of an object do not fit into one volume: there it gets its number, and the table has the rest.
+        labels = table[0, 1:].tolist() if len(table) == 1 else range(1, len(placed) + 1)
+        placed = [replace(p, label=label) for p, label in zip(placed, labels, strict=True)]
     try:
         rendered = renderer.render(placed, Grid(checks.sides(scene.grid)))
     except FdifError:
         _blame_missing(scene, placed)
         raise
-    return Volume(rendered.image, _typed(rendered.label, len(lib.shapes)), rendered.counts)
+    if meaning is None:
+        label = _typed(rendered.label, len(lib.shapes))
+    elif len(table) == 1:
+        label = _typed(rendered.label, meaning.tasks[0].count)
+    else:
+        label = _looked_up(table, rendered.label)
+    return Volume(rendered.image, label, rendered.counts)
 
 
 def place(scene: Scene, lib: Library) -> list[Placed]:
@@ -129,9 +145,19 @@ def _blame_missing(scene: Scene, placed: list[Placed]) -> None:
 
 
 def _typed(label: Any, classes: int) -> Any:
-    """The labels in the smallest type that holds every class of the library."""
+    """The labels in the smallest type that holds every class."""
     if isinstance(label, np.ndarray):
         return label.astype(np.uint8 if classes <= 255 else np.uint16, copy=False)
     if hasattr(label, "byte"):
         return label.byte() if classes <= 255 else label
     return label  # the backend `cuda` writes what is wanted
+
+
+def _looked_up(table: np.ndarray, numbers: Any) -> Any:
+    """The labels of each task, (tasks, D, H, W), from the objects' numbers (D, H, W)."""
+    if isinstance(numbers, np.ndarray):
+        return table[:, numbers]
+    import torch
+
+    found = torch.as_tensor(numbers if hasattr(numbers, "__cuda_array_interface__") else np.asarray(numbers))
+    return torch.as_tensor(table, device=found.device)[:, found.long()]

@@ -25,8 +25,9 @@ class VolumeStream(IterableDataset):  # type: ignore[type-arg, misc, unused-igno
     """Pairs {"image", "label"} for a training loop, the volumes `start`, `start + 1`, ... of a seed.
 
     `image` is float32 (1, D, H, W), the grey level divided by 128, so from 0 to 1; `label` is int64
-    (1, D, H, W), the class id of `lib.shapes` or 0. Both have the channel axis that MONAI's losses expect; a
-    batch of a `DataLoader` is (B, 1, D, H, W).
+    (tasks, D, H, W), as `meaning` says: mostly one task, the shape; where a recipe takes the whole library, its
+    labels are class ids. Both have the channel axis that MONAI's losses expect; a batch of a `DataLoader` is
+    (B, 1, D, H, W).
 
     `count` volumes, or without end. The volumes are dealt out in turn: worker w of W on process r of R takes
     those whose place in the stream is r·W + w modulo R·W, so together they take each volume once, and the
@@ -46,7 +47,8 @@ class VolumeStream(IterableDataset):  # type: ignore[type-arg, misc, unused-igno
         self.recipe = as_recipe(recipe)
         self.seed, self.start, self.count, self.backend = seed, start, count, backend
         self.rank, self.world = rank, world
-        formulas = resolve(self.recipe, lib).formulas
+        choices = resolve(self.recipe, lib)
+        self.meaning = choices.meaning
         lib.backend(backend)
         check_number("seed", seed, 2**64)
         check_number("index", start, 2**63)
@@ -56,19 +58,21 @@ class VolumeStream(IterableDataset):  # type: ignore[type-arg, misc, unused-igno
             raise FdifError(Diagnostic("E0905", f"process {here} of {everywhere} does not exist",
                                        hint="`rank` counts from 0 to `world` - 1"))
         if backend == "cpu":
-            lib.compile(formulas=formulas)  # once, here, and not in each worker
+            lib.compile(formulas=choices.formulas)  # once, here, and not in each worker
 
     @property
     def classes(self) -> int:
-        """How many labels there are, the background among them: the channels of a network's output."""
-        return len(self.lib.shapes) + 1
+        """How many labels there are, the background among them: the channels of a network's output. Where a recipe
+        has several tasks, it is their sum."""
+        return sum(1 + task.count for task in self.meaning.tasks)
 
     def volume(self, index: int) -> dict[str, Any]:
         """The pair number `index`."""
-        rendered = render(sample_scene(self.lib, self.seed, index, self.recipe), self.lib, self.backend)
+        scene = sample_scene(self.lib, self.seed, index, self.recipe)
+        rendered = render(scene, self.lib, self.backend, self.meaning)
         image = torch.as_tensor(rendered.image)[None].float() / 128
-        label = torch.as_tensor(rendered.label)[None].long()
-        return {"image": image, "label": label}
+        label = torch.as_tensor(rendered.label).long()
+        return {"image": image, "label": label if label.ndim == 4 else label[None]}
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         info = get_worker_info()

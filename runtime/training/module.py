@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 import torch
 from lightning.pytorch import LightningModule
 from monai.losses.dice import DiceCELoss
@@ -17,24 +16,20 @@ from fdif_dsl.runtime.training.augment import augment, crops
 class Segmenter(LightningModule):
     """A network that learns to name the class of each voxel.
 
-    `table` turns label values into network classes (see `labels.class_table`), `patch` is the size of
-    the crops. Crops and augmentation depend on the seed and the step alone, so that a resumed run
-    continues as the first would have.
+    `patch` is the size of the crops. Crops and augmentation depend on the seed and the step alone, so that a
+    resumed run continues as the first would have.
     """
 
-    def __init__(self, network: torch.nn.Module, table: np.ndarray, training: Training,
-                 patch: tuple[int, int, int]) -> None:
+    def __init__(self, network: torch.nn.Module, training: Training, patch: tuple[int, int, int]) -> None:
         super().__init__()
         self.network = network
         self.settings, self.patch = training, patch
-        self.register_buffer("table", torch.from_numpy(table), persistent=False)
         self.loss = DiceCELoss(to_onehot_y=True, softmax=True, batch=True)
 
     def training_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> torch.Tensor:
         """The loss of a batch of volumes: `image` float32 and `label` int64, each (b, 1, D, H, W)."""
         generator = torch.Generator().manual_seed((self.settings.seed * 1_000_003 + self.global_step) % 2**63)
-        table: Any = self.table
-        image, label = batch["image"][:, 0], table[batch["label"][:, 0]]
+        image, label = batch["image"][:, 0], batch["label"][:, 0]
         image, label = crops(image, label, self.patch, self.settings.crops, generator)
         image, label = augment(image, label, generator)
         loss: torch.Tensor = self.loss(self.network(image[:, None]), label[:, None])

@@ -18,7 +18,6 @@ from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.recipe import Recipe, resolve
 from fdif_dsl.runtime.training.curve import Fall, draw_loss, fall
 from fdif_dsl.runtime.training.extra import require
-from fdif_dsl.runtime.training.labels import class_table
 from fdif_dsl.runtime.training.networks import check_network
 
 if TYPE_CHECKING:
@@ -82,8 +81,7 @@ def pretrain(library: Library, recipe: Recipe, directory: Path, *, name: str, se
              "classes": ["background", *shapes], "recipe": recipe.to_dict(), "library": library.hash,
              "seed": training.seed, "fdif_dsl": version("fdif-dsl")}
     torch.manual_seed(training.seed % 2**63)
-    module = Segmenter(network.build(training.features, len(shapes) + 1, patch),
-                       class_table([library.shapes[s].id for s in shapes]), training, patch)
+    module = Segmenter(network.build(training.features, len(shapes) + 1, patch), training, patch)
     watch = Watch(directory, facts, training.steps, report)
     done = _steps_done(checkpoint)
     stream = VolumeStream(library, recipe, seed=training.seed, start=done * training.batch)

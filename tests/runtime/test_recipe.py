@@ -189,14 +189,14 @@ error[E0504]: a crop of [128, 96, 96] does not fit into a volume of [96, 96, 96]
 2 | patch = [128, 96, 96]
   | ^^^^^
   hint: make the patch smaller, the grid larger, or leave the patch out to take the whole volume"""),
-    "label": ("[volume]\nlabel = \"mapper\"\n", """\
-error[E0504]: `mapper` is not supported
+    "label": ("[volume]\nlabel = \"shape_maper\"\n", """\
+error[E0504]: `shape_maper` is not supported
   --> my.toml:2:1
   |
-2 | label = "mapper"
+2 | label = "shape_maper"
   | ^^^^^
-  why: a voxel's label is the id of its object's class, the only meaning so far
-  hint: write `shape`"""),
+  why: there are `shape`, `shape_mapper`, `shape_displacement_mapper`, `multi_task`
+  hint: did you mean `shape_mapper`?"""),
     "repeated": ("[classes]\nshapes = [\"sphere\", \"sphere\"]\n", """\
 error[E0504]: `sphere` stands twice in the list
   --> my.toml:2:1

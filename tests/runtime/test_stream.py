@@ -40,8 +40,10 @@ def test_a_pair_is_what_a_network_takes() -> None:
     assert one["image"].dtype == torch.float32 and one["label"].dtype == torch.int64
     assert one["image"].shape == one["label"].shape == (1, 6, 7, 8)
     assert np.array_equal(one["image"][0].numpy() * 128, volume.image)
-    assert np.array_equal(one["label"][0].numpy(), volume.label)
-    assert stream().classes == 110
+    ids = np.array([0, STD.shapes["sphere"].id, STD.shapes["torus"].id])
+    assert np.array_equal(ids[one["label"][0]], volume.label)
+    assert stream().classes == 3
+    assert VolumeStream(STD).classes == 110
 
 
 @pytest.mark.parametrize("backend", ["torch", "cpu"])

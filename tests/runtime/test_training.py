@@ -15,7 +15,6 @@ from fdif_dsl.grammar.diagnostics import FdifError
 from fdif_dsl.runtime.training import extra
 from fdif_dsl.runtime.training.augment import augment, crops
 from fdif_dsl.runtime.training.curve import Fall, fall, smooth
-from fdif_dsl.runtime.training.labels import class_table
 from fdif_dsl.runtime.training.networks import NETWORKS, check_network
 
 
@@ -36,12 +35,6 @@ def test_the_smallest_patch_that_is_allowed_works(name: str) -> None:
     assert model(torch.rand(1, 1, *patch)).shape == (1, 3, *patch)
     head = [key for key in model.state_dict() if key.startswith(network.head)]
     assert head and len(head) < len(model.state_dict())
-
-
-def test_labels_become_classes() -> None:
-    table = class_table([3, 1, 69])
-    assert table.dtype == np.int64 and len(table) == 70
-    assert table[[0, 3, 1, 69, 2]].tolist() == [0, 1, 2, 3, 0]
 
 
 def test_crops_of_the_whole_grid_are_copies() -> None:
