@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -62,7 +63,7 @@ class Library:
         return _unpickle, (formulas_to_dict(self.formulas), self.sources, self._kernels)
 
     def backend(self, name: str) -> Backend:
-        """The backend `cpu`, `cuda`, `torch` or `interpret`, made once.
+        """The backend `cpu`, `cuda` (or `cuda:1` for the second GPU), `torch` or `interpret`, made once.
 
         Raises:
             FdifError: for an unknown name, or one that this installation cannot offer.
@@ -85,13 +86,13 @@ class Library:
             from fdif_dsl.compiler.backends.interpret import InterpretBackend
 
             return InterpretBackend()
-        if name == "cuda":
+        if name == "cuda" or re.fullmatch(r"cuda:\d+", str(name)):
             from fdif_dsl.compiler.backends.cpu import CpuBackend
             from fdif_dsl.compiler.backends.cuda import CudaBackend
 
             host = self.backend("cpu")
             assert isinstance(host, CpuBackend)
-            return CudaBackend(self.formulas, host, self._kernels)
+            return CudaBackend(self.formulas, host, self._kernels, int(name.partition(":")[2] or 0))
         raise FdifError(Diagnostic("E0602", f"there is no backend {name!r}", where="backend",
                                    why=f"backends are {', '.join(NAMES)}", hint=did_you_mean(str(name), NAMES)))
 

@@ -12,6 +12,7 @@ import ctypes
 import math
 import weakref
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,35 @@ def sample_scene(lib: Library, seed: int, index: int, recipe: str | Path | Recip
     seed, index = int(seed), int(index)
     recipe = as_recipe(recipe)
     return _sampler(lib, recipe).scene(seed, index)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Objects of several scenes, one scene after the other: `counts` says how many each has. `shape`, `displacement`
+    and `mapper` are positions among the recipe's choices. From `start` of an object on, `values` has the 16 numbers of
+    its affine, row by row, and then those of its quantities, slot by slot."""
+
+    counts: np.ndarray
+    shape: np.ndarray
+    displacement: np.ndarray
+    mapper: np.ndarray
+    values: np.ndarray
+    start: np.ndarray
+
+    @property
+    def affines(self) -> np.ndarray:
+        """(objects, 4, 4), from object to world coordinates."""
+        return self.values[self.start[:, None] + np.arange(sampling.AFFINE)].reshape(-1, 4, 4)
+
+
+def draw_objects(lib: Library, seed: int, indices: Sequence[int], recipe: str | Path | Recipe) -> Drawn | None:
+    """The objects of the scenes that `sample_scene` gives for these indices, without an object in Python for each; None
+    where the recipe has a class that Python has to draw. Raises as `sample_scene` does."""
+    check_number("seed", seed, 2**64)
+    for index in indices:
+        check_number("index", index, 2**63)
+    sampler = _sampler(lib, as_recipe(recipe))
+    return sampler.drawn(int(seed), [int(i) for i in indices]) if sampler.compiled else None
 
 
 def check_number(what: str, value: int, end: int) -> None:
@@ -90,6 +120,30 @@ class _Sampler:
         p = recipe.placement
         self.numbers = np.array([*(self.grid.number(name) for name in sampling.GRID),
                                  p.translate, math.radians(p.rotation), p.shear])
+
+    @property
+    def compiled(self) -> bool:
+        """Whether compiled code draws every class of the recipe."""
+        return all(class_.compiled for class_ in self.classes)
+
+    def drawn(self, seed: int, indices: Sequence[int]) -> Drawn:
+        whole = np.empty(sampling.JOB + 3 * self.most * len(indices), np.int64)
+        real = np.empty(self.memory + self.longest * self.most * len(indices))
+        job, memory, numbers = whole.ctypes.data, real.ctypes.data, self.numbers.ctypes.data
+        whole[: sampling.JOB] = self.job
+        chosen, values, counts = 0, 0, []
+        for index in indices:
+            whole[sampling.KEY_LOW : sampling.INDEX_HIGH + 1] = seed & _WORD, seed >> 32, index & _WORD, index >> 32
+            whole[sampling.MEMORY : sampling.VALUES + 1] = (
+                memory, job + 8 * (sampling.JOB + 3 * chosen), memory + 8 * (self.memory + values))
+            self.draw(job, numbers)
+            count, end = whole[sampling.OBJECTS : sampling.END + 1].tolist()
+            counts.append(count)
+            chosen, values = chosen + count, values + end
+        shape, displacement, mapper = whole[sampling.JOB : sampling.JOB + 3 * chosen].reshape(-1, 3).T
+        widths = np.array([sampling.AFFINE + class_.numbers for class_ in self.classes])[shape]
+        return Drawn(np.array(counts), shape, displacement, mapper, real[self.memory : self.memory + values],
+                     np.cumsum(widths) - widths)
 
     def scene(self, seed: int, index: int) -> Scene:
         # One array of each kind, as it is the address of an array that takes time.

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
@@ -34,22 +35,28 @@ class VolumeStream(IterableDataset):  # type: ignore[type-arg, misc, unused-igno
     set does not depend on how many they are. `rank` and `world` are read from `torch.distributed`, or
     from torchrun's environment, where they are not given.
 
+    With `device`, "cuda" or "cuda:1", volumes are drawn on that GPU and the pairs are tensors there, on torch's
+    current stream; some are drawn ahead, on a stream of their own, while others are trained on. Such a stream cannot go
+    to the workers of a `DataLoader`, and needs none. "cuda" is the GPU that torch has chosen.
+
     Raises `FdifError` for a recipe that the library cannot fill, an unknown backend, and numbers that make
-    no sense; so a mistake shows when the stream is made, and not in a worker. For the same reason all CPU kernels that
+    no sense; so a mistake shows when the stream is made, and not in a worker. For the same reason all kernels that
     the recipe can need are compiled then, where they are not in the cache or the library.
     """
 
     def __init__(self, lib: Library, recipe: str | Path | Recipe = "paper", seed: int = 7, *, start: int = 0,
-                 count: int | None = None, backend: str = "cpu", rank: int | None = None,
-                 world: int | None = None) -> None:
+                 count: int | None = None, backend: str = "cpu", device: str | None = None,
+                 rank: int | None = None, world: int | None = None) -> None:
         super().__init__()
         self.lib = lib
         self.recipe = as_recipe(recipe)
-        self.seed, self.start, self.count, self.backend = seed, start, count, backend
+        self.seed, self.start, self.count = seed, start, count
         self.rank, self.world = rank, world
         choices = resolve(self.recipe, lib)
         self.meaning = choices.meaning
-        lib.backend(backend)
+        self.device = _device(device or backend)
+        self.backend = self.device or backend
+        made = lib.backend(self.backend)
         check_number("seed", seed, 2**64)
         check_number("index", start, 2**63)
         check_number("count", 0 if count is None else count, 2**63)
@@ -57,7 +64,9 @@ class VolumeStream(IterableDataset):  # type: ignore[type-arg, misc, unused-igno
         if not 0 <= here < everywhere:
             raise FdifError(Diagnostic("E0905", f"process {here} of {everywhere} does not exist",
                                        hint="`rank` counts from 0 to `world` - 1"))
-        if backend == "cpu":
+        if self.device:
+            made.build(choices.formulas)  # type: ignore[attr-defined]
+        elif backend == "cpu":
             lib.compile(formulas=choices.formulas)  # once, here, and not in each worker
 
     @property
@@ -70,14 +79,18 @@ class VolumeStream(IterableDataset):  # type: ignore[type-arg, misc, unused-igno
         """The pair number `index`."""
         scene = sample_scene(self.lib, self.seed, index, self.recipe)
         rendered = render(scene, self.lib, self.backend, self.meaning)
-        image = torch.as_tensor(rendered.image)[None].float() / 128
-        label = torch.as_tensor(rendered.label).long()
+        image = as_tensor(rendered.image)[None].float() / 128
+        label = as_tensor(rendered.label).long()
         return {"image": image, "label": label if label.ndim == 4 else label[None]}
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         info = get_worker_info()
         worker, workers = (info.id, info.num_workers) if info else (0, 1)
         rank, world = self._place()
+        if info and self.device:
+            raise FdifError(Diagnostic("E0906", "a stream on a GPU was given to the workers of a DataLoader",
+                                       why="its volumes are drawn on the GPU, where a worker process cannot",
+                                       hint="leave `num_workers` at 0; volumes are drawn ahead all the same"))
         if info:
             _one_thread()
         first, step = self.start + rank * workers + worker, world * workers
@@ -98,6 +111,19 @@ class VolumeStream(IterableDataset):  # type: ignore[type-arg, misc, unused-igno
         # A spawned worker has no process group, so its place goes with it.
         rank, world = self._place()
         return self.__dict__ | {"rank": rank, "world": world}
+
+
+def as_tensor(array: Any) -> torch.Tensor:
+    """What a backend rendered as a tensor, without a copy where there need not be one."""
+    there = isinstance(array, torch.Tensor) or hasattr(array, "__cuda_array_interface__")
+    return torch.as_tensor(array if there else np.asarray(array))
+
+
+def _device(name: str) -> str:
+    """The name of the backend of a GPU, with its number; "" for what is none."""
+    if name == "cuda" and torch.cuda.is_available():
+        return f"cuda:{torch.cuda.current_device()}"
+    return name if name.partition(":")[0] == "cuda" else ""
 
 
 def _one_thread() -> None:
