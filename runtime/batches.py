@@ -60,7 +60,7 @@ def _labels(task: Task, drawn: Drawn) -> np.ndarray:
 
 def _numbers(counts: np.ndarray) -> np.ndarray:
     """The number of each object in its scene, from 1."""
-    return np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts) + 1
+    return np.asarray(np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts) + 1)
 
 
 def _one_by_one(lib: Library, seed: int, indices: Sequence[int], recipe: Recipe, meaning: Meaning) -> SceneBatch:

@@ -71,7 +71,7 @@ class _Maker:
         self.lib, self.backend, self.recipe, self.choices, self.seed = lib, backend, recipe, choices, seed
         # In the simulator of CUDA everything is in the host's memory.
         self.device = torch.device("cpu" if simulated() else device)
-        self.stream = None if simulated() else torch.cuda.Stream(self.device)
+        self.stream: Any = None if simulated() else torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
 
     def begin(self, indices: Sequence[int]) -> _Group:
         """Ask for these volumes."""

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
+from fdif_dsl.compiler.backends.cuda.backend import simulated
 from fdif_dsl.compiler.library import Library, load_library
 
 DATA = Path(__file__).parent / "data"
@@ -17,6 +18,16 @@ DATA = Path(__file__).parent / "data"
 os.environ.setdefault("PYTHONSAFEPATH", "1")
 # The machine's cores are shared by the workers of pytest-xdist.
 os.environ.setdefault("FDIF_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs a GPU runs on one, or in the process that test_cuda_simulator.py starts."""
+    import torch
+
+    if not simulated() and not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("gpu"):
+                item.add_marker(pytest.mark.skip(reason="there is no CUDA device"))
 
 
 def pytest_configure() -> None:

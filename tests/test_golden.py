@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 import fdif_dsl as fd
+from fdif_dsl.compiler.backends.cuda.backend import simulated
 
 GOLDEN = Path(__file__).parent / "data" / "golden"
-BACKENDS = ("interpret", "torch", "cpu")
-TOLERANCE = {"interpret": 1e-3, "torch": 1e-3, "cpu": 2e-3}  # times 1 + |distance|
+BACKENDS = ("interpret", "torch", "cpu", pytest.param("cuda", marks=pytest.mark.gpu))
+TOLERANCE = {"interpret": 1e-3, "torch": 1e-3, "cpu": 2e-3, "cuda": 2e-3}  # times 1 + |distance|
 CLASSES = json.loads((GOLDEN / "classes.json").read_text())
 INSTANCES = json.loads((GOLDEN / "shapes_dev.json").read_text())
 
@@ -97,8 +98,11 @@ def test_mappers(compiled: fd.Library, backend: str) -> None:
 
 # The large scene takes ten seconds on the array backends; the two small ones cover the same code there.
 @pytest.mark.parametrize(("backend", "number"), [
-    ("cpu", 0), ("cpu", 1), ("cpu", 2), ("interpret", 1), ("interpret", 2), ("torch", 1), ("torch", 2)])
+    ("cpu", 0), ("cpu", 1), ("cpu", 2), ("interpret", 1), ("interpret", 2), ("torch", 1), ("torch", 2),
+    *(pytest.param("cuda", number, marks=pytest.mark.gpu) for number in range(3))])
 def test_scenes(compiled: fd.Library, backend: str, number: int) -> None:
+    if backend == "cuda" and simulated():
+        pytest.skip("scenes of this size take hours in the simulator")
     scene = fd.Scene.from_json(GOLDEN / f"scene_dev_{number}.json")
     volume = fd.render(scene, compiled, backend=backend)
     wanted = arrays(f"scene_dev_{number}")

@@ -97,9 +97,20 @@ def test_compile_for_an_unknown_target(fdifc: Any, shapes: Path, tmp_path: Path)
     assert result.stderr == """\
 error[E0841]: there is no target `gpu`
   --> --target
-  why: the targets are cpu
+  why: the targets are cpu, cuda, and kinds of GPU such as cuda:sm_90
   hint: did you mean `cpu`?
 """
+
+
+def test_compile_for_several_targets(fdifc: Any, shapes: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = fdifc("compile", shapes, "-o", out, "--target", "cpu", "--target", "cuda:sm_90", "--target", "cpu")
+    assert result.exit_code == 0, result.output
+    assert len(list(out.glob("cuda-sm_90/*.ptx"))) == len(list(out.glob("cuda-sm_90/*.cubin"))) > 5
+    assert list(out.glob("cpu/*.o"))
+    result = fdifc("compile", shapes, "-o", out, "--target", "cuda:sm_1")
+    assert result.exit_code == 1 and result.stderr.startswith("error[E0846]: `cuda:sm_1` is no kind of GPU\n")
+    assert list(out.glob("cpu/*.o"))  # what was there stays
 
 
 def test_explain_prints_the_graph_after_each_pass(fdifc: Any, shapes: Path) -> None:

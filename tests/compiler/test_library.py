@@ -88,11 +88,6 @@ error[E0602]: there is no backend 'cpus'
   --> backend
   why: backends are cpu, cuda, torch, interpret
   hint: did you mean `cpu`?"""),
-    "cuda": (lambda s: s.distance([[1, 2, 3]], {"radius": 1}, backend="cuda"), """\
-error[E0601]: the backend `cuda` is not available
-  --> backend
-  why: this version of fdif-dsl has no CUDA kernels yet
-  hint: use backend="cpu", or backend="torch" with tensors on the GPU"""),
     "affine": (lambda s: s.distance([[1, 2, 3]], {"radius": 1}, np.zeros((4, 4))), """\
 error[E0607]: the affine has no inverse
   --> affine

@@ -61,10 +61,15 @@ class DeviceArray:
         """Entry i of the first axis, in the same memory."""
         if not 0 <= i < self.shape[0]:
             raise IndexError(i)
-        rest = self.shape[1:]
-        step = math.prod(rest) * self.dtype.itemsize
-        return DeviceArray(self.address + i * step, rest, self.dtype, self.owner,
-                           None if self.host is None else self.host[i])
+        return self._part(i, self.shape[1:], None if self.host is None else self.host[i])
+
+    def starting(self, i: int) -> DeviceArray:
+        """The entries of the first axis from i on, in the same memory."""
+        return self._part(i, (self.shape[0] - i, *self.shape[1:]), None if self.host is None else self.host[i:])
+
+    def _part(self, i: int, shape: tuple[int, ...], host: np.ndarray | None) -> DeviceArray:
+        step = math.prod(self.shape[1:]) * self.dtype.itemsize
+        return DeviceArray(self.address + i * step, shape, self.dtype, self.owner, host)
 
 
 class Queue(Protocol):

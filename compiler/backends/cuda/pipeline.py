@@ -110,7 +110,7 @@ class _Run:
     def _bounded(self) -> np.ndarray:
         """Whether every object coordinate of the grid is of a magnitude for which bounds hold."""
         sums = (np.abs(self.batch.inverse) * [*self.sides, 1]).sum(axis=2)
-        return (sums <= layout.LARGEST).all(axis=1)  # NaN is not
+        return np.asarray((sums <= layout.LARGEST).all(axis=1))  # NaN is not
 
     def volumes(self, type_: type, out: tuple[DeviceArray, DeviceArray] | None) -> Volumes:
         queue, shape = self.queue, (len(self.batch.volumes), *self.grid.shape)
@@ -143,13 +143,13 @@ class _Run:
             queue.fill(free, 0)
             self._draw(passing, window, beyond, free, items, distances, counts)
             for first, number in _portions(shape[0]):
-                queue.launch(self.library.compose, (beyond - window, number), self.volume_table[first], self.table,
-                             *self.sides, window, beyond, items, distances, self.known.mapper_numbers, words,
-                             inside[first], image[first])
+                queue.launch(self.library.compose, (beyond - window, number), self.volume_table.starting(first),
+                             self.table, *self.sides, window, beyond, items, distances, self.known.mapper_numbers,
+                             words, inside.starting(first), image.starting(first))
         paint = text.paint_units()[label.dtype.itemsize - 1]
         for first, number in _portions(shape[0]):
-            queue.launch(paint, (self.tiles, number), self.volume_table[first], self.table, *self.sides, words,
-                         inside[first], counts, label[first])
+            queue.launch(paint, (self.tiles, number), self.volume_table.starting(first), self.table, *self.sides, words,
+                         inside.starting(first), counts, label.starting(first))
         return Volumes(image, label, counts)
 
     def _work_out_numbers(self) -> None:
@@ -195,8 +195,8 @@ class _Run:
 def _runs(sorted_: np.ndarray) -> Iterable[tuple[int, int, int]]:
     """Equal numbers in a sorted array: the number, where it begins, and where it ends."""
     values, firsts = np.unique(sorted_, return_index=True)
-    ends = [*firsts[1:].tolist(), len(sorted_)]
-    return zip(values.tolist(), firsts.tolist(), ends, strict=True)
+    bounds = [*firsts.tolist(), len(sorted_)]
+    return zip(values.tolist(), bounds[:-1], bounds[1:], strict=True)
 
 
 def _portions(count: int) -> Iterable[tuple[int, int]]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-from numba import config, cuda
+from numba import cuda
+from numba.core import config
 from numba.cuda import libdevice
 
 from fdif_dsl.compiler.backends.elementary import INF, ZERO, Primitives, elementary, f32
@@ -22,7 +23,7 @@ __all__ = [
     "fixed", "floor", "fma", "inline", "least", "log", "most", "pow", "round", "select", "sign", "sin", "sqrt", "tan",
 ]
 
-SIMULATED = bool(config.ENABLE_CUDASIM)
+SIMULATED = bool(cast(Any, config).ENABLE_CUDASIM)
 
 abs: Any
 add: Any
@@ -65,7 +66,9 @@ if SIMULATED:
     abs, ceil, copysign, floor, round, sqrt = np.abs, np.ceil, np.copysign, np.floor, np.rint, np.sqrt
     log, pow, tan = np.log, np.power, np.tan
 else:
-    from numba.cuda.extending import intrinsic
+    from numba.cuda.extending import intrinsic as numba_intrinsic
+
+    intrinsic = cast(Callable[[Any], Any], numba_intrinsic)
 
     def inline(function: Callable[..., Any]) -> Any:
         """A function that is inlined into the kernel that calls it."""

@@ -1,0 +1,270 @@
+"""The CUDA backend against the CPU's: on a GPU, or in numba's simulator."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fdif_dsl as fd
+from fdif_dsl.compiler.backends.cuda import CudaBackend, pipeline
+from fdif_dsl.compiler.backends.cuda.backend import simulated
+from fdif_dsl.compiler.backends.cuda.batch import Batch
+from fdif_dsl.compiler.grid import Grid
+from fdif_dsl.runtime.render import place
+from fdif_dsl.runtime.sampler import draw_objects
+
+pytestmark = pytest.mark.gpu
+
+NAMES = list(fd.load_library().shapes)
+
+
+def family(name: str) -> str:
+    """A class without the number of its corners: those with one text differ in nothing else."""
+    stars = re.sub(r"(four|five|six|seven|eight|nine)_star", "n_star", name)
+    return re.sub(r"triangle|square|pentagon|hexagon|heptagon|octagon|nonagon", "n_gon", stars)
+
+
+FAMILIES = {family(name): name for name in reversed(NAMES)}
+
+
+def recipe(**changes: Any) -> fd.Recipe:
+    return fd.Recipe(**{"grid": (10, 16, 12), "objects": 3, **changes})
+
+
+def assert_alike(found: Any, wanted: fd.runtime.render.Volume) -> None:  # type: ignore[name-defined]
+    """Kernels differ in where they fuse a product with a sum, so a voxel on a surface may fall to the other side."""
+    image, label, counts = (np.asarray(a) for a in (found.image, found.label, found.counts))
+    assert (image.dtype, label.dtype, counts.dtype) == (np.uint8, wanted.label.dtype, np.int64)
+    assert image.shape == wanted.image.shape and label.shape == wanted.label.shape
+    assert (label != wanted.label).mean() <= 3e-4
+    assert (abs(image.astype(int) - wanted.image) > 1).mean() <= 1e-3
+    assert abs(counts - wanted.counts).max(initial=0) <= 2
+
+
+def test_there_are_families() -> None:
+    assert 20 <= len(FAMILIES) <= 40 and len(NAMES) == 109
+
+
+@pytest.mark.parametrize("name", FAMILIES.values(), ids=list(FAMILIES))
+def test_a_class_of_each_family(compiled: fd.Library, name: str) -> None:
+    scene = fd.sample_scene(compiled, 5, NAMES.index(name), recipe(shapes=[name], objects=1, displacements=[]))
+    wanted = fd.render(scene, compiled)
+    assert_alike(fd.render(scene, compiled, backend="cuda"), wanted)
+
+
+@pytest.mark.parametrize("index", range(4))
+def test_sampled_scenes(compiled: fd.Library, index: int) -> None:
+    scene = fd.sample_scene(compiled, 11, index, recipe())
+    wanted = fd.render(scene, compiled)
+    assert wanted.counts.any()
+    assert_alike(fd.render(scene, compiled, backend="cuda"), wanted)
+
+
+def test_all_displacements_and_mappers_in_scenes(compiled: fd.Library) -> None:
+    sphere = {"class": "sphere", "params": {"radius": 4.0}, "affine": np.eye(4).tolist()}
+    pairs = [(d, list(compiled.mappers)[i % len(compiled.mappers)])
+             for i, d in enumerate([*compiled.displacements, None])]
+    for displacement, mapper in pairs:
+        scene = fd.Scene.from_dict({"grid": [9, 8, 11], "objects": [
+            {**sphere, "displacement": displacement, "mapper": mapper}]})
+        wanted = fd.render(scene, compiled)
+        assert wanted.image.any()
+        assert_alike(fd.render(scene, compiled, backend="cuda"), wanted)
+
+
+def scene_of(count: int, **changes: Any) -> dict[str, Any]:
+    """Small spheres, of which the grid holds a part."""
+    objects = []
+    for k in range(count):
+        affine = np.eye(4)
+        affine[:3, 3] = k % 5 - 2, k % 7 - 3, k % 3 - 1
+        objects.append({"class": "sphere", "params": {"radius": 1.2 + k % 4}, "affine": affine.tolist(),
+                        "displacement": None, "mapper": "linear_slope_10.0", **changes})
+    return {"grid": [7, 9, 8], "objects": objects}
+
+
+@pytest.mark.parametrize("count", [0, 1, 32, 33, 70])
+def test_any_number_of_objects(compiled: fd.Library, count: int) -> None:
+    scene = fd.Scene.from_dict(scene_of(count))
+    assert_alike(fd.render(scene, compiled, backend="cuda"), fd.render(scene, compiled))
+
+
+def test_of_objects_that_are_equally_large_the_later_one_is_seen(compiled: fd.Library) -> None:
+    text = scene_of(2)
+    text["objects"][1] = {**text["objects"][0], "class": "torus", "params": {"radius": 1.2, "thickness": 0.5}}
+    twice = {**text, "objects": [text["objects"][0], text["objects"][0]]}
+    found = fd.render(fd.Scene.from_dict(twice), compiled, backend="cuda")
+    assert np.array_equal(np.asarray(found.counts)[:1], np.asarray(found.counts)[1:])
+    assert_alike(found, fd.render(fd.Scene.from_dict(twice), compiled))
+
+
+def test_a_scene_may_give_what_a_sampled_one_does_not(compiled: fd.Library) -> None:
+    scene = fd.sample_scene(compiled, 2, 0, recipe(shapes=["onioned_square_prism"], objects=2, displacements=[]))
+    text = scene.to_dict()
+    text["objects"][0]["params"]["thickness"] = 1.5
+    scene = fd.Scene.from_dict(text)
+    wanted = fd.render(scene, compiled)
+    assert wanted.counts[0] > 0
+    assert_alike(fd.render(scene, compiled, backend="cuda"), wanted)
+
+
+@pytest.mark.parametrize("scale", [1e-7, 1e7])
+def test_objects_of_a_size_for_which_no_bounds_hold(compiled: fd.Library, scale: float) -> None:
+    text = scene_of(1, affine=(np.diag([scale] * 3 + [1])).tolist())
+    text["objects"][0]["params"]["radius"] = 4.0 / scale
+    scene = fd.Scene.from_dict(text)
+    wanted = fd.render(scene, compiled)
+    assert wanted.counts[0] > 0
+    assert_alike(fd.render(scene, compiled, backend="cuda"), wanted)
+
+
+def backend_of(lib: fd.Library) -> CudaBackend:
+    found = lib.backend("cuda")
+    assert isinstance(found, CudaBackend)
+    return found
+
+
+def test_volumes_of_a_batch_are_those_of_each_scene(compiled: fd.Library) -> None:
+    scenes = [fd.sample_scene(compiled, 3, index, recipe(objects=(0, 3))) for index in range(5)]
+    assert len({len(scene.objects) for scene in scenes}) > 1
+    placed = [place(scene, compiled) for scene in scenes]
+    found = backend_of(compiled).render_batch(Batch.of(placed), Grid((10, 16, 12)))
+    first = 0
+    for i, scene in enumerate(scenes):
+        wanted = fd.render(scene, compiled)
+        counts = np.asarray(found.counts)[first : first + len(scene.objects)]
+        assert_alike(fd.runtime.render.Volume(found.image[i], found.label[i], counts), wanted)  # type: ignore[attr-defined]
+        first += len(scene.objects)
+
+
+def test_what_does_not_fit_at_once_is_drawn_in_windows(compiled: fd.Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = fd.sample_scene(compiled, 4, 1, recipe(displacements=["ridge", "sharpmax"]))
+    backend = backend_of(compiled)
+    whole = backend.render(place(scene, compiled), Grid(scene.grid))
+    windows = []
+    make_queue = backend.queue
+
+    def small(stream: int = 0) -> Any:
+        queue = make_queue(stream)
+        queue.budget = 3 * 3 * 512 * 4 + 1  # of three objects three tiles each
+        launch = queue.launch
+
+        def noted(unit: Any, *arguments: Any) -> None:
+            if unit.symbol.startswith("compose"):
+                windows.append(arguments[0][0])
+            launch(unit, *arguments)
+
+        queue.launch = noted
+        return queue
+
+    monkeypatch.setattr(backend, "queue", small)
+    monkeypatch.setattr(backend, "_grids", {})
+    monkeypatch.setattr(backend._simulated, "launch", backend._simulated.launch)
+    monkeypatch.setattr(backend._simulated, "budget", backend._simulated.budget)
+    parts = backend.render(place(scene, compiled), Grid(scene.grid))
+    assert windows == [3, 3, 2]  # of eight
+    for a, b in ((whole.image, parts.image), (whole.label, parts.label), (whole.counts, parts.counts)):
+        assert np.array_equal(np.asarray(a), np.asarray(b))
+
+
+def test_many_blocks_are_launched_in_portions(compiled: fd.Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "_MOST_BLOCKS", 2)
+    scenes = [fd.Scene.from_dict(scene_of(count)) for count in (3, 0, 1)]
+    found = backend_of(compiled).render_batch(Batch.of([place(s, compiled) for s in scenes]), Grid((7, 9, 8)))
+    for i, scene in enumerate(scenes):
+        wanted = fd.render(scene, compiled)
+        assert np.array_equal(np.asarray(found.label[i]), wanted.label)
+        assert np.array_equal(np.asarray(found.image[i]), wanted.image)
+
+
+def test_a_label_above_255_takes_two_bytes(compiled: fd.Library) -> None:
+    scene = fd.Scene.from_dict(scene_of(1))
+    (one,) = place(scene, compiled)
+    object.__setattr__(one, "label", 40000)
+    found = backend_of(compiled).render([one], Grid(scene.grid))
+    label = np.asarray(found.label)
+    assert label.dtype == np.uint16 and set(np.unique(label)) == {0, 40000}
+
+
+def test_points_at_every_kind_of_formula(compiled: fd.Library, rng: np.random.Generator) -> None:
+    points = rng.uniform(-20, 20, (30, 3))
+    for name in compiled.displacements:
+        texture = compiled.displacements[name]
+        found = np.asarray(texture.offset(points, (40, 40, 40), backend="cuda"))
+        np.testing.assert_allclose(found, texture.offset(points, (40, 40, 40)), rtol=1e-5, atol=1e-4)
+    distances = np.array([-np.inf, -30, -1.5, -0.0, 0.0, 0.3, 7.7, 300, np.inf, np.nan])
+    for name in compiled.mappers:
+        mapper = compiled.mappers[name]
+        found = np.asarray(mapper.intensity(distances, backend="cuda"))
+        np.testing.assert_allclose(found, mapper.intensity(distances), rtol=1e-5, atol=1e-4)
+    empty = compiled.shapes["sphere"].distance(np.zeros((0, 3)), {"radius": 1}, backend="cuda")
+    assert np.asarray(empty).shape == (0,)
+
+
+def test_the_sampler_draws_the_same_objects_for_a_batch(compiled: fd.Library) -> None:
+    taken = recipe(objects=(0, 9), grid=(20, 30, 40))
+    drawn = draw_objects(compiled, 2**64 - 1, [0, 5, 2**63 - 1], taken)
+    assert drawn is not None
+    first = 0
+    for index, count in zip([0, 5, 2**63 - 1], drawn.counts, strict=True):
+        scene = fd.sample_scene(compiled, 2**64 - 1, index, taken)
+        assert count == len(scene.objects)
+        for o, shape, affine in zip(scene.objects, drawn.shape[first:], drawn.affines[first:], strict=False):
+            assert list(compiled.shapes)[shape] == o.shape and np.array_equal(affine, o.affine)
+        first += count
+
+
+LABELS = ["shape", "shape_mapper", "multi_task"]
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_a_stream_on_the_device(compiled: fd.Library, label: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    from fdif_dsl.runtime import device_stream
+
+    monkeypatch.setattr(device_stream, "_VOXELS", 2 * 8 * 8 * 9)  # two volumes at a time
+    taken = recipe(grid=(9, 8, 8), objects=(0, 3), label=label, shapes=["sphere", "torus", "onioned_square_prism"])
+    wanted = list(fd.VolumeStream(compiled, taken, seed=3, start=7, count=5))
+    found = list(fd.VolumeStream(compiled, taken, seed=3, start=7, count=5, device="cuda"))
+    assert len(found) == len(wanted) == 5
+    for a, b in zip(found, wanted, strict=True):
+        assert a["image"].is_cuda is a["label"].is_cuda is not simulated()
+        assert (a["image"].dtype, a["label"].dtype) == (torch.float32, torch.int64)
+        assert a["image"].shape == b["image"].shape and a["label"].shape == b["label"].shape
+        assert (a["label"].cpu() != b["label"]).float().mean() <= 2e-3
+        assert ((a["image"].cpu() - b["image"]).abs() > 1.5 / 128).float().mean() <= 2e-3
+
+
+def test_each_process_draws_its_share(compiled: fd.Library) -> None:
+    taken = recipe(grid=(8, 8, 8), shapes=["sphere"], displacements=[], objects=1)
+    whole = [v["image"] for v in fd.VolumeStream(compiled, taken, count=4, device="cuda")]
+    parts = [[v["image"] for v in fd.VolumeStream(compiled, taken, count=4, device="cuda", rank=r, world=2)]
+             for r in range(2)]
+    for i, image in enumerate(whole):
+        assert bool((parts[i % 2][i // 2] == image).all())
+
+
+def test_workers_of_a_loader_are_refused(compiled: fd.Library) -> None:
+    from torch.utils.data import DataLoader
+
+    stream = fd.VolumeStream(compiled, recipe(shapes=["sphere"], displacements=[]), count=2, device="cuda")
+    with pytest.raises(Exception, match=r"E0906.*workers of a DataLoader"):
+        next(iter(DataLoader(stream, num_workers=1)))
+
+
+def test_a_class_that_python_has_to_draw(tmp_path: Any) -> None:
+    """A prior that scans the grid: such a recipe goes through scenes, one by one."""
+    (tmp_path / "own.sdf").write_text(
+        "use mappers\nuse std\n"
+        "shape shell {\n  radius ~ uniform(2, 3)\n  deep = deepest(length(p) - radius)\n"
+        "  thickness ~ uniform(0.2, 0.4) * abs(deep)\n  distance = abs(length(p) - radius) - thickness\n}\n")
+    lib = fd.load_library(tmp_path / "own.sdf")
+    taken = recipe(grid=(8, 8, 8), objects=2)
+    assert draw_objects(lib, 1, [0], taken) is None
+    wanted = list(fd.VolumeStream(lib, taken, count=2))
+    for a, b in zip(fd.VolumeStream(lib, taken, count=2, device="cuda"), wanted, strict=True):
+        assert (a["label"].cpu() == b["label"]).all()
