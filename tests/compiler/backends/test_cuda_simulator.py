@@ -28,7 +28,7 @@ def test_in_the_simulator(compiled: object, part: str) -> None:
     file, *selection = PARTS[part]
     environment = {**os.environ, "NUMBA_ENABLE_CUDASIM": "1"}
     environment.pop("PYTEST_XDIST_WORKER", None)
-    command = [sys.executable, "-P", "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", "-m", "gpu",
+    command = [sys.executable, "-P", "-m", "pytest", "-p", "no:xdist", "-p", "no:cacheprovider", "-m", "gpu",
                str(TESTS / file), *selection]
     done = subprocess.run(command, env=environment, cwd=TESTS.parent, capture_output=True, text=True, check=False)
     passed = re.search(r"(\d+) passed", done.stdout)
