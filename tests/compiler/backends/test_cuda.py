@@ -50,7 +50,8 @@ def test_there_are_families() -> None:
 
 @pytest.mark.parametrize("name", FAMILIES.values(), ids=list(FAMILIES))
 def test_a_class_of_each_family(compiled: fd.Library, name: str) -> None:
-    scene = fd.sample_scene(compiled, 5, NAMES.index(name), recipe(shapes=[name], objects=1, displacements=[], grid=(8, 10, 16)))
+    taken = recipe(shapes=[name], objects=1, displacements=[], grid=(8, 10, 16))
+    scene = fd.sample_scene(compiled, 5, NAMES.index(name), taken)
     wanted = fd.render(scene, compiled)
     assert_alike(fd.render(scene, compiled, backend="cuda"), wanted)
 
