@@ -21,7 +21,8 @@ help:
 
 demo: $(VENV)/package
 	$(bin)/fdifc compile -o build/std
-	$(bin)/fdifc generate --recipe demo --count 8 --seed 7 --format monai -o demo/volumes --library build/std
+	$(bin)/fdifc generate --recipe demo --count 8 --seed 7 --format monai -o demo/volumes --overwrite \
+		--library build/std
 	$(bin)/fdifc pretrain demo -o demo/pretrain --overwrite --library build/std --require-fall 50
 	@echo
 	@echo 'The demo is done. It lies here:'

@@ -46,13 +46,13 @@ def write_bytes(path: Path, data: bytes | memoryview) -> None:
         temporary.write_bytes(data)
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Removes the temporary files of processes that were killed while they wrote into `folder`."""
+def remove_leftovers(folder: Path, seconds: float = _LEFT) -> None:
+    """Removes the temporary files of processes that were killed while they wrote into `folder`, and that are so old."""
     with suppress(OSError):
         for path in folder.iterdir():
             if re.match(r"\.[0-9a-f]{8}-", path.name):
                 with suppress(OSError):
-                    if time.time() - path.stat().st_mtime > _LEFT:
+                    if not seconds or time.time() - path.stat().st_mtime > seconds:
                         path.unlink()
 
 

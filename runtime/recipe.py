@@ -37,7 +37,8 @@ OBJECTS = 10_000
 
 @dataclass(frozen=True)
 class Placement:
-    """Where an object may lie; each number is the half-width of a uniform distribution around zero."""
+    """Where an object may lie; but for `grid_scale`, each number is the half-width of a uniform distribution around
+    zero."""
 
     translate: float = PAPER
     """Shift along each axis, as a fraction of the axis's own size."""
@@ -45,6 +46,9 @@ class Placement:
     """Turn about each axis, in degrees."""
     shear: float = PAPER
     """Each of the three numbers of the symmetric shear; below 1/2, so that no object is flattened."""
+    grid_scale: float = PAPER
+    """How much of the grid is seen: below 1, the voxels of an axis are spread evenly over that part of it, around the
+    middle and with both ends, so objects look larger and `translate` moves them further."""
 
     def __post_init__(self) -> None:
         _complete(self, "placement")
@@ -267,6 +271,7 @@ _RULES: dict[str, dict[str, Rule]] = {
         "translate": checks.real(0, 10),
         "rotation": checks.real(0, 180),
         "shear": checks.real(0, 0.5, open_end=True),
+        "grid_scale": checks.real(0.01, 1),
     },
     "classes": {"shapes": _shapes, "displacements": _displacements, "mappers": _some("mapper")},
     "train": {

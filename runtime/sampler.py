@@ -28,8 +28,8 @@ from fdif_dsl.compiler.priors import scene_quantities
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.philox import uniforms
 from fdif_dsl.runtime.recipe import Recipe, as_recipe, resolve
-from fdif_dsl.runtime.sampler_definition import drawn_parameters
-from fdif_dsl.runtime.scene import Scene, SceneObject
+from fdif_dsl.runtime.sampler_definition import drawn_parameters, seen_closer
+from fdif_dsl.runtime.scene import Matrix, Scene, SceneObject
 
 if TYPE_CHECKING:
     from fdif_dsl.compiler.library import Library
@@ -118,6 +118,7 @@ class _Sampler:
         self.longest = sampling.AFFINE + int(table[:, sampling.OUTPUTS].max())
         self.memory = sampling.memory_size(int(table[:, sampling.DRAWS].max()), int(table[:, sampling.INPUTS].max()))
         p = recipe.placement
+        self.grid_scale = p.grid_scale
         self.numbers = np.array([*(self.grid.number(name) for name in sampling.GRID),
                                  p.translate, math.radians(p.rotation), p.shear])
 
@@ -162,9 +163,11 @@ class _Sampler:
         for i in range(count):
             shape, displacement, mapper = chosen[3 * i : 3 * i + 3]
             class_ = self.classes[shape]
-            affine = (tuple(values[at : at + 4]), tuple(values[at + 4 : at + 8]), tuple(values[at + 8 : at + 12]),
-                      tuple(values[at + 12 : at + 16]))
+            affine: Matrix = (tuple(values[at : at + 4]), tuple(values[at + 4 : at + 8]),
+                              tuple(values[at + 8 : at + 12]), tuple(values[at + 12 : at + 16]))
             at += sampling.AFFINE
+            if self.grid_scale != 1:
+                affine = seen_closer(affine, self.grid, self.grid_scale)
             if class_.compiled:
                 params = class_.parameters(values, at)
                 at += class_.numbers

@@ -22,7 +22,7 @@ from fdif_dsl.compiler.priors import scanning_slots, scene_quantities
 from fdif_dsl.compiler.schedule import Schedule, make_schedule, run_schedule
 from fdif_dsl.runtime.philox import VOLUME, uniforms
 from fdif_dsl.runtime.recipe import Placement, Recipe, resolve
-from fdif_dsl.runtime.scene import Scene, SceneObject
+from fdif_dsl.runtime.scene import Matrix, Scene, SceneObject
 
 if TYPE_CHECKING:
     from fdif_dsl.compiler.library import Library
@@ -36,7 +36,8 @@ def scene_by_definition(lib: Library, seed: int, index: int, recipe: Recipe) -> 
     own = uniforms(seed, index, numbers, 0, OWN_DRAWS)
     shapes = [_pick(choices.shapes, u) for u in own[:, 0]]
     draws = uniforms(seed, index, numbers, OWN_DRAWS, max((s.draws for s in shapes), default=0))
-    affines = _affines(own[:, 3:12], recipe.placement, grid)
+    affines = np.array([seen_closer(a, grid, recipe.placement.grid_scale)
+                        for a in _affines(own[:, 3:12], recipe.placement, grid).tolist()]).reshape(-1, 4, 4)
     objects = []
     for i, shape in enumerate(shapes):
         displacement = _pick(choices.displacements, own[i, 1])
@@ -103,6 +104,21 @@ def _affines(u: npt.NDArray[np.float64], placement: Placement, grid: Grid) -> np
     out[:, :3, 3] = placement.translate * centred[:, :3] * grid.size
     out[:, 3, 3] = 1
     return out
+
+
+def seen_closer(affine: Sequence[Sequence[float]], grid: Grid, scale: float) -> Matrix:
+    """An affine (4 x 4) such that the voxels 0 to N - 1 of an axis see what lay from -s N/2 to s N/2, in even steps.
+
+    With a scale of 1 it is what it was: there, voxel i sees i - N/2.
+    """
+    if scale == 1:
+        return tuple(map(tuple, affine))
+    rows = []
+    for row, side in zip(affine, grid.size, strict=False):
+        factor = (side - 1) / (side * scale)
+        x, y, z, shift = (factor * value for value in row)
+        rows.append((x, y, z, shift - 0.5))
+    return (*rows, tuple(affine[3]))
 
 
 @dataclass(frozen=True)

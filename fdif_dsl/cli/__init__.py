@@ -19,6 +19,7 @@ COMMANDS = {
     "list": "List the classes, recipes or networks.",
     "show": "Show one class: its picture and its parameters.",
     "generate": "Write a data set of labelled volumes.",
+    "verify": "Check a data set, and make a sample of it again.",
     "pretrain": "Pre-train a network on a stream of volumes.",
     "bench": "Measure how fast volumes come on this machine.",
 }

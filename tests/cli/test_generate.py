@@ -1,8 +1,9 @@
-"""`generate`: what lies on disk, and what MONAI reads from it."""
+"""`generate` and `verify` as a user meets them: what they say, and what lies on disk."""
 
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from fdif_dsl.compiler.library import load_library
+from fdif_dsl.runtime.datasets.plan import FIRST, VALIDATION
 from fdif_dsl.runtime.recipe import Recipe
 from fdif_dsl.runtime.render import render
 from fdif_dsl.runtime.sampler import sample_scene
@@ -25,82 +27,336 @@ def uneven(tmp_path: Path, recipe: Path) -> Path:
     return path
 
 
+@pytest.fixture
+def generate(fdifc: Any, shapes: Path, recipe: Path) -> Any:
+    """Runs `fdifc generate` on the small library and recipe."""
+    return lambda *arguments: fdifc("generate", "--library", shapes, "--recipe", recipe, *arguments)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def voxels(path: Path) -> np.ndarray:
+    file: Any = nibabel.load(path)
+    return np.asarray(file.dataobj)
+
+
 def test_a_data_set(fdifc: Any, shapes: Path, uneven: Path, tmp_path: Path) -> None:
     out = tmp_path / "set"
-    result = fdifc("generate", "--recipe", uneven, "--count", 3, "--seed", 5, "-o", out, "--library", shapes,
-                   "--scenes")
+    result = fdifc("generate", "--recipe", uneven, "--count", 3, "--validation", 1, "--seed", 5, "-o", out,
+                   "--library", shapes, "--scenes")
     assert result.exit_code == 0, result.output
-    assert result.output == f"3 volumes in {out}, picture in {out / 'overview.png'}\n"
+    assert result.output.startswith(f"4 volumes in {out}: 4 made, ")
+    assert result.output.endswith(f" a second\npicture in {out / 'overview.png'}\n")
     lib = load_library(shapes)
-    for i in range(3):
-        volume = render(sample_scene(lib, 5, i, Recipe.load(uneven)), lib)
-        for folder, expected in (("imagesTr", volume.image), ("labelsTr", volume.label)):
-            file: Any = nibabel.load(out / folder / f"case_{i:05d}.nii.gz")
+    for ending, name, index in [("Tr", f"case_{i:05d}", i) for i in range(3)] + [
+            ("Val", "case_00000", FIRST[VALIDATION])]:
+        volume = render(sample_scene(lib, 5, index, Recipe.load(uneven)), lib)
+        for folder, expected in (("images", volume.image), ("labels", volume.label)):
+            file: Any = nibabel.load(out / f"{folder}{ending}" / f"{name}.nii.gz")
             assert file.shape == (20, 16, 12)  # x, y, z
             assert file.get_data_dtype() == np.uint8 and np.array_equal(file.affine, np.eye(4))
             assert np.array_equal(np.asarray(file.dataobj).transpose(2, 1, 0), expected)
-        scene = Scene.from_json(out / "scenesTr" / f"case_{i:05d}.json")
+            assert bytes(file.header["descrip"]).decode().rstrip("\0") == (
+                f"fdif seed=5 index={index} library={lib.hash[:8]} recipe=uneven")
+        scene = Scene.from_json(out / f"scenes{ending}" / f"{name}.json")
         assert np.array_equal(render(scene, lib).image, volume.image)
+    assert (out / "README.md").read_text().startswith("# FDIF uneven\n\n4 volumes of the recipe uneven, ")
 
 
-def test_the_list_is_what_monai_reads(fdifc: Any, shapes: Path, recipe: Path, tmp_path: Path) -> None:
-    data = pytest.importorskip("monai.data")
+def test_plain_files(generate: Any, tmp_path: Path) -> None:
+    for level in (0, 9):
+        assert generate("--count", 1, "-o", tmp_path / str(level), "--level", level).exit_code == 0
+    plain, packed = (next((tmp_path / name / "imagesTr").iterdir()) for name in "09")
+    assert plain.name == "case_00000.nii" and plain.stat().st_size == 352 + 16**3
+    assert packed.name == "case_00000.nii.gz" and packed.stat().st_size < plain.stat().st_size
+    assert np.array_equal(voxels(plain), voxels(packed))
+
+
+def test_what_is_whole_is_kept_and_what_is_not_is_made_again(generate: Any, tmp_path: Path) -> None:
     out = tmp_path / "set"
-    assert fdifc("generate", "--recipe", recipe, "--count", 2, "-o", out, "--library", shapes).exit_code == 0
-    cases = data.load_decathlon_datalist(str(out / "datalist.json"), is_segmentation=True)
-    assert [Path(c["image"]).name for c in cases] == ["case_00000.nii.gz", "case_00001.nii.gz"]
-    assert all(Path(c[key]).is_file() for c in cases for key in ("image", "label"))
-    stored = json.loads((out / "datalist.json").read_text())
-    assert stored["labels"] == {"0": "background", "1": "ball", "2": "cube"}
-    assert stored["numTraining"] == 2 and stored["name"] == "small"
+    generate("--count", 4, "-o", out)
+    before = files(out)
+    times = {path: (out / path).stat().st_mtime_ns for path in before}
+    (out / "imagesTr" / "case_00001.nii.gz").unlink()
+    (out / "labelsTr" / "case_00002.nii.gz").write_bytes(b"something else")
+    (out / "datalist.json").unlink()
+    result = generate("--count", 4, "-o", out)
+    assert result.output.startswith(f"4 volumes in {out}: 2 made, ") and ", 2 kept\n" in result.output
+    assert files(out) == before
+    assert all((out / f"imagesTr/case_0000{i}.nii.gz").stat().st_mtime_ns == times[f"imagesTr/case_0000{i}.nii.gz"]
+               for i in (0, 3))
 
 
-def test_a_smaller_set_replaces_a_larger_one(fdifc: Any, shapes: Path, recipe: Path, tmp_path: Path) -> None:
+def test_a_data_set_grows_to_what_it_would_have_been(generate: Any, tmp_path: Path) -> None:
+    generate("--count", 2, "-o", tmp_path / "grown")
+    result = generate("--count", 5, "--validation", 2, "-o", tmp_path / "grown")
+    assert "7 volumes" in result.output and ", 2 kept" in result.output
+    generate("--count", 5, "--validation", 2, "-o", tmp_path / "new")
+    assert files(tmp_path / "grown") == files(tmp_path / "new")
+
+
+def test_shards_make_the_same_in_any_order(generate: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    generate("--count", 7, "-o", tmp_path / "whole")
+    out = tmp_path / "shards"
+    first = generate("--count", 7, "-o", out, "--shard", "3/3")
+    assert first.output.startswith(f"shard 3/3: 2 volumes in {out}: 2 made, ")
+    assert first.output.endswith(
+        "\n5 of 7 are to come from other shards; the last one writes the lists\n")
+    assert not (out / "datalist.json").exists()
+    for name, value in (("ID", "10"), ("MIN", "10"), ("COUNT", "3"), ("STEP", "5")):
+        monkeypatch.setenv(f"SLURM_ARRAY_TASK_{name}", value)
+    assert generate("--count", 7, "-o", out, "--shard", "slurm").output.startswith("shard 1/3: 3 volumes")
+    last = generate("--count", 7, "-o", out, "--shard", "2/3")
+    assert last.output.endswith(f"\npicture in {out / 'overview.png'}\n")
+    assert files(out) == files(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    ("3", "`3` is no shard\n  --> --shard\n  hint: write the third of sixteen as 3/16"),
+    ("0/4", "there is no shard 0 of 4\n  --> --shard\n  why: shards count from 1\n"
+     "  hint: the first of sixteen is 1/16, the last 16/16"),
+    ("5/4", "there is no shard 5 of 4\n  --> --shard\n  hint: the first of sixteen is 1/16, the last 16/16"),
+    ("slurm", "this is no task of a Slurm job array\n  --> --shard\n  why: SLURM_ARRAY_TASK_ID is not set\n"
+     "  hint: submit it with sbatch --array=1-16, or say which shard it is, such as --shard 3/16"),
+])
+def test_no_shard(generate: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str) -> None:
+    for name in [name for name in os.environ if name.startswith("SLURM_")]:
+        monkeypatch.delenv(name)
+    result = generate("--count", 7, "-o", tmp_path / "out", "--shard", text)
+    assert (result.exit_code, result.stderr) == (1, f"error[E0884]: {said}\n")
+    assert not (tmp_path / "out").exists()
+
+
+def test_tasks_of_a_slurm_array_that_are_not_evenly_spaced(
+        generate: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("ID", "9"), ("MIN", "1"), ("COUNT", "3"), ("STEP", "1")):
+        monkeypatch.setenv(f"SLURM_ARRAY_TASK_{name}", value)
+    assert generate("--count", 7, "-o", tmp_path / "out", "--shard", "slurm").stderr == """\
+error[E0884]: task 9 of the Slurm job array has no place among its 3 tasks
+  --> --shard
+  why: the numbers of the tasks are not evenly spaced
+  hint: submit it with sbatch --array=1-16
+"""
+
+
+def test_another_data_set_is_left_alone(generate: Any, tmp_path: Path) -> None:
     out = tmp_path / "set"
-    for count in (3, 1):
-        result = fdifc("generate", "--recipe", recipe, "--count", count, "-o", out, "--library", shapes)
-        assert result.exit_code == 0, result.output
-    assert result.output.startswith("1 volume in")
-    assert [p.name for p in (out / "imagesTr").iterdir()] == ["case_00000.nii.gz"]
+    generate("--count", 2, "-o", out, "--seed", 1)
+    before = files(out)
+    result = generate("--count", 2, "-o", out, "--seed", 2, "--scenes")
+    assert (result.exit_code, result.stderr) == (1, f"""\
+error[E0881]: {out} holds another data set
+  why: seed is 1 there, and here 2; and 1 more
+  hint: name another folder, or make it anew with --overwrite
+""")
+    assert files(out) == before
 
 
-def test_a_foreign_folder_is_left_alone(fdifc: Any, shapes: Path, recipe: Path, tmp_path: Path) -> None:
+def test_overwriting(generate: Any, tmp_path: Path) -> None:
+    out = tmp_path / "set"
+    generate("--count", 3, "--validation", 1, "-o", out, "--seed", 1, "--scenes")
+    assert generate("--count", 2, "-o", out, "--seed", 2, "--overwrite").exit_code == 0
+    generate("--count", 2, "-o", tmp_path / "new", "--seed", 2)
+    assert files(out) == files(tmp_path / "new")
+
+
+def test_fewer_volumes_than_there_are(generate: Any, tmp_path: Path) -> None:
+    out = tmp_path / "set"
+    generate("--count", 3, "-o", out)
+    assert generate("--count", 2, "-o", out).stderr == f"""\
+error[E0882]: {out} is to have 3 volumes for training, not 2
+  why: an earlier run was asked for so many
+  hint: ask for as many or more, name another folder, or make it anew with --overwrite
+"""
+
+
+def test_a_foreign_folder_is_left_alone(generate: Any, tmp_path: Path) -> None:
     out = tmp_path / "photos"
     out.mkdir()
     (out / "cat.jpg").write_bytes(b"")
-    result = fdifc("generate", "--recipe", recipe, "--count", 1, "-o", out, "--library", shapes)
-    assert (result.exit_code, result.stderr) == (1, f"""\
+    for more in ([], ["--overwrite"]):
+        result = generate("--count", 1, "-o", out, *more)
+        assert (result.exit_code, result.stderr) == (1, f"""\
 error[E0804]: {out} holds files of something else
-  why: it is not empty and has no datalist.json
+  why: it is not empty, and no data set of fdifc
   hint: name a new or empty folder with -o
 """)
     assert [p.name for p in out.iterdir()] == ["cat.jpg"]
 
 
-def test_a_file_in_the_way(fdifc: Any, shapes: Path, recipe: Path, tmp_path: Path) -> None:
+def test_a_file_in_the_way(generate: Any, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("")
-    result = fdifc("generate", "--recipe", recipe, "--count", 1, "-o", tmp_path / "out", "--library", shapes)
+    result = generate("--count", 1, "-o", tmp_path / "out")
     assert (result.exit_code, result.stderr) == (
         1, f"error[E0803]: {tmp_path / 'out'} is a file, and a folder is to go there\n"
         "  hint: name another folder with -o\n")
 
 
-def test_an_interrupted_run_leaves_no_list_and_no_half_file(
-        fdifc: Any, shapes: Path, recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fdif_dsl.runtime.datasets import decathlon
-
+@pytest.mark.parametrize("text", [
+    "", "{", "[]\n", '{"manifest": 1}\n', '{"manifest":1,"data_set":{},"volumes":{}}\n3\n',
+    '{"manifest":1,"data_set":{},"volumes":{}}\n{"lists":{"../../x":"y"}}\n'])
+def test_a_damaged_manifest(fdifc: Any, generate: Any, tmp_path: Path, text: str) -> None:
     out = tmp_path / "set"
-    arguments = ("generate", "--recipe", recipe, "--count", 2, "-o", out, "--library", shapes)
-    assert fdifc(*arguments).exit_code == 0
+    generate("--count", 1, "-o", out)
+    whole = files(out)
+    (out / "manifest.jsonl").write_text(text)
+    said = f"""\
+error[E0885]: {out / 'manifest.jsonl'} cannot be used
+  why: it was changed by something else, or damaged
+  hint: name another folder, or make the data set anew with --overwrite
+"""
+    assert generate("--count", 1, "-o", out).stderr == said
+    assert fdifc("verify", out).stderr == said
+    assert generate("--count", 1, "-o", out, "--overwrite").exit_code == 0
+    assert files(out) == whole
 
-    def stop(scene: Scene, lib: Any) -> Any:
+
+def test_a_manifest_of_another_version(fdifc: Any, generate: Any, tmp_path: Path) -> None:
+    generate("--count", 1, "-o", tmp_path)
+    (tmp_path / "manifest.jsonl").write_text('{"manifest":7}\n')
+    assert "why: its format is 7, and this version of fdif-dsl reads 1\n" in fdifc("verify", tmp_path).stderr
+
+
+def test_an_interrupted_run_leaves_no_list_and_no_half_file(
+        generate: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fdif_dsl.runtime.datasets import case
+
+    generate("--count", 2, "-o", tmp_path / "whole")
+    out = tmp_path / "set"
+    generate("--count", 1, "-o", out)
+
+    def stop(*_: Any, **__: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(decathlon, "render", stop)
-    result = fdifc(*arguments)
+    with monkeypatch.context() as patched:
+        patched.setattr(case, "render", stop)
+        result = generate("--count", 2, "-o", out)
     assert (result.exit_code, result.stderr) == (130, "interrupted\n")
     assert not (out / "datalist.json").exists()
-    assert not list(out.rglob(".*"))
+    assert not list(out.rglob(".????????-*"))
+    assert generate("--count", 2, "-o", out).exit_code == 0
+    assert files(out) == files(tmp_path / "whole")
+
+
+def test_verify(fdifc: Any, generate: Any, shapes: Path, tmp_path: Path) -> None:
+    out = tmp_path / "set"
+    generate("--count", 12, "-o", out)
+    assert fdifc("verify", out, "--library", shapes, "--sample", 3).output == (
+        f"{out}: 12 volumes, 29 files as they were written, 3 volumes rendered again, the same\n")
+    (out / "imagesTr" / "case_00001.nii.gz").unlink()
+    (out / "labelsTr" / "case_00002.nii.gz").write_bytes(b"something else")
+    result = fdifc("verify", out, "--library", shapes)
+    assert (result.exit_code, result.stderr) == (1, f"""\
+error[E0940]: 1 file of {out} is missing
+  why: imagesTr/case_00001.nii.gz
+  hint: give the command that made it again; it makes anew what is missing or changed
+
+error[E0941]: 1 file of {out} is not what was written
+  why: labelsTr/case_00002.nii.gz
+  hint: give the command that made it again; it makes anew what is missing or changed
+""")
+
+
+def test_verify_finds_what_has_the_right_checksum_and_the_wrong_voxels(
+        fdifc: Any, generate: Any, shapes: Path, tmp_path: Path) -> None:
+    from fdif_dsl.runtime.datasets.manifest import digest
+
+    out = tmp_path / "set"
+    generate("--count", 2, "-o", out)
+    paths = [out / "imagesTr" / f"case_0000{i}.nii.gz" for i in (0, 1)]
+    old, new = (path.read_bytes() for path in paths)
+    manifest = (out / "manifest.jsonl").read_text()
+    paths[0].write_bytes(new)
+    (out / "manifest.jsonl").write_text(manifest.replace(digest(old), digest(new)))
+    assert fdifc("verify", out, "--library", shapes).stderr == f"""\
+error[E0942]: 1 file of {out} is not what is rendered now
+  why: imagesTr/case_00000.nii.gz
+  hint: was it made by another version of fdif-dsl?
+"""
+
+
+def test_verify_takes_voxels_packed_in_another_way_for_the_same(
+        fdifc: Any, generate: Any, shapes: Path, tmp_path: Path) -> None:
+    """As another version of the compressor would pack them."""
+    import gzip
+
+    from fdif_dsl.runtime.datasets.manifest import digest
+
+    out = tmp_path / "set"
+    generate("--count", 1, "-o", out)
+    path = out / "imagesTr" / "case_00000.nii.gz"
+    old = path.read_bytes()
+    new = gzip.compress(gzip.decompress(old), 1, mtime=0)
+    assert new != old
+    path.write_bytes(new)
+    manifest = out / "manifest.jsonl"
+    manifest.write_text(manifest.read_text().replace(digest(old), digest(new)))
+    assert fdifc("verify", out, "--library", shapes).exit_code == 0
+
+
+def test_verify_what_is_not_whole(fdifc: Any, generate: Any, shapes: Path, tmp_path: Path) -> None:
+    out = tmp_path / "set"
+    generate("--count", 4, "-o", out, "--shard", "1/2")
+    assert fdifc("verify", out, "--library", shapes).stderr == f"""\
+error[E0943]: {out} is not whole
+  why: it has 2 of 4 volumes
+  hint: give the command that makes it again; it goes on from there
+"""
+
+
+def test_verify_with_another_library(fdifc: Any, generate: Any, shapes: Path, tmp_path: Path) -> None:
+    out = tmp_path / "set"
+    generate("--count", 1, "-o", out)
+    theirs = load_library(shapes).hash[:12]
+    shapes.write_text(shapes.read_text().replace("0.15, 0.3", "0.15, 0.31"))
+    ours = load_library(shapes).hash[:12]
+    assert fdifc("verify", out, "--library", shapes).stderr == f"""\
+error[E0887]: {out} was made from another library
+  --> --library
+  why: its hash is {theirs} there, and {ours} here
+  hint: name the library that it was made from; with --sample 0 only checksums are compared
+"""
+    assert fdifc("verify", out, "--sample", 0).exit_code == 0
+
+
+def test_verify_where_there_is_nothing(fdifc: Any, generate: Any, tmp_path: Path) -> None:
+    generate("--count", 1, "--format", "nnunet", "-o", tmp_path / "raw")
+    assert fdifc("verify", tmp_path / "raw").stderr == f"""\
+error[E0886]: {tmp_path / 'raw'} holds no data set of fdifc
+  why: it has no manifest.jsonl
+  hint: there is one in {tmp_path / 'raw' / 'Dataset901_FDIF'}
+"""
+
+
+def test_unions(fdifc: Any, generate: Any, shapes: Path, tmp_path: Path) -> None:
+    out = tmp_path / "set"
+    assert generate("--count", 6, "-o", out, "--unions", 1).exit_code == 0
+    assert json.loads((out / "datalist.json").read_text())["labels"] == {
+        "0": "background", "1": "ball", "2": "cube", "3": "union_ball_cube"}
+    assert json.loads((out / "summary.json").read_text())["tasks"]["shape"][2]["objects"] > 0
+    assert fdifc("verify", out, "--library", shapes).exit_code == 0
+    assert generate("--count", 6, "-o", tmp_path / "more", "--unions", 2).stderr == """\
+error[E0925]: 2 unions of two of 2 classes
+  --> --unions
+  why: so many make 1 pair
+  hint: ask for fewer, or choose from more classes
+"""
+
+
+@pytest.mark.parametrize(("arguments", "said"), [
+    (["--dataset-id", 7], "--dataset-id and --dataset-name are for --format nnunet"),
+    (["--format", "nnunet", "--dataset-name", "a b"], "--dataset-name 'a b': use letters, digits, `_` and `-`"),
+    (["--format", "classification", "--validation", 1],
+     "--validation is not for --format classification: its five folds are in splits_final.json"),
+    (["--overwrite", "--shard", "1/2"], "--overwrite and --shard: each shard would remove what the others wrote"),
+    (["--workers", 2], "--workers is for --scheduler local"),
+])
+def test_options_that_do_not_go_together(generate: Any, tmp_path: Path, arguments: list[Any], said: str) -> None:
+    result = generate("--count", 5, "-o", tmp_path / "out", *arguments)
+    assert result.exit_code == 2 and result.stderr.endswith(f"\nError: {said}\n")
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_unknown_recipe(fdifc: Any, tmp_path: Path) -> None:

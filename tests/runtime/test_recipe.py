@@ -79,7 +79,7 @@ def test_none_in_a_list_is_one_of_the_equal_choices() -> None:
 
 
 def test_built_in_recipes_load_and_fit_the_standard_library() -> None:
-    assert list(recipes()) == ["paper", "demo"]
+    assert list(recipes()) == ["paper", "classification", "demo"]
     for name, about in recipes().items():
         assert about.endswith(".")
         assert resolve(Recipe.load(name), STD).shapes
@@ -95,7 +95,7 @@ def test_a_recipe_of_ones_own(tmp_path: Path) -> None:
     assert Recipe.load(str(path)) == recipe
 
 
-@pytest.mark.parametrize("name", ["paper", "demo"])
+@pytest.mark.parametrize("name", ["paper", "classification", "demo"])
 def test_the_record_of_a_recipe_reads_back(name: str, tmp_path: Path) -> None:
     def toml(value: Any) -> str:
         return f'"{value}"' if isinstance(value, str) else str(value).replace("'", '"')
@@ -262,7 +262,7 @@ def test_a_recipe_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.chdir(tmp_path)
     assert message(Recipe.load, "papper") == """\
 error[E0501]: no recipe is called `papper`
-  why: the built-in recipes are `paper`, `demo`
+  why: the built-in recipes are `paper`, `classification`, `demo`
   hint: did you mean `paper`?"""
     assert message(Recipe.load, "x.toml") == """\
 error[E0502]: cannot read the recipe

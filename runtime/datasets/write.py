@@ -1,0 +1,105 @@
+"""Makes a data set, or a shard of it: what is missing is rendered and written, then the lists."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from fdif_dsl.compiler.files import write_text
+from fdif_dsl.compiler.progress import Progress
+from fdif_dsl.runtime.ahead import ahead
+from fdif_dsl.runtime.datasets.card import CARD, card
+from fdif_dsl.runtime.datasets.case import Job
+from fdif_dsl.runtime.datasets.folder import Folder
+from fdif_dsl.runtime.datasets.manifest import Record, digest
+from fdif_dsl.runtime.datasets.pictures import OVERVIEW, PICTURE, draw_summary, draw_volumes
+from fdif_dsl.runtime.datasets.plan import Case, Plan
+from fdif_dsl.runtime.datasets.shard import WHOLE, Shard
+from fdif_dsl.runtime.datasets.summary import SUMMARY, summarise
+
+Engine = Callable[[Job, Sequence[Case]], Iterable[Record]]
+"""Makes cases, in any order."""
+Bar = Callable[[str], AbstractContextManager[Progress]]
+"""Shows how far some work is, by its name."""
+
+
+@contextmanager
+def silent(what: str) -> Iterator[Progress]:
+    """Shows nothing."""
+    yield lambda done, total: None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run did: cases that were there, cases made, and in how many seconds; and how many of the whole data set
+    are still missing, which other shards are to make."""
+
+    kept: int
+    made: int
+    seconds: float
+    missing: int
+
+
+def on_threads(job: Job, cases: Sequence[Case]) -> Iterator[Record]:
+    """Makes several cases at a time in this process, each on one thread: one renders while another one compresses."""
+    return ahead(job.make, cases)
+
+
+def write(plan: Plan, directory: Path, *, shard: Shard = WHOLE, overwrite: bool = False,
+          engine: Engine = on_threads, bar: Bar = silent) -> Outcome:
+    """Makes the cases of a shard that the folder lacks, and what is damaged; whoever makes the last writes the lists.
+
+    A case is kept where its files have the checksums that were noted when they were written.
+
+    Raises:
+        FdifError: where the plan does not fit its format, or the folder is taken or holds something else.
+        OSError: where the folder cannot be written; what is there then is whole, and another run goes on from it.
+    """
+    plan.form.check(plan)  # a mistake is told before anything is touched
+    job = Job(plan, directory)
+    with Folder(directory, plan, shard) as folder:
+        records = folder.begin(overwrite)
+        mine = [case for place, case in enumerate(plan.cases()) if shard.has(place)]
+        missing = _missing(job, mine, records, bar)
+        for name in plan.folders():
+            (directory / name).mkdir(exist_ok=True)
+        start = time.monotonic()
+        with bar("volumes") as advance:
+            done = len(mine) - len(missing)
+            advance(done, len(mine))
+            for record in engine(job, missing) if missing else ():
+                folder.note(record)
+                done += 1
+                advance(done, len(mine))
+        seconds = time.monotonic() - start
+        left = folder.finish(lambda all_records: _write_lists(plan, directory, all_records))
+    return Outcome(len(mine) - len(missing), len(missing), seconds, left)
+
+
+def _missing(job: Job, cases: Sequence[Case], records: Mapping[Case, Record], bar: Bar) -> list[Case]:
+    """The cases that are not there, or not as they were written."""
+    there = [case for case in cases if case in records]
+    if not there:
+        return list(cases)
+    sound = set()
+    with bar("checking") as advance:
+        for done, (case, lacks) in enumerate(ahead(lambda c: (c, job.lacks(records[c])), there)):
+            if not lacks:
+                sound.add(case)
+            advance(done + 1, len(there))
+    return [case for case in cases if case not in sound]
+
+
+def _write_lists(plan: Plan, directory: Path, records: Sequence[Record]) -> dict[str, str]:
+    """Writes what belongs to the data set as a whole, and returns the checksums. The lists of the format come last,
+    since a reader who finds them takes the data set for whole."""
+    found = summarise(plan, records)
+    draw_volumes(plan, directory / OVERVIEW)
+    draw_summary(plan, found, directory / PICTURE)
+    texts = {SUMMARY: found.to_json(), CARD: card(plan, found), **plan.sources, **plan.form.lists(plan, records)}
+    for name, text in texts.items():
+        write_text(directory / name, text)
+    return {name: digest((directory / name).read_bytes()) for name in (OVERVIEW, PICTURE, *texts)}
