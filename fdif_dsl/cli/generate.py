@@ -112,7 +112,7 @@ def _places(form: str, recipe: str, directory: Path, count: int, validation: int
     from fdif_dsl.runtime.datasets.plan import TRAINING, VALIDATION
 
     if form != "nnunet":
-        return [(directory, f"FDIF {recipe}", {TRAINING: count, VALIDATION: validation})]
+        return [(directory, f"FDIF {recipe}", {TRAINING: count} | ({VALIDATION: validation} if validation else {}))]
     number, name = number or NNUNET_ID, name or NNUNET_NAME
     found = [(place(directory, number, name), {TRAINING: count})]
     if validation:

@@ -1,0 +1,185 @@
+"""Kills, full disks, lost workers and two runs at once: what comes out is the same, or there is one clear message."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fdif_dsl.compiler.locks import attempt
+from fdif_dsl.grammar.diagnostics import FdifError
+from fdif_dsl.runtime.datasets.shard import Shard
+from fdif_dsl.runtime.datasets.write import write
+
+COUNT = 120
+
+
+def wait_for_cases(out: Path, cases: int, process: Any) -> bool:
+    """Whether so many cases were there before the process ended."""
+    while process.poll() is None:
+        folder = out / "labelsTr"
+        if folder.is_dir() and sum(p.name.startswith("case") for p in folder.iterdir()) >= cases:
+            return True
+        time.sleep(0.001)
+    return False
+
+
+def test_killed_at_any_moment_and_resumed(fdifc: Any, plan: Any, contents: Any, tmp_path: Path) -> None:
+    write(plan("monai", COUNT), tmp_path / "whole")
+    kills = np.random.default_rng(int.from_bytes(os.urandom(4))).integers(0, COUNT, 4)
+    for at in [*sorted(kills.tolist()), None]:
+        process = fdifc("--count", COUNT, "-o", tmp_path / "set")
+        if at is not None and wait_for_cases(tmp_path / "set", at, process):
+            process.kill()
+        _, said = process.communicate(timeout=120)
+        assert process.returncode in (-signal.SIGKILL, 0), said
+    assert process.returncode == 0 and contents(tmp_path / "set") == contents(tmp_path / "whole"), kills
+
+
+def test_a_note_that_was_cut_off(plan: Any, contents: Any, tmp_path: Path) -> None:
+    """What a kill or a full disk may leave: half a line, a file without a note, a temporary file."""
+    write(plan("monai", 5), tmp_path / "whole")
+    out = tmp_path / "set"
+    write(plan("monai", 5), out, shard=Shard(1, 2))
+    part = out / ".fdif" / "part-001-of-002.jsonl"
+    part.write_text(part.read_text()[:-40])
+    (out / "labelsTr" / ".0123abcd-case_00001.nii.gz").write_bytes(b"half")
+    (out / ".0123abcd-manifest.jsonl").write_bytes(b"half")
+    (out / ".fdif" / "part-001-of-002.lock").touch()
+    outcome = write(plan("monai", 5), out)
+    assert (outcome.kept, outcome.made, outcome.missing) == (2, 3, 0)
+    assert contents(out) == contents(tmp_path / "whole")
+
+
+def test_a_full_disk(plan: Any, contents: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, out = tmp_path / "whole", tmp_path / "set"
+    write(plan("monai", 6), whole)
+    real = Path.write_bytes
+
+    def write_bytes(path: Path, data: Any) -> int:
+        if path.name.endswith("case_00003.nii.gz"):
+            real(path, data[: len(data) // 2])
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        return real(path, data)
+
+    monkeypatch.setenv("FDIF_THREADS", "2")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", write_bytes)
+        with pytest.raises(OSError) as caught:
+            write(plan("monai", 6), out)
+    assert caught.value.filename == str(out / "imagesTr" / "case_00003.nii.gz")  # as the user knows it
+    left = contents(out)
+    assert all(left[path] == data for path, data in contents(whole).items() if path in left and "case" in path)
+    assert not [path for path in left if path.rpartition("/")[2].startswith(".") or path == "datalist.json"]
+    write(plan("monai", 6), out)
+    assert contents(out) == contents(whole)
+
+
+def test_two_runs_at_once(fdifc: Any, plan: Any, contents: Any, tmp_path: Path) -> None:
+    out = tmp_path / "set"
+    first = fdifc("--count", 5000, "-o", out)
+    try:
+        assert wait_for_cases(out, 1, first)
+        for shard in (Shard(), Shard(1, 2)):
+            with pytest.raises(FdifError) as caught:
+                write(plan("monai", 5000), out, shard=shard)
+            assert str(caught.value) == f"""\
+error[E0883]: another run is writing into {out}
+  hint: wait until it ends; or give each of several runs its share of the volumes, with --shard"""
+        assert first.poll() is None, "it went on"
+    finally:
+        first.kill()
+        first.communicate()
+
+
+def test_shards_at_once(fdifc: Any, plan: Any, contents: Any, tmp_path: Path) -> None:
+    """Whoever ends last writes the lists, and exactly one does."""
+    write(plan("monai", 40), tmp_path / "whole")
+    out = tmp_path / "set"
+    runs = [fdifc("--count", 40, "-o", out, "--shard", f"{k}/3") for k in (1, 2, 3)]
+    said = [run.communicate(timeout=120) for run in runs]
+    assert [run.returncode for run in runs] == [0, 0, 0], said
+    assert contents(out) == contents(tmp_path / "whole")
+
+
+def test_a_shard_that_is_at_work_elsewhere(plan: Any, tmp_path: Path) -> None:
+    out = tmp_path / "set"
+    write(plan("monai", 6), out, shard=Shard(1, 2))
+    lock = attempt(out / ".fdif" / "part-001-of-002.lock")
+    assert lock is not None
+    try:
+        for shard, count in ((Shard(1, 2), 6), (Shard(2, 3), 6), (Shard(), 6)):
+            with pytest.raises(FdifError, match="another run is writing"):
+                write(plan("monai", count), out, shard=shard)
+        with pytest.raises(FdifError) as caught:
+            write(plan("monai", 8), out, shard=Shard(2, 2))
+        assert str(caught.value) == f"""\
+error[E0882]: {out} is to have 6 volumes, not 8
+  why: other runs are at work on it
+  hint: ask for the same volumes in each shard"""
+        # The other half is made meanwhile, but the lists wait for the one that is at work.
+        assert write(plan("monai", 6), out, shard=Shard(2, 2)).missing == 0
+        assert not (out / "datalist.json").exists()
+    finally:
+        lock.release()
+    write(plan("monai", 6), out, shard=Shard(1, 2))
+    assert (out / "datalist.json").exists()
+
+
+def test_one_shard_goes_on_from_another_division(plan: Any, contents: Any, tmp_path: Path) -> None:
+    write(plan("monai", 9), tmp_path / "whole")
+    out = tmp_path / "set"
+    write(plan("monai", 9), out, shard=Shard(2, 3))
+    write(plan("monai", 9), out, shard=Shard(1, 2))
+    outcome = write(plan("monai", 9), out)
+    assert (outcome.kept, outcome.made) == (7, 2)  # cases 1, 4, 7 and 0, 2, 4, 6, 8 were there
+    assert contents(out) == contents(tmp_path / "whole")
+
+
+def test_several_workers_make_the_same(fdifc: Any, plan: Any, contents: Any, tmp_path: Path) -> None:
+    """A cluster of two processes, one of which is killed on the way."""
+    psutil = pytest.importorskip("psutil")
+    pytest.importorskip("distributed")
+    count = 400
+    write(plan("monai", count), tmp_path / "whole")
+    out = tmp_path / "set"
+    run = fdifc("--count", count, "-o", out, "--scheduler", "local", "--workers", 2)
+    assert wait_for_cases(out, count // 4, run), run.communicate()
+    workers = [p for p in psutil.Process(run.pid).children(recursive=True) if "spawn_main" in " ".join(p.cmdline())]
+    assert len(workers) == 2
+    workers[0].kill()
+    said, complaints = run.communicate(timeout=120)
+    assert run.returncode == 0, complaints
+    assert complaints == "" and said.startswith(f"{count} volumes in {out}: {count} made, ")
+    assert contents(out) == contents(tmp_path / "whole")
+
+
+def test_no_scheduler_there(fdifc: Any, tmp_path: Path) -> None:
+    pytest.importorskip("distributed")
+    run = fdifc("--count", 3, "-o", tmp_path / "set", "--scheduler", "lokal")
+    assert run.communicate(timeout=60)[1] == """\
+error[E0931]: no scheduler answers at lokal
+  --> --scheduler
+  why: missing port number in address 'lokal'
+  hint: give the address that `dask scheduler` printed, such as tcp://10.0.0.1:8786, or `local`
+"""
+    assert not (tmp_path / "set").exists()
+
+
+def test_without_dask(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    from fdif_dsl.runtime.datasets.distributed import cluster
+
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(FdifError) as caught, cluster("local"):
+        pass
+    assert str(caught.value) == """\
+error[E0930]: --scheduler needs the package distributed, which is not installed
+  hint: pip install 'fdif-dsl[distributed]'"""
