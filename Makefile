@@ -35,7 +35,7 @@ demo: $(VENV)/package
 	@echo '  demo/pretrain/loss.png         the loss curve'
 
 # PYTHONSAFEPATH keeps Python from taking the folder fdif_dsl here for the installed package.
-test: $(VENV)/package
+test: $(VENV)/package $(VENV)/nnunet
 	PYTHONSAFEPATH=1 OMP_NUM_THREADS=1 $(bin)/pytest -n $(JOBS) $(TESTS)
 
 # mypy runs elsewhere, so that it finds the installed package and not the folder of the same name.
@@ -50,6 +50,11 @@ $(VENV)/dependencies: pyproject.toml constraints.txt
 	$(pip) install --quiet -c constraints.txt torch
 	rm -rf build/lib build/bdist.*
 	$(pip) install --quiet -c constraints.txt '.[dev]'
+	@touch $@
+
+# nnU-Net, which a test hands a data set to.
+$(VENV)/nnunet: tests/nnunetv2.txt $(VENV)/dependencies
+	$(pip) install --quiet --no-deps -r tests/nnunetv2.txt
 	@touch $@
 
 # The package itself, whenever a source changed. A stale build/lib would put deleted files into the wheel.

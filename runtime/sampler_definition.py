@@ -115,9 +115,10 @@ def seen_closer(affine: Sequence[Sequence[float]], grid: Grid, scale: float) -> 
         return tuple(map(tuple, affine))
     rows = []
     for row, side in zip(affine, grid.size, strict=False):
-        factor = (side - 1) / (side * scale)
+        # One voxel alone sees the lower end.
+        factor, lower = ((side - 1) / (side * scale), 0.5) if side > 1 else (1 / scale, 0.0)
         x, y, z, shift = (factor * value for value in row)
-        rows.append((x, y, z, shift - 0.5))
+        rows.append((x, y, z, shift - lower))
     return (*rows, tuple(affine[3]))
 
 

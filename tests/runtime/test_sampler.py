@@ -141,7 +141,8 @@ recipes = st.builds(
     shapes=st.none() | st.lists(st.sampled_from([*STD.shapes]), min_size=1, max_size=5, unique=True),
     displacements=st.lists(st.sampled_from([None, *STD.displacements]), max_size=4, unique=True),
     mappers=st.lists(st.sampled_from([*STD.mappers]), min_size=1, max_size=4, unique=True),
-    placement=st.builds(Placement, translate=st.floats(0, 10), rotation=st.floats(0, 180), shear=st.floats(0, 0.49)),
+    placement=st.builds(Placement, translate=st.floats(0, 10), rotation=st.floats(0, 180), shear=st.floats(0, 0.49),
+                        grid_scale=st.floats(0.01, 1) | st.just(1.0)),
 )
 
 
@@ -250,6 +251,24 @@ def test_placement_can_be_switched_off() -> None:
     still = Recipe(objects=3, placement=Placement(translate=0, rotation=0, shear=0))
     for o in sample_scene(STD, 7, 0, still).objects:
         assert np.array_equal(o.affine, np.eye(4))
+
+
+@pytest.mark.parametrize("grid", [(9, 16, 31), (1, 2, 3)])
+def test_a_part_of_the_grid_is_seen(grid: tuple[int, int, int]) -> None:
+    """Voxels 0 to N - 1 of an axis are at `linspace(-s N / 2, s N / 2, N)`, as the authors' classification has them."""
+    placement = Placement(translate=0, rotation=0, shear=0, grid_scale=0.45)
+    scene = sample_scene(STD, 7, 0, Recipe(grid=grid, objects=1, shapes=["sphere"], placement=placement))
+    inverse = np.linalg.inv(np.array(scene.objects[0].affine))
+    for axis, side in enumerate(reversed(grid)):
+        voxels = np.zeros((side, 4))
+        voxels[:, 3], voxels[:, axis] = 1, np.arange(side) - side / 2
+        expected = np.linspace(-side / 2 * 0.45, side / 2 * 0.45, side)
+        np.testing.assert_allclose((voxels @ inverse.T)[:, axis], expected, atol=1e-12)
+    # So a ball has that many more voxels along each axis.
+    close, far = (Recipe(grid=(64, 64, 64), objects=1, shapes=["sphere"], placement=Placement(
+        translate=0, rotation=0, shear=0, grid_scale=scale)) for scale in (0.8, 1))
+    ratio = np.divide(*(render(sample_scene(STD, 7, 0, recipe), STD).counts[0] for recipe in (close, far)))
+    assert ratio == pytest.approx((63 / 64 / 0.8) ** 3, rel=0.02)
 
 
 def test_parameters_follow_their_priors() -> None:
