@@ -71,4 +71,4 @@ def _draw_legend(figure: Any, entries: Sequence[tuple[int, str]], columns: int, 
         x = (0.08 + column * (width - 0.08) / columns) / width
         y = (bottom - 0.14 - 0.24 * row) / height
         figure.text(x, y, "\N{BLACK SQUARE}", fontsize=13, color=palette.label_colour(place), va="center")
-        figure.text(x + 0.2 / width, y, text, fontsize=8, color=palette.INK, va="center")
+        figure.text(x + 0.2 / width, y, text, fontsize=8 if len(text) <= 24 else 6.2, color=palette.INK, va="center")

@@ -65,6 +65,8 @@ def command(recipe: str | None, count: int, validation: int, seed: int, form: st
         raise click.UsageError("--dataset-id and --dataset-name are for --format nnunet")
     if dataset_name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", dataset_name):
         raise click.UsageError(f"--dataset-name {dataset_name!r}: use letters, digits, `_` and `-`")
+    if form == "nnunet" and validation and dataset_id == 999:
+        raise click.UsageError("--dataset-id 999: the volumes for validation need the next number; this is the last")
     if form == "classification" and validation:
         raise click.UsageError("--validation is not for --format classification: its five folds are in "
                                "splits_final.json")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
@@ -145,9 +146,15 @@ class Folder:
             found = read_manifest(self.directory)
         except FdifError:
             found = None
-        self._remove(path for record in self._records(found).values() for path in record.files)
-        self._remove([*(found.lists or () if found else ()), MANIFEST])
+        cases = {path for record in self._records(found).values() for path in record.files}
+        # Where there is no manifest to say it, what has the names of cases.
+        cases.update(path.relative_to(self.directory).as_posix() for folder in self.plan.folders()
+                     for path in (self.directory / folder).glob("case_*"))
+        self._remove([*cases, *(found.lists or () if found else ()), MANIFEST])
         self._forget_parts()
+        for folder in {path.partition("/")[0] for path in cases}:
+            with suppress(OSError):  # not empty
+                (self.directory / folder).rmdir()
 
     def _remove(self, paths: Iterable[str]) -> None:
         for path in paths:

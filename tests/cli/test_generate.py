@@ -154,12 +154,16 @@ error[E0881]: {out} holds another data set
     assert files(out) == before
 
 
-def test_overwriting(generate: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("damaged", [False, True])
+def test_overwriting(generate: Any, tmp_path: Path, damaged: bool) -> None:
     out = tmp_path / "set"
-    generate("--count", 3, "--validation", 1, "-o", out, "--seed", 1, "--scenes")
+    generate("--count", 3, "-o", out, "--seed", 1, *([] if damaged else ["--scenes", "--validation", 1]))
+    if damaged:
+        (out / "manifest.jsonl").write_text("?")
     assert generate("--count", 2, "-o", out, "--seed", 2, "--overwrite").exit_code == 0
     generate("--count", 2, "-o", tmp_path / "new", "--seed", 2)
     assert files(out) == files(tmp_path / "new")
+    assert sorted(p.name for p in out.iterdir()) == sorted(p.name for p in (tmp_path / "new").iterdir())
 
 
 def test_fewer_volumes_than_there_are(generate: Any, tmp_path: Path) -> None:
@@ -330,7 +334,10 @@ error[E0886]: {tmp_path / 'raw'} holds no data set of fdifc
 """
 
 
-def test_unions(fdifc: Any, generate: Any, shapes: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("chosen", [None, '["ball", "cube"]'])
+def test_unions(fdifc: Any, generate: Any, shapes: Path, recipe: Path, tmp_path: Path, chosen: str | None) -> None:
+    if chosen is not None:
+        recipe.write_text(recipe.read_text().replace("[classes]", f"[classes]\nshapes = {chosen}"))
     out = tmp_path / "set"
     assert generate("--count", 6, "-o", out, "--unions", 1).exit_code == 0
     assert json.loads((out / "datalist.json").read_text())["labels"] == {
@@ -348,6 +355,8 @@ error[E0925]: 2 unions of two of 2 classes
 @pytest.mark.parametrize(("arguments", "said"), [
     (["--dataset-id", 7], "--dataset-id and --dataset-name are for --format nnunet"),
     (["--format", "nnunet", "--dataset-name", "a b"], "--dataset-name 'a b': use letters, digits, `_` and `-`"),
+    (["--format", "nnunet", "--validation", 1, "--dataset-id", 999],
+     "--dataset-id 999: the volumes for validation need the next number; this is the last"),
     (["--format", "classification", "--validation", 1],
      "--validation is not for --format classification: its five folds are in splits_final.json"),
     (["--overwrite", "--shard", "1/2"], "--overwrite and --shard: each shard would remove what the others wrote"),

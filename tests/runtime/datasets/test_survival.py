@@ -6,7 +6,10 @@ import errno
 import os
 import signal
 import time
+from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +17,8 @@ import pytest
 
 from fdif_dsl.compiler.locks import attempt
 from fdif_dsl.grammar.diagnostics import FdifError
+from fdif_dsl.runtime.datasets import distributed
+from fdif_dsl.runtime.datasets.case import Job
 from fdif_dsl.runtime.datasets.shard import Shard
 from fdif_dsl.runtime.datasets.write import write
 
@@ -172,13 +177,61 @@ error[E0931]: no scheduler answers at lokal
     assert not (tmp_path / "set").exists()
 
 
+@pytest.fixture
+def client() -> Iterator[Any]:
+    """A cluster of threads of this process."""
+    dask = pytest.importorskip("distributed")
+    with dask.LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as local, \
+            dask.Client(local) as one:
+        yield one
+
+
+def test_a_worker_that_does_not_see_the_folder(client: Any, plan: Any, tmp_path: Path) -> None:
+    made = plan("monai", 3)
+    with pytest.raises(FdifError) as caught:
+        list(distributed._make(client, Job(made, tmp_path / "elsewhere"), list(made.cases())))
+    said = str(caught.value)
+    assert said.startswith(f"error[E0933]: a worker of the cluster does not see {tmp_path / 'elsewhere'}\n  why: ")
+    assert said.endswith("\n  hint: put the data set on a file system that all of them share")
+
+
+def test_workers_that_end_again_and_again(
+        client: Any, plan: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from distributed.scheduler import KilledWorker
+
+    def die(job: Job, case: Any) -> Any:
+        raise KilledWorker(f"task of {case.name}", SimpleNamespace(address="tcp://10.0.0.2:5000"), 3)
+
+    monkeypatch.setattr(distributed, "_one", die)
+    made = plan("monai", 1)
+    with pytest.raises(FdifError) as caught:
+        list(distributed._make(client, Job(made, tmp_path), list(made.cases())))
+    assert str(caught.value) == """\
+error[E0932]: workers of the cluster end again and again
+  why: task of case_00000
+  hint: their logs say why; too little memory is the usual reason. What is done is kept: the same command goes on"""
+
+
+@pytest.mark.parametrize(("theirs", "said"), [("0.0.9", "fdif-dsl 0.0.9"), (None, "no fdif-dsl")])
+def test_workers_of_another_version(theirs: str | None, said: str) -> None:
+    versions = {"workers": {"tcp://10.0.0.2:5000": {"packages": {"fdif_dsl": theirs}}}}
+    with pytest.raises(FdifError) as caught:
+        distributed._compare_versions(SimpleNamespace(get_versions=lambda packages: versions))
+    assert str(caught.value) == f"""\
+error[E0934]: the worker at tcp://10.0.0.2:5000 has {said}
+  why: this is fdif-dsl {version("fdif-dsl")}
+  hint: install the same version in the environment of the workers"""
+
+
+def test_workers_of_the_same_version(client: Any) -> None:
+    distributed._compare_versions(client)
+
+
 def test_without_dask(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
-    from fdif_dsl.runtime.datasets.distributed import cluster
-
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(FdifError) as caught, cluster("local"):
+    with pytest.raises(FdifError) as caught, distributed.cluster("local"):
         pass
     assert str(caught.value) == """\
 error[E0930]: --scheduler needs the package distributed, which is not installed
