@@ -26,8 +26,8 @@ def rate_bar(what: str) -> Iterator[Progress]:
 
     class Rate(ProgressColumn):
         def render(self, task: Task) -> Text:
-            speed = task.finished_speed or task.speed
-            return Text("" if speed is None else f"{speed:.1f} a second", "dim")
+            settled = task.speed is not None and (task.elapsed or 0) > 1  # the first few come all at once
+            return Text(f"{task.speed:.1f} a second" if settled else "", "dim")
 
     with Bar(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn(),
              console=Console(stderr=True), transient=True) as shown:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -51,8 +52,8 @@ def cluster(scheduler: str, workers: int | None = None) -> Iterator[Engine]:
     if scheduler == LOCAL:
         settings = {"distributed.scheduler.allowed-failures": _DEATHS}
         with config.set(settings), dask.LocalCluster(
-                n_workers=workers or thread_count(), threads_per_worker=1, processes=True, dashboard_address=None,
-                silence_logs=logging.CRITICAL) as local, dask.Client(local) as client:
+                n_workers=workers or thread_count(), threads_per_worker=1, processes=True, preload=__name__,
+                dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL) as local, dask.Client(local) as client:
             yield lambda job, cases: _make(client, job, cases)
         return
     try:
@@ -67,6 +68,11 @@ def cluster(scheduler: str, workers: int | None = None) -> Iterator[Engine]:
             client.wait_for_workers(1)
         _compare_versions(client)
         yield lambda job, cases: _make(client, job, cases)
+
+
+def dask_setup(worker: Any) -> None:
+    """Called by dask in each process of a local cluster. Ctrl-C reaches them too, but it is this one that ends them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _make(client: Any, job: Job, cases: Sequence[Case]) -> Iterator[Record]:

@@ -39,7 +39,8 @@ class Folder:
 
     def __exit__(self, *_: object) -> None:
         if self._notes is not None:
-            self._notes.close()
+            with suppress(OSError):  # what could not be written has been told
+                self._notes.close()
         self._holding.release()
 
     def begin(self, overwrite: bool) -> Mapping[Case, Record]:
@@ -64,6 +65,8 @@ class Folder:
         try:
             if self._notes is None:
                 self._notes = self._part.open("a", encoding="utf-8")
+                if self._notes.tell():  # a run before this one may have ended within a line
+                    self._notes.write("\n")
             self._notes.write(record.line() + "\n")
             self._notes.flush()
         except OSError as error:

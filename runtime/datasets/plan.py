@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol
@@ -79,6 +79,10 @@ class Plan:
     scenes: bool = False
     unions: int = 0
     sources: Mapping[str, str] = field(default_factory=dict)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Without the choices, whose formulas are deeper than pickle can walk; a library packs its own.
+        return {f.name: getattr(self, f.name) for f in fields(self)}
 
     @cached_property
     def choices(self) -> Choices:

@@ -79,8 +79,9 @@ def fdifc(shapes: Path, recipe: Path, tmp_path: Path) -> Callable[..., Any]:
     def start(*arguments: object) -> Any:
         command = [sys.executable, "-c", "from fdif_dsl.cli import main; main()", "generate", "--library", shapes,
                    "--recipe", recipe, "--seed", 5, "--level", 1, *arguments]
+        # In a group of its own, which can be interrupted as a terminal does.
         return subprocess.Popen(list(map(str, command)), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                text=True)
+                                text=True, start_new_session=True)
 
     return start
 

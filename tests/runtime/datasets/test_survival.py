@@ -62,6 +62,21 @@ def test_a_note_that_was_cut_off(plan: Any, contents: Any, tmp_path: Path) -> No
     assert contents(out) == contents(tmp_path / "whole")
 
 
+def test_a_note_that_was_cut_off_while_another_shard_is_at_work(plan: Any, contents: Any, tmp_path: Path) -> None:
+    """Then notes are not joined to the manifest, and the shard's go on behind the half line."""
+    write(plan("monai", 6), tmp_path / "whole")
+    out = tmp_path / "set"
+    write(plan("monai", 6), out, shard=Shard(1, 2))
+    part = out / ".fdif" / "part-001-of-002.jsonl"
+    part.write_text(part.read_text()[:-40])
+    lock = attempt(out / ".fdif" / "part-002-of-002.lock")
+    assert lock is not None
+    assert write(plan("monai", 6), out, shard=Shard(1, 2)).missing == 3
+    lock.release()
+    assert write(plan("monai", 6), out, shard=Shard(2, 2)).missing == 0
+    assert contents(out) == contents(tmp_path / "whole")
+
+
 def test_a_full_disk(plan: Any, contents: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, out = tmp_path / "whole", tmp_path / "set"
     write(plan("monai", 6), whole)
@@ -165,6 +180,19 @@ def test_several_workers_make_the_same(fdifc: Any, plan: Any, contents: Any, tmp
     assert contents(out) == contents(tmp_path / "whole")
 
 
+@pytest.mark.parametrize("engine", [[], ["--scheduler", "local", "--workers", 2]], ids=["threads", "cluster"])
+def test_ctrl_c(engine: list[Any], fdifc: Any, tmp_path: Path) -> None:
+    """It reaches every process, and there is one line about it."""
+    pytest.importorskip("distributed")
+    out = tmp_path / "set"
+    run = fdifc("--count", 5000, "-o", out, *engine)
+    assert wait_for_cases(out, 1, run), run.communicate()
+    os.killpg(run.pid, signal.SIGINT)
+    said = run.communicate(timeout=60)
+    assert (run.returncode, *said) == (130, "", "interrupted\n")
+    assert not list(out.rglob(".????????-*"))
+
+
 def test_no_scheduler_there(fdifc: Any, tmp_path: Path) -> None:
     pytest.importorskip("distributed")
     run = fdifc("--count", 3, "-o", tmp_path / "set", "--scheduler", "lokal")
@@ -181,8 +209,8 @@ error[E0931]: no scheduler answers at lokal
 def client() -> Iterator[Any]:
     """A cluster of threads of this process."""
     dask = pytest.importorskip("distributed")
-    with dask.LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as local, \
-            dask.Client(local) as one:
+    with dask.LocalCluster(n_workers=1, threads_per_worker=1, processes=False,
+                           dashboard_address="127.0.0.1:0") as local, dask.Client(local) as one:
         yield one
 
 
