@@ -93,7 +93,7 @@ def command(recipe: str | None, count: int, validation: int, seed: int, form: st
         own = set(lib.shapes)
         lib, sources[FILE] = with_unions(lib, chosen.shapes, seed, unions)
         if chosen.shapes is not None:
-            chosen = replace(chosen, shapes=[*chosen.shapes, *(name for name in lib.shapes if name not in own)])
+            chosen = replace(chosen, shapes=[*chosen.shapes, *(shape for shape in lib.shapes if shape not in own)])
     name = Path(name).stem
     places = _places(form, name, directory, count, validation, dataset_id, dataset_name)
     plans = [(place, Plan(lib, chosen, name, title, seed, counts, make_format(form, level), scenes, unions, sources))
@@ -144,10 +144,11 @@ def _told(outcome: Outcome, plan: Plan, place: Path, shard: Shard) -> str:
     made = f"{outcome.made} made" + (f", {outcome.made / outcome.seconds:.0f} a second" if outcome.made else "")
     whose = "" if shard.of == 1 else f"shard {shard}: "
     text = f"{whose}{_counted(total)} in {place}: {made}" + (f", {outcome.kept} kept" if outcome.kept else "")
-    if outcome.missing:
-        text += f"\n{outcome.missing} of {plan.count} are to come from other shards; the last one writes the lists"
-        return text
-    return f"{text}\npicture in {place / OVERVIEW}"
+    if outcome.whole:
+        return f"{text}\npicture in {place / OVERVIEW}"
+    others = f"{outcome.missing} of {plan.count} are to come from other shards" if outcome.missing else (
+        "other shards are still at work")
+    return f"{text}\n{others}; the last one writes the lists"
 
 
 def _counted(number: int) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.datasets.blosc import b2nd, need_blosc2
-from fdif_dsl.runtime.datasets.manifest import Record
+from fdif_dsl.runtime.datasets.manifest import Record, count_voxels
 from fdif_dsl.runtime.datasets.plan import Case, Plan
 from fdif_dsl.runtime.render import Volume
 from fdif_dsl.runtime.scene import Scene
@@ -87,10 +87,10 @@ def z_scored(image: np.ndarray) -> np.ndarray:
 
     The moments come from whole numbers, so they are the same on every machine. An image of one grey level is all 0.
     """
-    counts = np.bincount(image.reshape(-1), minlength=256)
-    levels = np.arange(256)
-    total, first, second = int(counts.sum()), int(counts @ levels), int(counts @ levels**2)
+    counts = count_voxels(image)
+    total = image.size
+    first, second = (sum(n * level**power for level, n in counts.items()) for power in (1, 2))
     mean = first / total
     deviation = math.sqrt(total * second - first**2) / total
-    scored: np.ndarray = ((levels - mean) / max(deviation, 1e-8)).astype(np.float32)
+    scored: np.ndarray = ((np.arange(256) - mean) / max(deviation, 1e-8)).astype(np.float32)
     return np.take(scored, image)

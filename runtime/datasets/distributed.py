@@ -59,8 +59,9 @@ def cluster(scheduler: str, workers: int | None = None) -> Iterator[Engine]:
     try:
         client = dask.Client(scheduler, timeout=_PATIENCE)
     except (OSError, ValueError, TimeoutError) as error:
+        why = (str(error) or "it is silent").splitlines()[0]
         raise FdifError(Diagnostic(
-            "E0931", f"no scheduler answers at {scheduler}", where="--scheduler", why=str(error).splitlines()[0],
+            "E0931", f"no scheduler answers at {scheduler}", where="--scheduler", why=why,
             hint="give the address that `dask scheduler` printed, such as tcp://10.0.0.1:8786, or `local`")) from None
     with client:
         if not client.scheduler_info()["workers"]:

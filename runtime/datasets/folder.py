@@ -73,21 +73,23 @@ class Folder:
             error.filename = str(self._part)
             raise
 
-    def finish(self, write_lists: Callable[[Sequence[Record]], Mapping[str, str]]) -> int:
-        """Ends the run. Returns how many cases of the plan are missing.
+    def finish(self, write_lists: Callable[[Sequence[Record]], Mapping[str, str]]) -> tuple[int, bool]:
+        """Ends the run. Returns how many cases of the plan are missing, and whether the data set is whole.
 
-        Where none is, and nobody else is at work, `write_lists` writes what names them all, and returns its checksums.
+        Where none is missing and nobody else is at work, it becomes so: `write_lists` writes what names all cases, and
+        returns its checksums.
         """
         with self._holding.alone():
             self._holding.leave()
             records = self._records(read_manifest(self.directory))
             missing = self.plan.count - len(records)
-            if missing == 0 and not self._holding.others():
+            whole = missing == 0 and not self._holding.others()
+            if whole:
                 lists = write_lists([records[case] for case in self.plan.cases()])
                 Manifest(self.plan.identity(), self.plan.counts, records, lists).write(self.directory)
                 self._forget_parts()
                 self._holding.clear()
-            return missing
+            return missing, whole
 
     def _take_over(self, overwrite: bool, others: bool) -> Mapping[Case, Record]:
         """Makes one of what earlier runs left, unless others are at work on it."""

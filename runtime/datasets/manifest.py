@@ -22,6 +22,7 @@ from fdif_dsl.runtime.datasets.plan import Case
 
 MANIFEST = "manifest.jsonl"
 FORMAT = 1
+_PIECE = 2**18  # voxels that are counted at a time, since NumPy makes eight bytes of each
 _PATH = re.compile(r"([A-Za-z0-9_-][A-Za-z0-9._-]*/){0,4}[A-Za-z0-9_-][A-Za-z0-9._-]*", re.ASCII)
 
 
@@ -130,7 +131,10 @@ def file_digest(path: Path) -> str | None:
 
 def count_voxels(label: np.ndarray) -> dict[int, int]:
     """How many voxels have each label but 0."""
-    counts = np.bincount(label.reshape(-1))
+    flat = label.reshape(-1)
+    counts = np.zeros(int(flat.max(initial=0)) + 1, np.int64)
+    for start in range(0, flat.size, _PIECE):
+        counts += np.bincount(flat[start : start + _PIECE], minlength=len(counts))
     return {int(v): int(counts[v]) for v in np.flatnonzero(counts) if v}
 
 

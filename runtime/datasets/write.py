@@ -34,13 +34,14 @@ def silent(what: str) -> Iterator[Progress]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run did: cases that were there, cases made, and in how many seconds; and how many of the whole data set
-    are still missing, which other shards are to make."""
+    """What a run did: cases that were there, cases made, and in how many seconds; how many of the whole data set are
+    still missing, which other shards are to make; and whether it is whole, with its lists."""
 
     kept: int
     made: int
     seconds: float
     missing: int
+    whole: bool
 
 
 def on_threads(job: Job, cases: Sequence[Case]) -> Iterator[Record]:
@@ -75,8 +76,8 @@ def write(plan: Plan, directory: Path, *, shard: Shard = WHOLE, overwrite: bool 
                 done += 1
                 advance(done, len(mine))
         seconds = time.monotonic() - start
-        left = folder.finish(lambda all_records: _write_lists(plan, directory, all_records))
-    return Outcome(len(mine) - len(missing), len(missing), seconds, left)
+        left, whole = folder.finish(lambda all_records: _write_lists(plan, directory, all_records))
+    return Outcome(len(mine) - len(missing), len(missing), seconds, left, whole)
 
 
 def _missing(job: Job, cases: Sequence[Case], records: Mapping[Case, Record], bar: Bar) -> list[Case]:

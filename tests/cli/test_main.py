@@ -52,7 +52,7 @@ def test_unknown_option(fdifc: Any) -> None:
 Usage: fdifc generate [OPTIONS]
 Try 'fdifc generate --help' for help.
 
-Error: No such option '--recpie'. Did you mean '--recipe'?
+Error: No such option '--recpie'. (Did you mean one of: '--recipe', '--resume'?)
 """
 
 

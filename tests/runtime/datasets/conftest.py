@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -79,9 +80,10 @@ def fdifc(shapes: Path, recipe: Path, tmp_path: Path) -> Callable[..., Any]:
     def start(*arguments: object) -> Any:
         command = [sys.executable, "-c", "from fdif_dsl.cli import main; main()", "generate", "--library", shapes,
                    "--recipe", recipe, "--seed", 5, "--level", 1, *arguments]
-        # In a group of its own, which can be interrupted as a terminal does.
+        # In a group of its own, which can be interrupted as a terminal does, also where these tests cannot.
         return subprocess.Popen(list(map(str, command)), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                text=True, start_new_session=True)
+                                text=True, start_new_session=True,
+                                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
 
     return start
 

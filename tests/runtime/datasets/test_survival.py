@@ -144,11 +144,12 @@ error[E0882]: {out} is to have 6 volumes, not 8
   why: other runs are at work on it
   hint: ask for the same volumes in each shard"""
         # The other half is made meanwhile, but the lists wait for the one that is at work.
-        assert write(plan("monai", 6), out, shard=Shard(2, 2)).missing == 0
+        outcome = write(plan("monai", 6), out, shard=Shard(2, 2))
+        assert (outcome.missing, outcome.whole) == (0, False)
         assert not (out / "datalist.json").exists()
     finally:
         lock.release()
-    write(plan("monai", 6), out, shard=Shard(1, 2))
+    assert write(plan("monai", 6), out, shard=Shard(1, 2)).whole
     assert (out / "datalist.json").exists()
 
 
