@@ -29,7 +29,7 @@ from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.philox import uniforms
 from fdif_dsl.runtime.recipe import Recipe, as_recipe, resolve
 from fdif_dsl.runtime.sampler_definition import drawn_parameters, seen_closer
-from fdif_dsl.runtime.scene import Matrix, Scene, SceneObject
+from fdif_dsl.runtime.scene import Scene, SceneObject
 
 if TYPE_CHECKING:
     from fdif_dsl.compiler.library import Library
@@ -119,6 +119,7 @@ class _Sampler:
         self.memory = sampling.memory_size(int(table[:, sampling.DRAWS].max()), int(table[:, sampling.INPUTS].max()))
         p = recipe.placement
         self.grid_scale = p.grid_scale
+        self.widths = np.array([sampling.AFFINE + (c.numbers if c.compiled else 0) for c in self.classes])
         self.numbers = np.array([*(self.grid.number(name) for name in sampling.GRID),
                                  p.translate, math.radians(p.rotation), p.shear])
 
@@ -142,9 +143,10 @@ class _Sampler:
             counts.append(count)
             chosen, values = chosen + count, values + end
         shape, displacement, mapper = whole[sampling.JOB : sampling.JOB + 3 * chosen].reshape(-1, 3).T
-        widths = np.array([sampling.AFFINE + class_.numbers for class_ in self.classes])[shape]
-        return Drawn(np.array(counts), shape, displacement, mapper, real[self.memory : self.memory + values],
-                     np.cumsum(widths) - widths)
+        start = self._starts(shape)
+        found = real[self.memory : self.memory + values]
+        self._see_closer(found, start)
+        return Drawn(np.array(counts), shape, displacement, mapper, found, start)
 
     def scene(self, seed: int, index: int) -> Scene:
         # One array of each kind, as it is the address of an array that takes time.
@@ -156,6 +158,9 @@ class _Sampler:
         whole[sampling.MEMORY : sampling.VALUES + 1] = memory, job + 8 * sampling.JOB, memory + 8 * self.memory
         self.draw(job, self.numbers.ctypes.data)
         count, end = whole[sampling.OBJECTS : sampling.END + 1].tolist()
+        if self.grid_scale != 1:
+            start = self._starts(whole[sampling.JOB : sampling.JOB + 3 * count : 3])
+            self._see_closer(real[self.memory : self.memory + end], start)
         chosen = whole[sampling.JOB : sampling.JOB + 3 * count].tolist()
         values = real[self.memory : self.memory + end].tolist()
         objects = []
@@ -163,11 +168,9 @@ class _Sampler:
         for i in range(count):
             shape, displacement, mapper = chosen[3 * i : 3 * i + 3]
             class_ = self.classes[shape]
-            affine: Matrix = (tuple(values[at : at + 4]), tuple(values[at + 4 : at + 8]),
-                              tuple(values[at + 8 : at + 12]), tuple(values[at + 12 : at + 16]))
+            affine = (tuple(values[at : at + 4]), tuple(values[at + 4 : at + 8]), tuple(values[at + 8 : at + 12]),
+                      tuple(values[at + 12 : at + 16]))
             at += sampling.AFFINE
-            if self.grid_scale != 1:
-                affine = seen_closer(affine, self.grid, self.grid_scale)
             if class_.compiled:
                 params = class_.parameters(values, at)
                 at += class_.numbers
@@ -177,6 +180,18 @@ class _Sampler:
             objects.append(SceneObject(class_.formula.name, params, affine, self.displacements[displacement],
                                        self.mappers[mapper]))
         return Scene(self.grid.shape, tuple(objects), f"volume {index} of seed {seed}")
+
+    def _starts(self, shape: np.ndarray) -> np.ndarray:
+        """Where the numbers of each object begin, for objects of these classes."""
+        widths = self.widths[shape]
+        return np.asarray(np.cumsum(widths) - widths)
+
+    def _see_closer(self, values: np.ndarray, start: np.ndarray) -> None:
+        """Has the affines among `values` show the part of the grid that the recipe wants seen."""
+        if self.grid_scale != 1:
+            places = start[:, None] + np.arange(sampling.AFFINE)
+            affines = values[places].reshape(-1, 4, 4)
+            values[places] = seen_closer(affines, self.grid, self.grid_scale).reshape(-1, sampling.AFFINE)
 
 
 class _Class:

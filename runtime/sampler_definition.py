@@ -22,7 +22,7 @@ from fdif_dsl.compiler.priors import scanning_slots, scene_quantities
 from fdif_dsl.compiler.schedule import Schedule, make_schedule, run_schedule
 from fdif_dsl.runtime.philox import VOLUME, uniforms
 from fdif_dsl.runtime.recipe import Placement, Recipe, resolve
-from fdif_dsl.runtime.scene import Matrix, Scene, SceneObject
+from fdif_dsl.runtime.scene import Scene, SceneObject
 
 if TYPE_CHECKING:
     from fdif_dsl.compiler.library import Library
@@ -36,8 +36,7 @@ def scene_by_definition(lib: Library, seed: int, index: int, recipe: Recipe) -> 
     own = uniforms(seed, index, numbers, 0, OWN_DRAWS)
     shapes = [_pick(choices.shapes, u) for u in own[:, 0]]
     draws = uniforms(seed, index, numbers, OWN_DRAWS, max((s.draws for s in shapes), default=0))
-    affines = np.array([seen_closer(a, grid, recipe.placement.grid_scale)
-                        for a in _affines(own[:, 3:12], recipe.placement, grid).tolist()]).reshape(-1, 4, 4)
+    affines = seen_closer(_affines(own[:, 3:12], recipe.placement, grid), grid, recipe.placement.grid_scale)
     objects = []
     for i, shape in enumerate(shapes):
         displacement = _pick(choices.displacements, own[i, 1])
@@ -106,20 +105,20 @@ def _affines(u: npt.NDArray[np.float64], placement: Placement, grid: Grid) -> np
     return out
 
 
-def seen_closer(affine: Sequence[Sequence[float]], grid: Grid, scale: float) -> Matrix:
-    """An affine (4 x 4) such that the voxels 0 to N - 1 of an axis see what lay from -s N/2 to s N/2, in even steps.
+def seen_closer(affines: npt.NDArray[np.float64], grid: Grid, scale: float) -> npt.NDArray[np.float64]:
+    """Affines (n, 4, 4) such that the voxels 0 to N - 1 of an axis see what lay from -s N/2 to s N/2, in even steps.
 
-    With a scale of 1 it is what it was: there, voxel i sees i - N/2.
+    With a scale of 1 they are what they were: there, voxel i sees i - N/2.
     """
     if scale == 1:
-        return tuple(map(tuple, affine))
-    rows = []
-    for row, side in zip(affine, grid.size, strict=False):
+        return affines
+    out = affines.copy()
+    for row, side in enumerate(grid.size):
         # One voxel alone sees the lower end.
         factor, lower = ((side - 1) / (side * scale), 0.5) if side > 1 else (1 / scale, 0.0)
-        x, y, z, shift = (factor * value for value in row)
-        rows.append((x, y, z, shift - lower))
-    return (*rows, tuple(affine[3]))
+        out[:, row] *= factor
+        out[:, row, 3] -= lower
+    return out
 
 
 @dataclass(frozen=True)

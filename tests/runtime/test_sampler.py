@@ -25,7 +25,7 @@ from fdif_dsl.runtime import sampler
 from fdif_dsl.runtime.philox import uniforms
 from fdif_dsl.runtime.recipe import Placement, Recipe
 from fdif_dsl.runtime.render import render
-from fdif_dsl.runtime.sampler import OWN_DRAWS, sample_scene
+from fdif_dsl.runtime.sampler import OWN_DRAWS, draw_objects, sample_scene
 from fdif_dsl.runtime.sampler_definition import sample_parameters, scene_by_definition
 from fdif_dsl.runtime.scene import Scene
 
@@ -264,7 +264,13 @@ def test_a_part_of_the_grid_is_seen(grid: tuple[int, int, int]) -> None:
         voxels[:, 3], voxels[:, axis] = 1, np.arange(side) - side / 2
         expected = np.linspace(-side / 2 * 0.45, side / 2 * 0.45, side)
         np.testing.assert_allclose((voxels @ inverse.T)[:, axis], expected, atol=1e-12)
-    # So a ball has that many more voxels along each axis.
+    # Batches for a GPU are drawn in another way.
+    several = Recipe(grid=grid, objects=(1, 4), placement=Placement(grid_scale=0.45))
+    drawn = draw_objects(STD, 7, [3, 4], several)
+    assert drawn is not None
+    objects = [o for index in (3, 4) for o in sample_scene(STD, 7, index, several).objects]
+    assert np.array_equal(drawn.affines, [o.affine for o in objects])
+    # A ball has that many more voxels along each axis.
     close, far = (Recipe(grid=(64, 64, 64), objects=1, shapes=["sphere"], placement=Placement(
         translate=0, rotation=0, shear=0, grid_scale=scale)) for scale in (0.8, 1))
     ratio = np.divide(*(render(sample_scene(STD, 7, 0, recipe), STD).counts[0] for recipe in (close, far)))
