@@ -69,7 +69,7 @@ def test_the_largest_kernel_of_each_kind_spills_nothing(lib: Library, tmp_path: 
 PORTIONS = 12
 
 
-@pytest.mark.slow  # a kernel takes a second or two, and there are 130
+@pytest.mark.long  # a kernel takes a second or two, and there are 130
 @pytest.mark.parametrize("portion", range(PORTIONS))
 def test_every_kernel_of_voxels_compiles_and_spills_nothing(lib: Library, tmp_path: Path, portion: int) -> None:
     units = list(islice(hot(lib), portion, None, PORTIONS))
