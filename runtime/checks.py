@@ -47,6 +47,12 @@ def one_of(*allowed: str) -> Rule:
     return rule
 
 
+def truth(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise Wrong(f"{_shown(value)} where true or false is expected", hint="write true or false")
+    return value
+
+
 def whole(least: int, most: int) -> Rule:
     """A rule for a whole number from `least` to `most`."""
 

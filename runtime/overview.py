@@ -46,14 +46,18 @@ def draw_overview(volumes: Sequence[Pair], names: Mapping[int, str], path: Path,
             caption = f"volume {i}, z slice {plane} of {volumes[i][0].shape[0]}"
             figure.text((left + side / 2) / width, (upper - side - gap / 2 - 0.11) / height, caption, fontsize=6.5,
                         color=palette.QUIET, ha="center", va="center")
-        _draw_legend(figure, entries, columns, width, height, bottom)
+        draw_legend(figure, entries, columns, width, height, bottom)
 
 
-def _slice(image: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+def telling_plane(label: np.ndarray) -> int:
     """The z slice that shows the most: where the labelled voxels, and the classes among them, are many."""
     filled = (label > 0).mean(axis=(1, 2))
     classes = np.array([len(np.unique(plane)) for plane in label])
-    best = int(np.argmax(classes + filled))
+    return int(np.argmax(classes + filled))
+
+
+def _slice(image: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    best = telling_plane(label)
     return image[best], label[best], best
 
 
@@ -64,8 +68,9 @@ def _places(label: np.ndarray, places: Mapping[int, int]) -> np.ndarray:
     return out
 
 
-def _draw_legend(figure: Any, entries: Sequence[tuple[int, str]], columns: int, width: float, height: float,
-                 bottom: float) -> None:
+def draw_legend(figure: Any, entries: Sequence[tuple[int, str]], columns: int, width: float, height: float,
+                bottom: float) -> None:
+    """A square in the colour of each (place, name), in columns below a picture; all lengths in inches."""
     for i, (place, text) in enumerate(entries):
         row, column = divmod(i, columns)
         x = (0.08 + column * (width - 0.08) / columns) / width

@@ -6,6 +6,7 @@ and whatever a recipe leaves out is taken from there.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import tomllib
@@ -23,9 +24,12 @@ from fdif_dsl.grammar.source import SourceFile, Span
 from fdif_dsl.runtime import checks
 from fdif_dsl.runtime.checks import Rule, Wrong
 from fdif_dsl.runtime.meaning import MEANINGS, MOST, Meaning, meaning_of
+from fdif_dsl.runtime.overrides import parse_override
 
 if TYPE_CHECKING:
     from fdif_dsl.compiler.library import Library
+
+Sources = tuple[SourceFile, ...]
 
 PAPER: Any = None
 """What a field holds until the paper's value is put in its place."""
@@ -56,28 +60,93 @@ class Placement:
 
 @dataclass(frozen=True)
 class Training:
-    """Settings of a training run; the driver in `pretrain` says what each one does."""
+    """How a network is trained: what it learns, the optimisation, and on which devices."""
 
+    task: str = PAPER
+    """`segmentation`, or `classification` of volumes that hold one object."""
     network: str = PAPER
+    """A name of `fdifc list networks`, or a function of one's own as `package.module:function`."""
     features: int = PAPER
+    """The width of networks that can be had in several."""
     batch: int = PAPER
-    """Volumes a step, on each device."""
+    """Volumes a step, on each device, and each time where gradients are accumulated."""
     crops: int = PAPER
     """Crops of each volume."""
     patch: tuple[int, int, int] | None = PAPER
     """The size (D, H, W) of a crop; None is the whole volume."""
-    steps: int = PAPER
-    warmup: int = PAPER
-    """Steps until the learning rate is `lr`; from there it falls to 0 along a cosine."""
+    dice: str = PAPER
+    """Which classes the Dice loss is a mean of: `all`, or those `present` in the crop."""
+    optimizer: str = PAPER
+    """`adamw`, or `sgd` with a Nesterov momentum of 0.99."""
     lr: float = PAPER
     weight_decay: float = PAPER
-    workers: int = PAPER
-    """Processes that render, for each device; 0 renders in the training process."""
+    schedule: str = PAPER
+    """How the learning rate falls to 0: `cosine`, `poly` (power 0.9), or `constant`, which does not fall."""
+    steps: int = PAPER
+    """Steps of the optimiser."""
+    warmup: int = PAPER
+    """Steps until the learning rate is `lr`; from there it falls."""
+    accumulate: int = PAPER
+    """Batches whose gradients make one step."""
+    clip: float = PAPER
+    """The greatest norm of a gradient; 0 does not clip."""
+    ema: float = PAPER
+    """The decay of the mean of the weights that is validated and exported; 0 takes the weights themselves."""
     precision: str = PAPER
+    compile: bool = PAPER
+    """Whether `torch.compile` compiles the network."""
+    recompute: bool = PAPER
+    """Whether activations are computed again in the backward pass, which saves memory and costs time."""
+    accelerator: str = PAPER
+    """`gpu`, `cpu`, or `auto`, a GPU where there is one."""
+    devices: int = PAPER
+    """Processes on each machine, each on a device of its own; torchrun and Slurm say it themselves."""
+    nodes: int = PAPER
+    """Machines."""
+    workers: int = PAPER
+    """Processes that render, for each device; 0 renders in threads of the training process."""
     seed: int = PAPER
 
     def __post_init__(self) -> None:
         _complete(self, "train")
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What happens to a crop before the network sees it, on the device."""
+
+    normalise: str = PAPER
+    """`unit`, grey levels from 0 to 1; or `zscore`, mean 0 and standard deviation 1 in each volume."""
+    flip: float = PAPER
+    """The chance of a flip along each axis."""
+    turn: float = PAPER
+    """The chance of one to three quarter turns about an axis."""
+    shift: float = PAPER
+    """The chance of a constant that is added to all grey levels."""
+    shift_by: float = PAPER
+    """The greatest such constant, to either side, after normalisation."""
+
+    def __post_init__(self) -> None:
+        _complete(self, "augment")
+
+
+@dataclass(frozen=True)
+class Monitor:
+    """How a run is watched: validation on volumes that are never trained on, checkpoints, loggers."""
+
+    validate: int = PAPER
+    """Steps from one validation to the next; 0 does not validate."""
+    volumes: int = PAPER
+    """Volumes of the validation set."""
+    checkpoint: int = PAPER
+    """Steps from one checkpoint to the next."""
+    keep: int = PAPER
+    """How many of the last checkpoints are kept, beside the best."""
+    wandb: str | None = PAPER
+    """The project to log to with Weights & Biases; None does not."""
+
+    def __post_init__(self) -> None:
+        _complete(self, "monitor")
 
 
 @dataclass(frozen=True)
@@ -102,14 +171,16 @@ class Recipe:
     combination; `multi_task`, three labels, for shape, displacement and mapper. See `meaning.py`."""
     placement: Placement = field(default_factory=Placement)
     training: Training = field(default_factory=Training)
-    source: SourceFile | None = field(default=None, repr=False, compare=False)
-    """The TOML file it was read from, for messages."""
+    augment: Augmentation = field(default_factory=Augmentation)
+    monitor: Monitor = field(default_factory=Monitor)
+    source: Sources = field(default=(), repr=False, compare=False)
+    """The texts it was read from, the one that overrides the others first; for messages."""
 
     def __post_init__(self) -> None:
         values = _complete(self, "volume", "classes")
         patch = self.training.patch
         if patch is not None and any(p > n for p, n in zip(patch, values["grid"], strict=True)):
-            raise FdifError(_complain(self.source, "train", "patch", Wrong(
+            raise FdifError(complain(self.source, "train", "patch", Wrong(
                 f"a crop of {list(patch)} does not fit into a volume of {list(values['grid'])}",
                 hint="make the patch smaller, the grid larger, or leave the patch out to take the whole volume")))
 
@@ -119,14 +190,16 @@ class Recipe:
         return (self.objects, self.objects) if isinstance(self.objects, int) else self.objects
 
     @classmethod
-    def load(cls, name_or_path: str | Path) -> Recipe:
+    def load(cls, name_or_path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         """A built-in recipe by its name, or the recipe in a TOML file.
 
-        Raises `FdifError` with one diagnostic for each mistake, at its line of the file.
+        `overrides` are texts like `train.steps=1000` that replace its values; a warm-up that is not among them
+        ends with the run at the latest. Raises `FdifError` with one diagnostic for each mistake, at its line of the
+        file.
         """
         known = _built_in_names()
         if isinstance(name_or_path, str) and name_or_path in known:
-            return _built_in(name_or_path)
+            return _read(_built_in_source(name_or_path), overrides) if overrides else _built_in(name_or_path)
         path = Path(name_or_path)
         if path.suffix != ".toml" and not path.exists():
             raise FdifError(Diagnostic(
@@ -134,7 +207,7 @@ class Recipe:
                 why=f"the built-in recipes are {', '.join(f'`{r}`' for r in known)}",
                 hint=did_you_mean(str(name_or_path), known) or "a recipe of your own is a file that ends in .toml"))
         try:
-            return _read(SourceFile(str(path), path.read_text(encoding="utf-8")))
+            return _read(SourceFile(str(path), path.read_text(encoding="utf-8")), overrides)
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
             raise FdifError(Diagnostic("E0502", "cannot read the recipe", where=str(path), why=str(reason),
@@ -150,7 +223,20 @@ class Recipe:
                         "displacements": ["none" if d is None else d for d in self.displacements],
                         "mappers": list(self.mappers)},
             "train": asdict(self.training) | {"patch": list(self.training.patch) if self.training.patch else "grid"},
+            "augment": asdict(self.augment),
+            "monitor": asdict(self.monitor) | {"wandb": self.monitor.wandb or "none"},
         }
+
+    def to_toml(self, about: str) -> str:
+        """The recipe in full as a TOML text, which `load` reads again."""
+        sections = (f"[{name}]\n" + "".join(f"{key} = {_toml(value)}\n" for key, value in table.items())
+                    for name, table in self.to_dict().items())
+        return f"about = {_toml(about)}\n\n" + "\n".join(sections)
+
+
+def _toml(value: Any) -> str:
+    """A value as TOML; JSON writes texts, numbers, truth values and lists of them alike."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 @dataclass(frozen=True)
@@ -189,7 +275,7 @@ def resolve(recipe: Recipe, library: Library) -> Choices:
             wanted = [n for n in wanted if n is None or n in known] if found else [*known, *([None] * (None in wanted))]
         elif wanted is None:
             wanted = list(known)
-        mistakes.extend(_complain(recipe.source, "classes", what, Wrong(
+        mistakes.extend(complain(recipe.source, "classes", what, Wrong(
             f"the library has no {what[:-1]} `{name}`",
             hint=did_you_mean(name, known) or f"`fdifc list {what}` shows what there is"), quoted=name)
             for name in wanted if name is not None and name not in known)
@@ -208,7 +294,7 @@ def resolve(recipe: Recipe, library: Library) -> Choices:
                          [f.name for f in mappers if f])
     for task in meaning.tasks:
         if task.count > MOST:
-            raise FdifError(_complain(recipe.source, "volume", "label", Wrong(
+            raise FdifError(complain(recipe.source, "volume", "label", Wrong(
                 f"`{recipe.label}` makes {task.count} classes of this recipe's choices",
                 f"a label has at most {MOST}", "choose from fewer classes in [classes], or label by `shape`")))
     return Choices(tuple(f for f in shapes if f), displacements, tuple(f for f in mappers if f), meaning)
@@ -257,6 +343,10 @@ def _some(what: str) -> Callable[[Any], tuple[str, ...]]:
     return rule
 
 
+def _wandb(value: Any) -> str | None:
+    return None if value is None or value == "none" else str(checks.text(value))
+
+
 def _patch(value: Any) -> tuple[int, int, int] | None:
     return None if value is None or value == "grid" else checks.sides(value)
 
@@ -275,18 +365,44 @@ _RULES: dict[str, dict[str, Rule]] = {
     },
     "classes": {"shapes": _shapes, "displacements": _displacements, "mappers": _some("mapper")},
     "train": {
+        "task": checks.one_of("segmentation", "classification"),
         "network": checks.text,
         "features": checks.whole(1, 4096),
         "batch": checks.whole(1, 65536),
         "crops": checks.whole(1, 65536),
         "patch": _patch,
-        "steps": checks.whole(1, 10**9),
-        "warmup": checks.whole(0, 10**9),
+        "dice": checks.one_of("all", "present"),
+        "optimizer": checks.one_of("adamw", "sgd"),
         "lr": checks.real(0, 1000),
         "weight_decay": checks.real(0, 1000),
-        "workers": checks.whole(0, 1024),
+        "schedule": checks.one_of("cosine", "poly", "constant"),
+        "steps": checks.whole(1, 10**9),
+        "warmup": checks.whole(0, 10**9),
+        "accumulate": checks.whole(1, 65536),
+        "clip": checks.real(0, 10**9),
+        "ema": checks.real(0, 1, open_end=True),
         "precision": checks.one_of("16-mixed", "bf16-mixed", "32"),
+        "compile": checks.truth,
+        "recompute": checks.truth,
+        "accelerator": checks.one_of("auto", "cpu", "gpu"),
+        "devices": checks.whole(1, 1024),
+        "nodes": checks.whole(1, 65536),
+        "workers": checks.whole(0, 1024),
         "seed": checks.whole(0, 2**64 - 1),
+    },
+    "augment": {
+        "normalise": checks.one_of("unit", "zscore"),
+        "flip": checks.real(0, 1),
+        "turn": checks.real(0, 1),
+        "shift": checks.real(0, 1),
+        "shift_by": checks.real(0, 10),
+    },
+    "monitor": {
+        "validate": checks.whole(0, 10**9),
+        "volumes": checks.whole(1, 10**6),
+        "checkpoint": checks.whole(1, 10**9),
+        "keep": checks.whole(1, 1000),
+        "wandb": _wandb,
     },
 }
 
@@ -295,7 +411,7 @@ def _complete(record: Any, *sections: str) -> dict[str, Any]:
     """Fills a frozen record's empty fields from the paper and checks the others, by the rules of the sections."""
     mistakes: list[Diagnostic] = []
     values: dict[str, Any] = {}
-    source = getattr(record, "source", None)
+    source = getattr(record, "source", ())
     for section in sections:
         for key, rule in _RULES[section].items():
             value = getattr(record, key)
@@ -303,11 +419,11 @@ def _complete(record: Any, *sections: str) -> dict[str, Any]:
                 # None stands for the paper's value, but in a list that "all" or "grid" can leave empty.
                 values[key] = _paper(section)[key] if value is None else rule(value)
             except Wrong as wrong:
-                mistakes.append(_complain(source, section, key, wrong))
+                mistakes.append(complain(source, section, key, wrong))
             else:
                 object.__setattr__(record, key, values[key])
     if not mistakes and values.get("warmup", 0) > values.get("steps", math.inf):
-        mistakes.append(_complain(source, "train", "warmup", Wrong(
+        mistakes.append(complain(source, "train", "warmup", Wrong(
             f"{values['warmup']} steps of warm-up in a run of {values['steps']} steps",
             hint="make `warmup` smaller or `steps` larger")))
     if mistakes:
@@ -355,35 +471,51 @@ def _parse(source: SourceFile) -> dict[str, Any]:
         raise FdifError(Diagnostic("E0503", "the recipe is nested too deeply", where=source.name, hint=_TOML)) from None
 
 
-def _read(source: SourceFile) -> Recipe:
-    """The recipe that a TOML text holds."""
-    tables = _parse(source)
+def _read(source: SourceFile, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe that a TOML text holds, with some values replaced."""
     mistakes: list[Diagnostic] = []
     given: dict[str, dict[str, Any]] = {section: {} for section in _RULES}
+    sources: Sources = (source,)
+    _take(_parse(source), source, given, mistakes)
+    replaced: set[tuple[str, str]] = set()
+    for text in overrides:
+        table, its = parse_override(text)
+        _take(table, its, given, mistakes)
+        sources = (its, *sources)
+        replaced |= {(section, key) for section in table for key in table[section]}
+    if mistakes:
+        raise FdifError(*mistakes)
+    train = given["train"]
+    if ("train", "steps") in replaced and ("train", "warmup") not in replaced:  # a recipe that was made for long runs
+        train["warmup"] = min(train.get("warmup", _paper("train")["warmup"]), train["steps"])
+    try:
+        return Recipe(**given["volume"], **given["classes"], placement=Placement(**given["placement"]),
+                      training=Training(**train), augment=Augmentation(**given["augment"]),
+                      monitor=Monitor(**given["monitor"]), source=sources)
+    except FdifError as error:  # values that are wrong together; a nested record does not know its file
+        raise FdifError(*(_in_file(sources, d) for d in error.diagnostics)) from None
+
+
+def _take(tables: Mapping[str, Any], source: SourceFile, given: dict[str, dict[str, Any]],
+          mistakes: list[Diagnostic]) -> None:
+    """Puts the values of a parsed text into `given`, by the rules, and notes what is wrong with them."""
     for section, table in tables.items():
         if section == "about" and isinstance(table, str):
             continue
         if section not in _RULES:
             what = "section" if isinstance(table, dict) else "key"
-            mistakes.append(_complain(source, "", section, Wrong(
+            mistakes.append(complain((source,), "", section, Wrong(
                 f"a recipe has no {what} `{section}`", f"its sections are {_listed(_RULES)}",
                 _home(section) or did_you_mean(section, _RULES) or "leave it out")))
         elif not isinstance(table, dict):
-            mistakes.append(_complain(source, "", section, Wrong(
+            mistakes.append(complain((source,), "", section, Wrong(
                 f"`{section}` is a section, not a key", hint=f"write [{section}] on a line of its own")))
         else:
             for key, value in table.items():
                 try:
                     given[section][key] = _rule(section, key)(value)
                 except Wrong as wrong:
-                    mistakes.append(_complain(source, section, key, wrong))
-    if mistakes:
-        raise FdifError(*mistakes)
-    try:
-        return Recipe(**given["volume"], **given["classes"], placement=Placement(**given["placement"]),
-                      training=Training(**given["train"]), source=source)
-    except FdifError as error:  # values that are wrong together; a nested record does not know its file
-        raise FdifError(*(_in_file(source, d) for d in error.diagnostics)) from None
+                    mistakes.append(complain((source,), section, key, wrong))
 
 
 def _rule(section: str, key: str) -> Rule:
@@ -402,20 +534,21 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(f"`{n}`" for n in names)
 
 
-def _in_file(source: SourceFile, diagnostic: Diagnostic) -> Diagnostic:
+def _in_file(sources: Sources, diagnostic: Diagnostic) -> Diagnostic:
     match = re.fullmatch(r"recipe: (\w+)\.(\w+)", diagnostic.where)
     if match is None:
         return diagnostic
-    return _complain(source, match[1], match[2], Wrong(diagnostic.title, diagnostic.why, diagnostic.hint))
+    return complain(sources, match[1], match[2], Wrong(diagnostic.title, diagnostic.why, diagnostic.hint))
 
 
-def _complain(source: SourceFile | None, section: str, key: str, wrong: Wrong, quoted: str = "") -> Diagnostic:
-    """A diagnostic at a key of a recipe, in its file where there is one; `quoted` is a name in its value."""
-    span = _find(source, section, key, quoted) if source else None
+def complain(sources: Sources, section: str, key: str, wrong: Wrong, quoted: str = "",
+             code: str = "E0504") -> Diagnostic:
+    """A diagnostic at a key of a recipe, in the first of its texts that has it; `quoted` is a name in its value."""
+    span = next((found for found in (_find(source, section, key, quoted) for source in sources) if found), None)
     place = f"{section}.{key}" if section else key
     labels = (Label(span),) if span else ()
-    where = "" if span else f"{source.name if source else 'recipe'}: {place}"
-    return Diagnostic("E0504", wrong.title, labels, where, wrong.why, wrong.hint)
+    where = "" if span else f"{sources[-1].name if sources else 'recipe'}: {place}"
+    return Diagnostic(code, wrong.title, labels, where, wrong.why, wrong.hint)
 
 
 def _find(source: SourceFile, section: str, key: str, quoted: str) -> Span | None:
@@ -424,6 +557,10 @@ def _find(source: SourceFile, section: str, key: str, quoted: str) -> Span | Non
     for line in source.text.splitlines(keepends=True):
         header = re.match(r"\s*\[\s*([\w-]+)\s*\]", line)
         entry = re.match(r"\s*([\w-]+)\s*=", line)
+        dotted = re.match(r"\s*([\w-]+)\s*\.\s*([\w-]+)\s*=", line)
+        inside = section if section else key
+        if dotted and dotted[1] == inside and (not section or dotted[2] == key):
+            return Span(source, start + dotted.start(1 + bool(section)), start + dotted.end(1 + bool(section)))
         found = header if header and not section and header[1] == key else entry if here == section else None
         if found and found[1] == key:
             value = source.text.find(f'"{quoted}"', start) if quoted else -1

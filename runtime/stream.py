@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,10 +92,19 @@ class VolumeStream(IterableDataset):  # type: ignore[type-arg, misc, unused-igno
                                        why="its volumes are drawn on the GPU, where a worker process cannot",
                                        hint="leave `num_workers` at 0; volumes are drawn ahead all the same"))
         if info:
-            _one_thread()
+            use_one_thread()
         first, step = self.start + rank * workers + worker, world * workers
         mine = itertools.count(first, step) if self.count is None else range(first, self.start + self.count, step)
-        yield from ahead(self.volume, mine) if self.backend == "cpu" else map(self.volume, mine)
+        yield from self.volumes(mine)
+
+    def volumes(self, indices: Iterable[int]) -> Iterator[dict[str, Any]]:
+        """The pairs of these numbers in their order, some of them made before they are asked for."""
+        if self.device:
+            from fdif_dsl.runtime.device_stream import volumes_on_device
+
+            choices = resolve(self.recipe, self.lib)
+            return volumes_on_device(self.lib, self.recipe, choices, self.seed, indices, self.device)
+        return ahead(self.volume, indices) if self.backend == "cpu" else map(self.volume, indices)
 
     def _place(self) -> tuple[int, int]:
         """This process's number and how many processes there are."""
@@ -126,7 +135,7 @@ def _device(name: str) -> str:
     return name if name.partition(":")[0] == "cuda" else ""
 
 
-def _one_thread() -> None:
+def use_one_thread() -> None:
     """Workers share the machine's cores, so each one renders on a single one."""
     os.environ["FDIF_THREADS"] = "1"  # read by the CPU backend at each volume
     torch.set_num_threads(1)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
-import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,23 +13,33 @@ from fdif_dsl.cli.errors import INTERRUPTED
 from fdif_dsl.cli.options import FilePath, library
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 
+if TYPE_CHECKING:
+    from fdif_dsl.runtime.training.log import Row
+    from fdif_dsl.runtime.training.pretrain import Run
+    from fdif_dsl.runtime.training.scores import Score
+
 _LINES = 10  # how many lines a run prints where there is no terminal for a progress bar
+_CLASSES = 12  # how many classes the table at the end names
 
 
 @click.command("pretrain")
 @click.argument("recipe", metavar="RECIPE")
+@click.argument("overrides", nargs=-1, metavar="[SECTION.KEY=VALUE]...")
 @click.option("-o", "directory", type=FilePath, metavar="DIR", help="The folder for the run. [default: runs/RECIPE]")
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="In place of the recipe's.")
-@click.option("--steps", type=click.IntRange(1), metavar="N", help="In place of the recipe's.")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="The same as train.seed=SEED.")
+@click.option("--steps", type=click.IntRange(1), metavar="N", help="The same as train.steps=N.")
 @click.option("--resume", is_flag=True, help="Continue the run in DIR from its checkpoint.")
 @click.option("--overwrite", is_flag=True, help="Start anew where DIR holds an earlier run.")
 @click.option("--require-fall", type=click.FloatRange(0, 100), metavar="PERCENT",
               help="Fail unless the loss fell by that much.")
 @library
 @click.pass_context
-def command(ctx: click.Context, recipe: str, directory: Path | None, seed: int | None, steps: int | None, resume: bool,
-            overwrite: bool, require_fall: float | None, library_path: Path | None) -> None:
+def command(ctx: click.Context, recipe: str, overrides: tuple[str, ...], directory: Path | None, seed: int | None,
+            steps: int | None, resume: bool, overwrite: bool, require_fall: float | None,
+            library_path: Path | None) -> None:
     """Pre-train a network as RECIPE says, a built-in recipe's name or a TOML file.
+
+    Values of the recipe can be replaced, for example train.steps=1000 volume.objects=5.
 
     Ctrl-C ends the run after the step in hand and leaves a checkpoint; --resume goes on from there.
     """
@@ -39,24 +50,28 @@ def command(ctx: click.Context, recipe: str, directory: Path | None, seed: int |
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from fdif_dsl.compiler.library import load_library
     from fdif_dsl.runtime.recipe import Recipe, resolve
-    from fdif_dsl.runtime.training.pretrain import CURVE, pretrain
+    from fdif_dsl.runtime.training.devices import is_first
+    from fdif_dsl.runtime.training.pretrain import pretrain
 
-    chosen = Recipe.load(recipe)
+    given = [f"train.{key}={value}" for key, value in (("seed", seed), ("steps", steps)) if value is not None]
+    chosen = Recipe.load(recipe, [*overrides, *given])
     name = Path(recipe).stem
     directory = directory or Path("runs") / name
     lib = load_library(library_path)
     lib.compile(formulas=resolve(chosen, lib).formulas)
-    click.echo(f"pre-training {chosen.training.network} on the recipe {name} for "
-               f"{steps or chosen.training.steps} steps, into {directory}")
+    if is_first():
+        click.echo(f"pre-training {chosen.training.network} on the recipe {name} for {chosen.training.steps} steps, "
+                   f"into {directory}")
     with _Report() as report:
-        run = pretrain(lib, chosen, directory, name=name, seed=seed, steps=steps, resume=resume, overwrite=overwrite,
-                       report=report.step, on_interrupt=report.stopping)
+        run = pretrain(lib, chosen, directory, name=name, resume=resume, overwrite=overwrite, report=report.step,
+                       announce=report.validated, on_interrupt=report.stopping)
+    if run is None:  # a process of many, and not the one that speaks
+        return
     if run.interrupted:
         click.echo(f"interrupted after step {run.steps}; the checkpoint is {directory / 'last.ckpt'}, "
                    "and --resume goes on from it", err=True)
         ctx.exit(INTERRUPTED)
-    click.echo(f"{run.steps} steps in {run.seconds:.0f} s: {run.loss}")
-    click.echo(f"weights in {directory / 'weights.pt'}, loss curve in {directory / CURVE}")
+    _tell(run, directory)
     if require_fall is not None and run.loss.percent < require_fall:
         raise FdifError(Diagnostic(
             "E0843", f"the loss fell by {run.loss.percent:.1f} %", where="--require-fall",
@@ -64,8 +79,44 @@ def command(ctx: click.Context, recipe: str, directory: Path | None, seed: int |
             hint="more steps or another learning rate may help"))
 
 
+def _tell(run: Run, directory: Path) -> None:
+    """How it went: speed, the scores of the held-out volumes, and where things are."""
+    from fdif_dsl.cli.console import stdout
+
+    for score in run.scores:
+        stdout().print(_score_table(score))
+    if run.best[0]:
+        click.echo(f"best validation: mean {run.best[1]:.3f}, after step {run.best[0]}")
+    click.echo(f"{run.steps} steps in {run.seconds:.0f} s: {run.loss}")
+    click.echo(f"{run.speed.volumes_per_second:.1f} volumes/s; "
+               f"{100 * run.speed.waited:.1f} % of the time waiting for data")
+    click.echo(f"weights in {directory / 'weights.pt'}, curves in {directory / 'loss.png'}"
+               + (f" and {directory / 'scores.png'}" if run.scores else ""))
+
+
+def _score_table(score: Score) -> Any:
+    """The classes from best to worst; of many the ends only."""
+    from rich.table import Table
+
+    known = sorted(((v, n, c) for v, n, c in zip(score.values, score.size, score.classes, strict=True)
+                    if not math.isnan(v)), reverse=True)
+    table = Table(title=f"{score.task}: mean {score.mean:.3f}, above 0.5 in {score.above_half} of {len(known)} classes",
+                  title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("class", header_style="dim", overflow="fold")
+    table.add_column("score", header_style="dim", justify="right")
+    table.add_column("share of what is labelled", header_style="dim", justify="right")
+    half = _CLASSES // 2
+    shown = known if len(known) <= _CLASSES else [*known[:half], None, *known[-half:]]
+    for row in shown:
+        if row is None:
+            table.add_row(f"... {len(known) - 2 * half} more, in validation.csv", "", "")
+        else:
+            table.add_row(row[2], f"{row[0]:.3f}", f"{100 * row[1] / sum(score.size):.1f} %")
+    return table
+
+
 class _Report:
-    """The loss as the run goes: a progress bar on a terminal, a few lines elsewhere."""
+    """The run as it goes: a progress bar on a terminal, a few lines elsewhere."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -77,8 +128,9 @@ class _Report:
             TextColumn("step"), MofNCompleteColumn(), BarColumn(), TextColumn("{task.fields[loss]}"),
             TextColumn("{task.fields[pace]}"), TimeRemainingColumn(), console=console, disable=not self._live)
         self._task = self._bar.add_task("", total=None, loss="", pace="starting")
-        self._mean = 0.0
-        self._first: tuple[int, float] | None = None
+        self._loss: float | None = None
+        self._seconds = self._waited = 0.0
+        self._first, self._volumes = 0, 0
 
     def __enter__(self) -> _Report:
         self._bar.start()
@@ -87,18 +139,31 @@ class _Report:
     def __exit__(self, *error: object) -> None:
         self._bar.stop()
 
-    def step(self, step: int, steps: int, loss: float) -> None:
+    def step(self, row: Row, steps: int) -> None:
         """A step is done. The loss shown is a running mean, since that of one step jumps about."""
-        now = time.monotonic()
-        if self._first is None:
-            self._first, self._mean = (step, now), loss
-        self._mean += 0.1 * (loss - self._mean)
-        start, then = self._first
-        pace = f"{(step - start) / (now - then):.1f} steps/s" if step > start else ""
+        if self._loss is None:
+            self._first, self._loss = row.step, row.loss
+        else:  # the first step is slower than those after it
+            self._seconds += row.seconds
+            self._waited += row.waited
+            self._volumes += row.volumes
+        self._loss += 0.1 * (row.loss - self._loss)
+        pace = ""
+        if self._seconds:
+            pace = f"{self._volumes / self._seconds:.1f} volumes/s, waiting {100 * self._waited / self._seconds:.0f} %"
         if self._live:
-            self._bar.update(self._task, completed=step, total=steps, loss=f"loss {self._mean:.3f}", pace=pace)
-        elif step == start or step * _LINES // steps > (step - 1) * _LINES // steps:
-            click.echo(f"  step {step}/{steps}  loss {self._mean:.3f}  {pace}".rstrip())
+            self._bar.update(self._task, completed=row.step, total=steps, loss=f"loss {self._loss:.3f}", pace=pace)
+        elif row.step == self._first or row.step * _LINES // steps > (row.step - 1) * _LINES // steps:
+            click.echo(f"  step {row.step}/{steps}  loss {self._loss:.3f}  {pace}".rstrip())
+
+    def validated(self, step: int, scores: list[Score]) -> None:
+        """A validation is done."""
+        text = ", ".join(f"{score.task} {score.mean:.3f}" for score in scores)
+        line = f"  step {step}  validation: {text}"
+        if self._live:
+            self._bar.console.print(line, highlight=False)
+        else:
+            click.echo(line)
 
     def stopping(self) -> None:
         """Ctrl-C came."""

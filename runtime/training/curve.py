@@ -1,14 +1,17 @@
-"""The loss of a run: its summary in numbers and its picture."""
+"""The curves of a run: how far its loss fell, and pictures of loss and scores."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from fdif_dsl.runtime import palette
+from fdif_dsl.runtime.training.scores import Score
 from fdif_dsl.runtime.view import figure_file
 
 
@@ -40,19 +43,58 @@ def draw_loss(losses: Sequence[float], path: Path, title: str) -> None:
     """The loss of each step and a smooth line through it, as a PNG."""
     steps = np.arange(1, len(losses) + 1)
     line = smooth(np.asarray(losses), max(1, len(losses) // 20))
-    with figure_file(path, 8.4, 4.4) as figure:
-        axes = figure.add_axes((0.08, 0.13, 0.89, 0.70))
+    with _chart(path, title, str(fall(losses)), "loss") as axes:
         axes.plot(steps, losses, color=palette.ACCENT, lw=0.7, alpha=0.35)
         axes.plot(steps, line, color=palette.ACCENT, lw=2.2)
-        axes.set(xlim=(1, max(2, len(losses))), xlabel="step", ylabel="loss (Dice + cross-entropy)")
+        axes.set_xlim(1, max(2, len(losses)))
         axes.set_ylim(bottom=0)
+
+
+def draw_scores(history: Sequence[tuple[int, Sequence[Score]]], path: Path, title: str, what: str) -> None:
+    """The score of each class at each validation, thin, and the mean of each task, thick; a PNG. `what` names the
+    score."""
+    steps = [step for step, _ in history]
+    last = history[-1][1]
+    note = "   ".join(f"{score.task} {score.mean:.3f}" for score in last)
+    with _chart(path, title, note, what) as axes:
+        for i, score in enumerate(last):
+            values = np.array([scores[i].values for _, scores in history])  # a column for each class
+            for k in range(values.shape[1]):
+                axes.plot(steps, values[:, k], color=palette.label_colour(k + 1), lw=0.8, alpha=0.6)
+            if values.shape[1] <= _NAMED and len(last) == 1:
+                _name(axes, score, steps[-1])
+            colour = palette.ACCENT if i == 0 else palette.label_colour(40 + i)
+            axes.plot(steps, [scores[i].mean for _, scores in history], color=colour, lw=2.4, marker="o", ms=3)
+        axes.set_xlim(0, steps[-1] * (1.22 if sum(len(score.classes) for score in last) <= _NAMED else 1.02))
+        axes.set_ylim(0, 1)
+
+
+_NAMED = 16  # classes whose names still find room
+
+
+def _name(axes: Any, score: Score, at: float) -> None:
+    """The classes' names at the ends of their curves, far enough apart to be read."""
+    ends = sorted((value, k) for k, value in enumerate(score.values) if not np.isnan(value))
+    place = -1.0
+    for value, k in ends:
+        place = max(value, place + 0.042)
+        axes.annotate(score.classes[k], (at, value), (at * 1.015, place), fontsize=6.5, va="center",
+                      color=palette.label_colour(k + 1))
+
+
+@contextmanager
+def _chart(path: Path, title: str, note: str, what: str) -> Iterator[Any]:
+    """Axes over the steps of a run, with a title, a note at its right, and a name for the quantity."""
+    with figure_file(path, 8.4, 4.4) as figure:
+        axes = figure.add_axes((0.08, 0.13, 0.89, 0.70))
+        axes.set(xlabel="step", ylabel=what)
         axes.grid(color=palette.RULE, lw=0.6)
         axes.tick_params(labelsize=8, colors=palette.QUIET, length=2.5)
         for side in axes.spines.values():
             side.set_visible(False)
-        result = fall(losses)
         figure.text(0.08, 0.93, title, fontsize=13, weight="bold", color=palette.INK, va="center")
-        figure.text(0.97, 0.93, str(result), fontsize=10, color=palette.QUIET, va="center", ha="right")
+        figure.text(0.97, 0.93, note, fontsize=10, color=palette.QUIET, va="center", ha="right")
+        yield axes
 
 
 def smooth(values: np.ndarray, width: int) -> np.ndarray:

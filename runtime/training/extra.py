@@ -2,42 +2,70 @@
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
+from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
 
+from fdif_dsl.compiler.progress import tell
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 
-_INSTALL = "pip install 'fdif-dsl[train]'"
+_declared: list[Any] = []  # operators last as long as the object that declared them
+_MOST = 50  # operators that torchvision could miss
 
 
-def monai_networks(einops: bool = False) -> Any:
-    """The module `monai.networks.nets`; `einops` for those networks that use that package."""
-    if einops:
-        require("einops")
-    return require("monai.networks.nets")
-
-
-def require(name: str) -> Any:
-    """The module `name`.
+def require(name: str, extra: str = "train") -> Any:
+    """The module `name`, of a package that the extra `extra` brings.
 
     Raises:
-        FdifError: where its package is not installed, or torchvision keeps it from loading: a torchvision
-            that was built for another torch fails when it is imported, and many packages import it.
+        FdifError: where its package is not installed, or it cannot be loaded.
     """
     package = name.partition(".")[0]
+    install = f"pip install 'fdif-dsl[{extra}]'"
     if find_spec(package) is None:
         raise FdifError(Diagnostic(
-            "E0821", f"pre-training needs the package `{package}`, which is not installed", hint=_INSTALL))
+            "E0821", f"pre-training needs the package `{package}`, which is not installed", hint=install))
+    mend_torchvision()
     try:
         return import_module(name)
     except (ImportError, RuntimeError) as error:
         if "torchvision" not in str(error):
             raise FdifError(Diagnostic(
                 "E0822", f"the package `{package}` cannot be loaded", why=f"{type(error).__name__}: {error}",
-                hint=_INSTALL)) from error
+                hint=install)) from error
         raise FdifError(Diagnostic(
             "E0823", f"the installed torchvision does not fit the installed torch, and `{package}` loads it",
             why=f"{type(error).__name__}: {error}",
-            hint="pre-training does not need it: `pip uninstall torchvision`, or install the pair that belongs "
-                 "together")) from error
+            hint="install the pair that belongs together, or `pip uninstall torchvision`, which only `primus_m` "
+                 "needs")) from error
+
+
+def mend_torchvision() -> None:
+    """Lets a torchvision be imported whose compiled part was made for another torch.
+
+    Lightning and timm import it wherever it is installed, and fail with it: it describes operators that its compiled
+    part should have brought. They are declared here, without a body. No network here calls one, and torchvision itself
+    refuses to.
+    """
+    if find_spec("torchvision") is None:
+        return
+    import torch
+
+    for _ in range(_MOST):
+        try:
+            import_module("torchvision")
+        except RuntimeError as error:
+            missing = re.search(r"operator torchvision::(\w+) does not exist", str(error))
+            if missing is None:
+                return  # whoever imports it next says what is wrong
+            if not _declared:
+                tell(f"torchvision {version('torchvision')} was not made for torch {torch.__version__}; its "
+                     "operators are left out, which no network here calls")
+            library = torch.library.Library("torchvision", "FRAGMENT")
+            library.define(f"{missing[1]}() -> ()")
+            _declared.append(library)
+        except ImportError:
+            return
+        else:
+            return

@@ -1,52 +1,83 @@
-"""The training step: Dice and cross-entropy, AdamW, warm-up and cosine. Imported only when training starts."""
+"""The training step, for Lightning. Imported only when training starts."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
-from monai.losses.dice import DiceCELoss
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.checkpoint import checkpoint
 
-from fdif_dsl.runtime.recipe import Training
-from fdif_dsl.runtime.training.augment import augment, crops
+from fdif_dsl.runtime.recipe import Recipe
+from fdif_dsl.runtime.training.augment import crops, normalise
+from fdif_dsl.runtime.training.schedule import rate
 
 
-class Segmenter(LightningModule):
-    """A network that learns to name the class of each voxel.
+class Learner(LightningModule):
+    """A network that learns the tasks of a recipe.
 
-    `patch` is the size of the crops. Crops and augmentation depend on the seed and the step alone, so that a
-    resumed run continues as the first would have.
+    All that is random in a step depends on the seed and the numbers of its volumes, so that a resumed run continues as
+    the first would have. `network` maps (b, 1, *patch) to what `loss` takes together with labels
+    (b, tasks, *patch). `average` is the mean of its weights where the recipe wants one, else None.
     """
 
-    def __init__(self, network: torch.nn.Module, training: Training, patch: tuple[int, int, int]) -> None:
+    def __init__(self, network: torch.nn.Module, loss: torch.nn.Module, recipe: Recipe,
+                 blocks: Sequence[str] = ()) -> None:
         super().__init__()
-        self.network = network
-        self.settings, self.patch = training, patch
-        self.loss = DiceCELoss(to_onehot_y=True, softmax=True, batch=True)
+        self.network, self.loss, self.recipe = network, loss, recipe
+        self.settings = recipe.training
+        self.patch = recipe.training.patch or recipe.grid
+        self.average: AveragedModel | None = None
+        if self.settings.ema:
+            self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(self.settings.ema))
+            self.average.requires_grad_(False)
+        for path in blocks:
+            recompute(network.get_submodule(path))
+        if self.settings.compile:
+            network.compile()
 
-    def training_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> torch.Tensor:
-        """The loss of a batch of volumes: `image` float32 and `label` int64, each (b, 1, D, H, W)."""
-        generator = torch.Generator().manual_seed((self.settings.seed * 1_000_003 + self.global_step) % 2**63)
-        image, label = batch["image"][:, 0], batch["label"][:, 0]
-        image, label = crops(image, label, self.patch, self.settings.crops, generator)
-        image, label = augment(image, label, generator)
-        loss: torch.Tensor = self.loss(self.network(image[:, None]), label[:, None])
-        self.log("loss", loss, on_step=True)
-        self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"], on_step=True)
+    @property
+    def trained(self) -> torch.nn.Module:
+        """The network that is validated and exported."""
+        return self.average.module if self.average else self.network
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> torch.Tensor:
+        """The loss of a batch of volumes: `image` float32 (b, 1, D, H, W), `label` int64 (b, tasks, D, H, W), and the
+        `number` of each."""
+        numbers = batch["number"]
+        torch.manual_seed((self.settings.seed * 1_000_003 + numbers[0]) % 2**63)  # for dropout
+        image = normalise(batch["image"], self.recipe.augment.normalise)
+        image, label = crops(image, batch["label"], self.patch, self.settings.crops, self.recipe.augment,
+                             self.settings.seed, numbers)
+        loss: torch.Tensor = self.loss(self.network(image), label)
         return loss
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        super().optimizer_step(*args, **kwargs)
+        if self.average is not None:
+            self.average.update_parameters(self.network)
 
     def configure_optimizers(self) -> Any:
         settings = self.settings
-        optimizer = torch.optim.AdamW(self.network.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
+        parameters = [p for p in self.network.parameters() if p.requires_grad]
+        if settings.optimizer == "adamw":
+            optimizer: Any = torch.optim.AdamW(parameters, lr=settings.lr, weight_decay=settings.weight_decay)
+        else:
+            optimizer = torch.optim.SGD(parameters, lr=settings.lr, weight_decay=settings.weight_decay, momentum=0.99,
+                                        nesterov=True)
         schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: rate(step, settings.warmup, settings.steps))
+            optimizer, lambda step: rate(step, settings.warmup, settings.steps, settings.schedule))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
-def rate(step: int, warmup: int, steps: int) -> float:
-    """The learning rate of a step as a share of the greatest: a straight warm-up, then half a cosine to 0."""
-    if step < warmup:
-        return (step + 1) / (warmup + 1)
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / max(1, steps - warmup))))
+def recompute(block: torch.nn.Module) -> None:
+    """Lets a block forget its activations, and compute them again when the backward pass needs them."""
+    block.forward = partial(_again, block.forward)  # type: ignore[method-assign]
+
+
+def _again(forward: Any, *args: Any, **kwargs: Any) -> Any:
+    return checkpoint(forward, *args, use_reentrant=False, **kwargs) if torch.is_grad_enabled() else forward(
+        *args, **kwargs)

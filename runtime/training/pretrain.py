@@ -2,151 +2,191 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fdif_dsl.compiler.files import claim_directory, write_text
-from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
+from fdif_dsl.compiler.files import write_text
+from fdif_dsl.grammar.diagnostics import FdifError
+from fdif_dsl.runtime.meaning import Meaning
 from fdif_dsl.runtime.recipe import Recipe, resolve
-from fdif_dsl.runtime.training.curve import Fall, draw_loss, fall
+from fdif_dsl.runtime.training.curve import Fall, draw_loss, draw_scores, fall
+from fdif_dsl.runtime.training.devices import find_place, is_first
 from fdif_dsl.runtime.training.extra import require
-from fdif_dsl.runtime.training.networks import check_network
+from fdif_dsl.runtime.training.networks import Network, find_network
+from fdif_dsl.runtime.training.preflight import check_disk, check_settings
+from fdif_dsl.runtime.training.record import ABOUT, LAST, RECIPE, SUMMARY, versions, write_json
+from fdif_dsl.runtime.training.resume import check_same, claim, read
 
 if TYPE_CHECKING:
     from fdif_dsl.compiler.library import Library
+    from fdif_dsl.runtime.training.log import Report, Speed
+    from fdif_dsl.runtime.training.scores import Score
+    from fdif_dsl.runtime.training.watch import Announce
 
-RECIPE, SUMMARY, CURVE = "recipe.json", "summary.json", "loss.png"
+LOSS_CURVE, SCORE_CURVE = "loss.png", "scores.png"
 
 
 @dataclass(frozen=True)
 class Run:
-    """How a run ended: its steps, the fall of its loss, its wall time in seconds, and whether Ctrl-C ended it."""
+    """How a run ended: its steps, the fall of its loss, the seconds of all steps, the network's parameters, how fast it
+    went, the scores of the last validation, the step and mean score of the best, and whether a signal ended it."""
 
     steps: int
     loss: Fall
     seconds: float
     parameters: int
+    speed: Speed
+    scores: list[Score]
+    best: tuple[int, float]
     interrupted: bool
 
 
-def pretrain(library: Library, recipe: Recipe, directory: Path, *, name: str, seed: int | None = None,
-             steps: int | None = None, resume: bool = False, overwrite: bool = False,
-             report: Callable[[int, int, float], None] | None = None,
-             on_interrupt: Callable[[], None] | None = None) -> Run:
+def pretrain(library: Library, recipe: Recipe, directory: Path, *, name: str, resume: bool = False,
+             overwrite: bool = False, report: Report | None = None, announce: Announce | None = None,
+             on_interrupt: Callable[[], None] | None = None) -> Run | None:
     """Trains the recipe's network on the recipe's volumes and leaves in `directory`:
 
-        last.ckpt     the whole state, to resume from
-        weights.pt    {"network_weights", "head", "recipe", "library", "classes", "seed", "step", ...}, plain values and
-                      tensors; parameters whose names begin with "head" are the last layer's
-        metrics.csv   step, loss, learning rate and seconds of each step (and a TensorBoard log, where it is installed)
-        loss.png      the loss curve
-        recipe.json   the recipe in full; summary.json: how it went
+        last.ckpt, best.ckpt, checkpoints/   whole states, see `checkpoints.py`
+        weights.pt, best.pt   {"network_weights", "head", "recipe", "library", "tasks", "seed", "step", ...}, plain
+                              values and tensors; parameters whose names begin with one of "head" are the last layers'
+        metrics.csv           loss, learning rate, seconds, and seconds waited for data, of each step
+        validation.csv        the score of each class on the held-out volumes
+        loss.png, scores.png, predictions.png
+        recipe.toml           the recipe in full; run.json: library, versions; summary.json: how it went
+        tensorboard/          the same for TensorBoard, where it is installed
 
-    `name` is what the recipe is called; `seed` and `steps` replace the recipe's. `report` is called after each
-    step with (step, steps, loss), `on_interrupt` at the first Ctrl-C, which ends the run after the step in hand.
+    `name` is what the recipe is called. `report` is called after each step, `announce` after each validation,
+    `on_interrupt` at the first Ctrl-C, which ends the run after the step in hand. In a run of several processes only
+    the first writes and reports, and the others return None.
 
     Raises:
-        FdifError: packages are missing, the recipe does not fit the library or the network, `directory` holds
-            something else or an earlier run that neither `resume` nor `overwrite` is meant for, or the loss is
-            no longer a number.
+        FdifError: packages are missing, the recipe does not fit the library, the network or the machine, `directory`
+            holds something else or an earlier run that neither `resume` nor `overwrite` is meant for, there is no
+            room for the checkpoints, or the loss is no longer a number.
     """
     training = recipe.training
-    training = replace(training, seed=training.seed if seed is None else seed, steps=steps or training.steps,
-                       warmup=min(training.warmup, steps or training.steps))
-    recipe = replace(recipe, training=training)
     patch = training.patch or recipe.grid
-    network = check_network(training.network, training.features, patch, name)
-    shapes = [f.name for f in resolve(recipe, library).shapes]
+    network = find_network(training.network, name)
+    mistakes = check_settings(recipe, network, patch, name)
+    meaning = resolve(recipe, library).meaning
     require("lightning.pytorch")
     require("monai.losses")
-    import torch
+    place, unfit = find_place(recipe)
+    if mistakes or unfit:
+        raise FdifError(*mistakes, *unfit)
+
     from lightning.pytorch import Trainer
-    from torch.utils.data import DataLoader
 
     from fdif_dsl.runtime.stream import VolumeStream
-    from fdif_dsl.runtime.training.module import Segmenter
-    from fdif_dsl.runtime.training.watch import CHECKPOINT, WEIGHTS, Watch, ignore_interrupt, stop_on_interrupt
+    from fdif_dsl.runtime.training.batches import Batches, loader
+    from fdif_dsl.runtime.training.checkpoints import Checkpoints, WholeFiles
+    from fdif_dsl.runtime.training.interrupt import Stop, stop_on_interrupt
+    from fdif_dsl.runtime.training.log import Log, speed
+    from fdif_dsl.runtime.training.watch import Watch
 
-    checkpoint = _claim(directory, CHECKPOINT, resume, overwrite)
-    write_text(directory / RECIPE, json.dumps(recipe.to_dict(), indent=2) + "\n")
-    facts = {"network": training.network, "features": training.features, "patch": list(patch), "head": network.head,
-             "classes": ["background", *shapes], "recipe": recipe.to_dict(), "library": library.hash,
-             "seed": training.seed, "fdif_dsl": version("fdif-dsl")}
-    torch.manual_seed(training.seed % 2**63)
-    module = Segmenter(network.build(training.features, len(shapes) + 1, patch), training, patch)
-    watch = Watch(directory, facts, training.steps, report)
-    done = _steps_done(checkpoint)
-    stream = VolumeStream(library, recipe, seed=training.seed, start=done * training.batch)
-    loader = DataLoader(
-        stream, batch_size=training.batch, num_workers=training.workers,
-        # Kernels run on threads of their own, and a forked process must not inherit those.
-        multiprocessing_context="spawn" if training.workers else None,
-        worker_init_fn=ignore_interrupt if training.workers else None)
-    with _quiet(), stop_on_interrupt(watch, on_interrupt):
+    module = make_learner(recipe, network, meaning)
+    facts = {"network": training.network, "features": training.features, "patch": list(patch),
+             "head": list(network.head), "task": training.task, "label": recipe.label,
+             "tasks": {task.name: list(task.classes) for task in meaning.tasks}, "recipe": recipe.to_dict(),
+             "library": library.hash, "seed": training.seed, "processes": place.world, "fdif_dsl": version("fdif-dsl")}
+    checkpoint: Path | None = directory / LAST if resume else None
+    if is_first():
+        if resume and directory.is_dir():
+            check_same(directory, facts, recipe)
+        check_disk(directory, module, recipe.monitor.keep)
+        checkpoint = claim(directory, resume, overwrite)
+        write_text(directory / RECIPE, recipe.to_toml(f"The recipe {name}, in full."))
+        write_json(directory / ABOUT, {"recipe": name, "library": library.hash, "processes": place.world,
+                                       "versions": versions()})
+    done = read(checkpoint)
+    stream = VolumeStream(library, recipe, seed=training.seed)
+    stop = Stop(on_interrupt)
+    log = Log(directory, training.steps, report)
+    watch = Watch(directory, library, recipe, log, Checkpoints(directory, facts, recipe.monitor.keep), stop, announce)
+    with _quiet(), stop_on_interrupt(stop):
         trainer = Trainer(
-            max_steps=training.steps, devices=1, precision=_precision(training.precision), callbacks=[watch],
-            logger=_logger(directory), enable_checkpointing=False, enable_progress_bar=False,
-            enable_model_summary=False, log_every_n_steps=10, use_distributed_sampler=False)
-        trainer.fit(module, loader, ckpt_path=checkpoint)
-    losses = [row[1] for row in watch.history]
-    run = Run(len(losses), fall(losses), round(watch.history[-1][3], 2),
-              sum(p.numel() for p in module.network.parameters()), watch.stop)
-    draw_loss(losses, directory / CURVE, f"Pre-training on the recipe {name}")
-    summary = {**asdict(run), "fall_percent": round(run.loss.percent, 2), "volumes": run.steps * training.batch,
-               "weights": WEIGHTS, **{k: facts[k] for k in ("network", "library", "seed", "fdif_dsl")}}
-    write_text(directory / SUMMARY, json.dumps(summary, indent=2) + "\n")
+            max_steps=training.steps, accelerator=place.accelerator, devices=place.devices, num_nodes=place.nodes,
+            strategy=place.strategy, precision=place.precision, accumulate_grad_batches=training.accumulate,
+            gradient_clip_val=training.clip or None, plugins=[WholeFiles()],
+            logger=_loggers(directory, recipe, name, done),
+            sync_batchnorm=place.accelerator == "gpu" and place.world > 1, enable_checkpointing=False,
+            enable_progress_bar=False, enable_model_summary=False, use_distributed_sampler=False,
+            callbacks=[log, watch])
+        batches = Batches(stream, training.batch, done * training.accumulate, trainer.global_rank, trainer.world_size)
+        trainer.fit(module, loader(batches, training.workers), ckpt_path=checkpoint, weights_only=True)
+    if not is_first():
+        return None
+    scores = watch.history[-1][1] if watch.history else []
+    losses = [row.loss for row in log.rows]
+    run = Run(len(log.rows), fall(losses), round(sum(row.seconds for row in log.rows), 2),
+              sum(p.numel() for p in module.network.parameters()), speed(log.rows), scores, watch.best, stop.wanted)
+    draw_loss(losses, directory / LOSS_CURVE, f"Pre-training on the recipe {name}")
+    if watch.history:
+        draw_scores(watch.history, directory / SCORE_CURVE, f"Held-out volumes of the recipe {name}",
+                    "Dice" if training.task == "segmentation" else "share named right")
+    write_json(directory / SUMMARY, _summary(run, facts))
     return run
 
 
-def _claim(directory: Path, checkpoint: str, resume: bool, overwrite: bool) -> Path | None:
-    """Makes the folder ready, and gives the checkpoint to resume from."""
-    path = directory / checkpoint
-    if resume and not path.is_file():
-        raise FdifError(Diagnostic("E0833", f"there is no run to resume in {directory}", why=f"it has no {checkpoint}",
-                                   hint="leave out --resume to begin one"))
-    if path.is_file() and not resume and not overwrite:
-        raise FdifError(Diagnostic(
-            "E0832", f"{directory} holds an earlier run",
-            hint="--resume continues it, --overwrite starts anew in its place, -o names another folder"))
-    claim_directory(directory, RECIPE)
-    return path if resume else None
-
-
-def _steps_done(checkpoint: Path | None) -> int:
-    """The steps of the run that a checkpoint holds; the stream continues behind them."""
+def make_learner(recipe: Recipe, row: Network, meaning: Meaning) -> Any:
+    """The network of a recipe with its losses; the same seed makes the same weights."""
     import torch
 
-    if checkpoint is None:
-        return 0
-    try:
-        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        return int(state["global_step"])
-    except (RuntimeError, KeyError, EOFError, ValueError) as error:
-        raise FdifError(Diagnostic("E0834", f"{checkpoint} is no checkpoint of a run", why=str(error),
-                                   hint="--overwrite starts anew in its place")) from error
+    from fdif_dsl.runtime.training.heads import Classifier
+    from fdif_dsl.runtime.training.losses import DeepSupervision, DiceAndCrossEntropy, VolumeCrossEntropy
+    from fdif_dsl.runtime.training.module import Learner
+
+    training = recipe.training
+    patch = training.patch or recipe.grid
+    torch.manual_seed(training.seed % 2**63)
+    blocks = row.blocks if training.recompute else ()
+    if training.task == "classification":
+        sizes = [task.count for task in meaning.tasks]
+        network = Classifier(row.build(training.features, 1, patch), row, sum(sizes), patch)
+        return Learner(network, VolumeCrossEntropy(sizes), recipe, [f"network.{block}" for block in blocks])
+    sizes = [task.count + 1 for task in meaning.tasks]
+    loss = DeepSupervision(DiceAndCrossEntropy(sizes, training.dice == "present"))
+    return Learner(row.build(training.features, sum(sizes), patch), loss, recipe, blocks)
 
 
-def _precision(wanted: str) -> Any:
-    """Half precision needs a GPU; a CPU computes in single precision."""
-    import torch
+def _summary(run: Run, facts: dict[str, Any]) -> dict[str, Any]:
+    """A run as JSON, which has no NaN."""
+    return {
+        "steps": run.steps, "interrupted": run.interrupted, "seconds": run.seconds, "parameters": run.parameters,
+        "loss": asdict(run.loss) | {"fall_percent": round(run.loss.percent, 2)},
+        "volumes_per_second": round(run.speed.volumes_per_second, 3), "waited_for_data": round(run.speed.waited, 4),
+        "best": {"step": run.best[0], "mean": run.best[1]} if run.best[0] else None,
+        "validation": {score.task: {"mean": None if score.mean != score.mean else score.mean,
+                                    "above_half": score.above_half,
+                                    "classes": {name: None if value != value else value for name, value in
+                                                zip(score.classes, score.values, strict=True)}}
+                       for score in run.scores},
+        **{key: facts[key] for key in ("network", "library", "seed", "processes", "fdif_dsl")},
+    }
 
-    return wanted if wanted == "bf16-mixed" or torch.cuda.is_available() else "32-true"
 
+def _loggers(directory: Path, recipe: Recipe, name: str, done: int) -> Any:
+    """TensorBoard where it is installed, and Weights & Biases where the recipe asks for it."""
+    loggers: list[Any] = []
+    if find_spec("tensorboard") is not None:
+        from lightning.pytorch.loggers import TensorBoardLogger
 
-def _logger(directory: Path) -> Any:
-    if find_spec("tensorboard") is None:
-        return False
-    from lightning.pytorch.loggers import TensorBoardLogger
+        # What an interrupted run logged behind its checkpoint is logged anew.
+        loggers.append(TensorBoardLogger(directory, name="", version="tensorboard",
+                                         purge_step=done + 1 if done else None))
+    if recipe.monitor.wandb is not None:
+        from lightning.pytorch.loggers import WandbLogger
 
-    return TensorBoardLogger(directory, name="", version="tensorboard")
+        loggers.append(WandbLogger(project=recipe.monitor.wandb, name=name, save_dir=directory,
+                                   config=recipe.to_dict()))
+    return loggers or False
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What happens beside the training steps: the log, the checkpoints and the stop on Ctrl-C."""
+"""What happens after a step: validation, checkpoints, and the end on Ctrl-C."""
 
 from __future__ import annotations
 
@@ -7,111 +7,123 @@ import io
 import math
 import signal
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from fdif_dsl.compiler.files import replacing, write_bytes
-from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
+from fdif_dsl.compiler.files import write_text
+from fdif_dsl.runtime.recipe import Recipe
+from fdif_dsl.runtime.training.checkpoints import Checkpoints
+from fdif_dsl.runtime.training.interrupt import Stop
+from fdif_dsl.runtime.training.log import Log
+from fdif_dsl.runtime.training.pictures import draw_predictions
+from fdif_dsl.runtime.training.scores import Score, mean
+from fdif_dsl.runtime.training.validation import Validation
 
-CHECKPOINT, WEIGHTS, LOG = "last.ckpt", "weights.pt", "metrics.csv"
-_COLUMNS = ("step", "loss", "lr", "seconds")
-_EVERY = 500  # steps from one checkpoint to the next
+if TYPE_CHECKING:
+    from fdif_dsl.compiler.library import Library
 
-Report = Callable[[int, int, float], None]  # (step, of how many, loss)
+SCORES, PICTURE = "validation.csv", "predictions.png"
+
+Announce = Callable[[int, list[Score]], None]
+"""Called after a validation with the step and the scores of each task."""
 
 
 class Watch(Callback):
-    """Logs each step to `directory`, writes checkpoints there, and stops a run whose loss is no number.
-
-    `facts` is what stands in `weights.pt` beside the weights. `history` has a row (step, loss, lr, seconds) a step,
-    and travels with the checkpoint, so that a resumed run has one log and one curve.
+    """After each step: validates where that is due, writes a checkpoint where that is due, and ends the run where that
+    is wanted. `history` has (step, scores) for each validation, and travels with the checkpoint.
     """
 
-    def __init__(self, directory: Path, facts: Mapping[str, Any], steps: int, report: Report | None) -> None:
-        self.directory, self.facts, self.steps, self.report = directory, facts, steps, report
-        self.history: list[tuple[int, float, float, float]] = []
-        self.stop = False
-        self._saved = 0
+    def __init__(self, directory: Path, library: Library, recipe: Recipe, log: Log, checkpoints: Checkpoints,
+                 stop: Stop, announce: Announce | None = None) -> None:
+        self.directory, self.library, self.recipe = directory, library, recipe
+        self.steps, self.monitor = recipe.training.steps, recipe.monitor
+        self.log_, self.checkpoints, self.stop, self.announce = log, checkpoints, stop, announce
+        self.validation: Validation | None = None
+        self.history: list[tuple[int, list[Score]]] = []
+        self._done = 0
+
+    @property
+    def best(self) -> tuple[int, float]:
+        """The step and the mean score of the best validation; (0, NaN) before the first."""
+        scored = [(mean(scores), step) for step, scores in self.history if not math.isnan(mean(scores))]
+        value, step = max(scored, key=lambda pair: (pair[0], -pair[1]), default=(math.nan, 0))
+        return step, value
 
     def state_dict(self) -> dict[str, Any]:
-        return {"history": self.history}
+        return {"history": [(step, [vars(score) for score in scores]) for step, scores in self.history]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.history = [tuple(row) for row in state_dict["history"]]
-        self._saved = len(self.history)
+        self.history = [(step, [Score(**score) for score in scores]) for step, scores in state_dict["history"]]
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.monitor.validate:
+            self.validation = Validation(self.library, self.recipe, trainer.global_rank, trainer.world_size)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._before = self.history[-1][3] if self.history else 0.0
-        self._start = time.monotonic()
-        with (self.directory / LOG).open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([_COLUMNS, *self.history])
-
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        self._rate = float(trainer.optimizers[0].param_groups[0]["lr"])
+        self._done = trainer.global_step
+        if threading.current_thread() is threading.main_thread():
+            # Lightning has put a handler of its own here, which would end the run in the middle of a step.
+            signal.signal(signal.SIGTERM, self.stop.handle)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any,
                            batch_idx: int) -> None:
-        step, loss = trainer.global_step, float(outputs["loss"])
-        if not math.isfinite(loss):
-            raise FdifError(Diagnostic(
-                "E0831", f"the loss of step {step} is {loss}", why="from there no training can recover",
-                hint=f"a smaller `lr` or precision \"32\" helps; the checkpoint of step {self._saved} is as it was"
-                if self._saved else "a smaller `lr` or precision \"32\" helps"))
-        row = (step, loss, self._rate, self._before + time.monotonic() - self._start)
-        self.history.append(row)
-        with (self.directory / LOG).open("a", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerow(row)
-        if self.report is not None:
-            self.report(step, self.steps, loss)
-        if self.stop or step % _EVERY == 0 or step == self.steps:
-            self._save(trainer, pl_module)
-        trainer.should_stop = trainer.should_stop or self.stop
+        step = trainer.global_step
+        if step == self._done:  # gradients are still being accumulated
+            return
+        self._done = step
+        # Processes that ended at different steps would wait for each other for ever.
+        stop = trainer.strategy.reduce_boolean_decision(self.stop.wanted, all=False)
+        best = False
+        every = self.monitor.validate
+        if self.validation is not None and (step == self.steps or (step % every == 0 and not stop)):
+            before = self.best[1]
+            self._validate(self.validation, trainer, pl_module, step)
+            best = math.isnan(before) or self.best[1] > before
+        if stop or best or step == self.steps or step % self.monitor.checkpoint == 0:
+            self.checkpoints.save(trainer, pl_module, best)
+        trainer.should_stop = trainer.should_stop or stop
+        self.log_.proceed()
 
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        if not isinstance(exception, Exception) and len(self.history) > self._saved:  # Ctrl-C twice, or a SIGTERM
-            self._save(trainer, pl_module)
+    def _validate(self, validation: Validation, trainer: Trainer, module: LightningModule, step: int) -> None:
+        trained: Any = module.trained
+        scores, samples = validation.run(trained, module.device)
+        self.history.append((step, scores))
+        if not trainer.is_global_zero:
+            return
+        write_text(self.directory / SCORES, _table(self.history))
+        if samples:
+            draw_predictions(samples, validation.tasks[0].classes, self.directory / PICTURE,
+                             f"Held-out volumes, step {step}")
+        values = {f"validation/{score.task}": score.mean for score in scores}
+        for logger in trainer.loggers:
+            logger.log_metrics(values, step)
+            _show(logger, self.directory / PICTURE if samples else None, step)
+        if self.announce is not None:
+            self.announce(step, scores)
 
-    def _save(self, trainer: Trainer, module: LightningModule) -> None:
-        with replacing(self.directory / CHECKPOINT) as temporary:
-            trainer.save_checkpoint(temporary)
-        network: Any = module.network
-        weights = {name: value.detach().cpu() for name, value in network.state_dict().items()}
-        whole = io.BytesIO()  # torch writing to a full disk fails with a RuntimeError that names no file
-        torch.save({"network_weights": weights, **self.facts, "step": len(self.history)}, whole)
-        write_bytes(self.directory / WEIGHTS, whole.getbuffer())
-        self._saved = len(self.history)
+
+def _table(history: list[tuple[int, list[Score]]]) -> str:
+    """A row for each validation: the mean over the tasks, and each class; empty where the set has none of it."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    several = len(history[0][1]) > 1
+    rows.writerow(["step", "mean", *(f"{s.task}: {name}" if several else name
+                                     for s in history[0][1] for name in s.classes)])
+    for step, scores in history:
+        rows.writerow([step, mean(scores), *("" if math.isnan(v) else v for s in scores for v in s.values)])
+    return text.getvalue()
 
 
-@contextmanager
-def stop_on_interrupt(watch: Watch, say: Callable[[], None] | None = None) -> Iterator[None]:
-    """The first Ctrl-C lets the step finish and ends the run with a checkpoint; the second one ends it at once.
-
-    `say` is called at the first. Signals belong to the main thread; elsewhere nothing changes.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
+def _show(logger: Any, picture: Path | None, step: int) -> None:
+    """The picture of predictions, in loggers that show pictures."""
+    if picture is None:
         return
+    if hasattr(logger.experiment, "add_image"):  # TensorBoard
+        from matplotlib.image import imread
 
-    def handle(number: int, frame: Any) -> None:
-        if watch.stop:
-            raise KeyboardInterrupt
-        watch.stop = True
-        if say is not None:
-            say()
-
-    before = signal.signal(signal.SIGINT, handle)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def ignore_interrupt(worker: int) -> None:
-    """For loader processes: Ctrl-C reaches all processes of a terminal, and the main one decides what it means."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+        logger.experiment.add_image("validation/predictions", imread(picture)[..., :3], step, dataformats="HWC")
+    elif hasattr(logger, "log_image"):  # Weights & Biases
+        logger.log_image("validation/predictions", [str(picture)], step)

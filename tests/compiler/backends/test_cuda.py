@@ -228,10 +228,18 @@ def test_a_stream_on_the_device(compiled: fd.Library, label: str, monkeypatch: p
     from fdif_dsl.runtime import device_stream
 
     monkeypatch.setattr(device_stream, "_VOXELS", 2 * 8 * 8 * 9)  # two volumes at a time
+    sizes = []
+    render_batch = CudaBackend.render_batch
+
+    def noted(self: CudaBackend, batch: Batch, *arguments: Any, **options: Any) -> Any:
+        sizes.append(len(batch.volumes))
+        return render_batch(self, batch, *arguments, **options)
+
+    monkeypatch.setattr(CudaBackend, "render_batch", noted)
     taken = recipe(grid=(9, 8, 8), objects=(0, 3), label=label, shapes=["sphere", "torus", "onioned_square_prism"])
     wanted = list(fd.VolumeStream(compiled, taken, seed=3, start=7, count=5))
     found = list(fd.VolumeStream(compiled, taken, seed=3, start=7, count=5, device="cuda"))
-    assert len(found) == len(wanted) == 5
+    assert len(found) == len(wanted) == 5 and sizes == [2, 2, 1]
     for a, b in zip(found, wanted, strict=True):
         assert a["image"].is_cuda is a["label"].is_cuda is not simulated()
         assert (a["image"].dtype, a["label"].dtype) == (torch.float32, torch.int64)

@@ -1,0 +1,76 @@
+"""On which devices a run trains: what the recipe asks for, and what torchrun, Slurm and the machine say."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from fdif_dsl.compiler.progress import tell
+from fdif_dsl.grammar.diagnostics import Diagnostic
+from fdif_dsl.runtime.checks import Wrong
+from fdif_dsl.runtime.recipe import Recipe, complain
+
+
+@dataclass(frozen=True)
+class Place:
+    """What Lightning's `Trainer` is given, and how many processes that makes."""
+
+    accelerator: str
+    devices: int
+    nodes: int
+    precision: Any
+
+    @property
+    def world(self) -> int:
+        return self.devices * self.nodes
+
+    @property
+    def strategy(self) -> str:
+        return "ddp" if self.world > 1 else "auto"
+
+
+def find_place(recipe: Recipe) -> tuple[Place, list[Diagnostic]]:
+    """Where to train, and what of the recipe this machine cannot do."""
+    import torch
+
+    training = recipe.training
+    mistakes: list[Diagnostic] = []
+    gpus = torch.cuda.device_count()
+    accelerator = training.accelerator
+    if accelerator == "gpu" and not gpus:
+        mistakes.append(complain(recipe.source, "train", "accelerator", Wrong(
+            "the recipe trains on a GPU, and torch finds none",
+            f"torch {torch.__version__} " + ("was built without CUDA" if torch.version.cuda is None
+                                             else "was built for CUDA, but there is no device or driver"),
+            "train.accelerator=cpu trains on the processor, which takes far longer; "
+            "the recipe `demo` is made for that"), code="E0836"))
+    if accelerator == "auto":
+        accelerator = "gpu" if gpus else "cpu"
+    devices, nodes = launched() or (training.devices, training.nodes)
+    if accelerator == "gpu" and devices > gpus > 0:
+        mistakes.append(complain(recipe.source, "train", "devices", Wrong(
+            f"{devices} processes a machine, and torch finds {gpus} {'GPU' if gpus == 1 else 'GPUs'}",
+            "each process has a GPU of its own", f"at most train.devices={gpus}"), code="E0836"))
+    precision: Any = "32-true" if training.precision == "32" else training.precision
+    if precision == "16-mixed" and accelerator == "cpu":
+        precision = "32-true"
+        if is_first():
+            tell("half precision (16-mixed) needs a GPU; training in single precision")
+    return Place(accelerator, devices, nodes, precision), mistakes
+
+
+def launched() -> tuple[int, int] | None:
+    """The processes a machine and the machines that torchrun or Slurm started, or None."""
+    if "LOCAL_WORLD_SIZE" in os.environ and "WORLD_SIZE" in os.environ:
+        local = int(os.environ["LOCAL_WORLD_SIZE"])
+        return local, int(os.environ["WORLD_SIZE"]) // local
+    if "SLURM_NTASKS" in os.environ and "SLURM_PROCID" in os.environ:
+        nodes = int(os.environ.get("SLURM_NNODES", 1))
+        return max(1, int(os.environ["SLURM_NTASKS"]) // nodes), nodes
+    return None
+
+
+def is_first() -> bool:
+    """Whether this is the process that writes files and speaks to the user."""
+    return all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID", "NODE_RANK"))

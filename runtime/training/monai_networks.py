@@ -1,0 +1,55 @@
+"""MONAI's networks in their published configurations, and their encoders."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fdif_dsl.runtime.training.extra import require
+
+Patch = tuple[int, int, int]
+
+
+def _nets(einops: bool = False) -> Any:
+    if einops:  # MONAI imports it when it first needs it
+        require("einops")
+    return require("monai.networks.nets")
+
+
+def unet(features: int, channels: int, patch: Patch) -> Any:
+    return _nets().UNet(
+        spatial_dims=3, in_channels=1, out_channels=channels, channels=[features * 2**i for i in range(4)],
+        strides=(2, 2, 2), num_res_units=2, norm="INSTANCE")
+
+
+def encode_unet(network: Any, image: Any) -> Any:
+    level = network.model
+    while hasattr(level, "__len__") and len(level) == 3:  # down, the levels below, up
+        image, level = level[0](image), level[1].submodule
+    return level(image)
+
+
+def swin_unetr(features: int, channels: int, patch: Patch) -> Any:
+    return _nets(einops=True).SwinUNETR(in_channels=1, out_channels=channels, feature_size=features)
+
+
+def encode_swin_unetr(network: Any, image: Any) -> Any:
+    return network.encoder10(network.swinViT(image, network.normalize)[4])
+
+
+def unetr(features: int, channels: int, patch: Patch) -> Any:
+    return _nets(einops=True).UNETR(
+        in_channels=1, out_channels=channels, img_size=patch, feature_size=features)
+
+
+def encode_unetr(network: Any, image: Any) -> Any:
+    return network.vit(image)[0].transpose(1, 2)
+
+
+def vnet(features: int, channels: int, patch: Patch) -> Any:
+    return _nets().VNet(spatial_dims=3, in_channels=1, out_channels=channels)
+
+
+def encode_vnet(network: Any, image: Any) -> Any:
+    for level in (network.in_tr, network.down_tr32, network.down_tr64, network.down_tr128, network.down_tr256):
+        image = level(image)
+    return image
