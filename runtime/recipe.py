@@ -556,17 +556,19 @@ def _find(source: SourceFile, section: str, key: str, quoted: str) -> Span | Non
     here, start = "", 0
     for line in source.text.splitlines(keepends=True):
         header = re.match(r"\s*\[\s*([\w-]+)\s*\]", line)
-        entry = re.match(r"\s*([\w-]+)\s*=", line)
-        dotted = re.match(r"\s*([\w-]+)\s*\.\s*([\w-]+)\s*=", line)
-        inside = section if section else key
-        if dotted and dotted[1] == inside and (not section or dotted[2] == key):
-            return Span(source, start + dotted.start(1 + bool(section)), start + dotted.end(1 + bool(section)))
-        found = header if header and not section and header[1] == key else entry if here == section else None
-        if found and found[1] == key:
+        entry = re.match(r"\s*(?:([\w-]+)\s*\.\s*)?([\w-]+)\s*=", line)  # `key =`, or `section.key =`
+        at = None
+        if header and not section and header[1] == key:
+            at = header.span(1)
+        elif entry and (entry[1] or here) == section and entry[2] == key:
+            at = entry.span(2)
+        elif entry and not section and entry[1] == key:
+            at = entry.span(1)
+        if at:
             value = source.text.find(f'"{quoted}"', start) if quoted else -1
             if value >= 0:
                 return Span(source, value, value + len(quoted) + 2)
-            return Span(source, start + found.start(1), start + found.end(1))
+            return Span(source, start + at[0], start + at[1])
         here = header[1] if header else here
         start += len(line)
     return None

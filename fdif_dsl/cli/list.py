@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +34,10 @@ def _table(what: str, library_path: Path | None) -> Table:
 
         _fill(table, ("name", "about"), recipes().items())
     elif what == "networks":
-        from fdif_dsl.runtime.training.networks import NETWORKS
-
-        _fill(table, ("name", "sides of a patch", "about"), (
-            (n.name, f"multiples of {n.divisor}, at least {n.least}", n.about) for n in NETWORKS.values()))
+        _fill(table, ("name", "parameters", "memory", "recipe", "sides of a patch", "about"), networks())
+        table.caption = ("memory: an estimate of what a training step of the recipe takes beside the program itself\n"
+                         "any other network: a function, in a recipe as network = \"package.module:function\"")
+        table.caption_justify = "left"
     else:
         from fdif_dsl.compiler.library import load_library
 
@@ -64,6 +65,25 @@ def _escape(cell: str) -> str:
     from fdif_dsl.grammar.diagnostics import printable
 
     return escape(printable(cell))
+
+
+def networks() -> Iterator[tuple[str, ...]]:
+    """For each network what it is, and how large it and its recipe are."""
+    from fdif_dsl.compiler.library import load_library
+    from fdif_dsl.grammar.diagnostics import FdifError
+    from fdif_dsl.runtime.recipe import Recipe, resolve
+    from fdif_dsl.runtime.training.networks import NETWORKS
+    from fdif_dsl.runtime.training.sizes import size_of
+
+    lib = load_library()
+    for n in NETWORKS.values():
+        recipe = Recipe.load(n.recipe)
+        try:
+            size = size_of(n, recipe, resolve(recipe, lib).meaning)
+            figures = f"{size.parameters / 1e6:.1f} M", f"{size.memory / 2**30:.1f} GiB"
+        except FdifError as error:  # a package that is not installed
+            figures = error.diagnostics[0].hint.removeprefix("pip install "), ""
+        yield n.name, *figures, n.recipe, f"multiples of {n.divisor}, at least {n.least}", n.about
 
 
 def parameters(formula: Any) -> str:

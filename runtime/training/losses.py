@@ -10,6 +10,8 @@ from monai.losses.ds_loss import DeepSupervisionLoss
 from torch import nn
 from torch.nn import functional
 
+from fdif_dsl.runtime.meaning import Meaning
+from fdif_dsl.runtime.recipe import Recipe
 from fdif_dsl.runtime.training.heads import split
 
 Output = torch.Tensor | Sequence[torch.Tensor]
@@ -45,12 +47,12 @@ class DiceAndCrossEntropy(nn.Module):
 
 
 class DeepSupervision(nn.Module):
-    """A loss on each output of a network that has several, from fine to coarse, weighted as nnU-Net does: each half as
-    much as the one before, the coarsest next to nothing."""
+    """The loss of segmentation. Of a network that has several outputs, from fine to coarse, it is that of each,
+    weighted as nnU-Net does: each half as much as the one before, the coarsest next to nothing."""
 
-    def __init__(self, loss: nn.Module) -> None:
+    def __init__(self, recipe: Recipe, meaning: Meaning) -> None:
         super().__init__()
-        self.loss = loss
+        self.loss = DiceAndCrossEntropy([task.count + 1 for task in meaning.tasks], recipe.training.dice == "present")
 
     def forward(self, output: Output, label: torch.Tensor) -> torch.Tensor:
         if isinstance(output, torch.Tensor):

@@ -37,8 +37,11 @@ def encode_swin_unetr(network: Any, image: Any) -> Any:
 
 
 def unetr(features: int, channels: int, patch: Patch) -> Any:
-    return _nets(einops=True).UNETR(
-        in_channels=1, out_channels=channels, img_size=patch, feature_size=features)
+    network = _nets(einops=True).UNETR(in_channels=1, out_channels=channels, img_size=patch, feature_size=features)
+    for name, parameter in network.named_parameters():
+        if "norm_cross_attn" in name:  # MONAI makes these for cross-attention, of which UNETR has none
+            parameter.requires_grad_(False)
+    return network
 
 
 def encode_unetr(network: Any, image: Any) -> Any:

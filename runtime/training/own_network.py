@@ -53,7 +53,8 @@ def load(name: str, where: str) -> Callable[[int, int, Patch], Any]:
             raise wrong(f"`{name}` fails", f"{type(error).__name__}: {error}",
                         f"it is called with those of {', '.join(given)} that it has parameters for") from error
         if not isinstance(network, torch.nn.Module):
-            raise wrong(f"`{name}` makes no network", f"it gives {type(network).__name__}, not a torch.nn.Module")
+            raise wrong(f"`{name}` makes no network", f"it gives {type(network).__name__}, not a torch.nn.Module",
+                        "return the network that the function makes")
         _try(network, patch, channels, wrong)
         return network
 

@@ -140,7 +140,7 @@ def make_learner(recipe: Recipe, row: Network, meaning: Meaning) -> Any:
     import torch
 
     from fdif_dsl.runtime.training.heads import Classifier
-    from fdif_dsl.runtime.training.losses import DeepSupervision, DiceAndCrossEntropy, VolumeCrossEntropy
+    from fdif_dsl.runtime.training.losses import DeepSupervision, VolumeCrossEntropy
     from fdif_dsl.runtime.training.module import Learner
 
     training = recipe.training
@@ -151,9 +151,8 @@ def make_learner(recipe: Recipe, row: Network, meaning: Meaning) -> Any:
         sizes = [task.count for task in meaning.tasks]
         network = Classifier(row.build(training.features, 1, patch), row, sum(sizes), patch)
         return Learner(network, VolumeCrossEntropy(sizes), recipe, [f"network.{block}" for block in blocks])
-    sizes = [task.count + 1 for task in meaning.tasks]
-    loss = DeepSupervision(DiceAndCrossEntropy(sizes, training.dice == "present"))
-    return Learner(row.build(training.features, sum(sizes), patch), loss, recipe, blocks)
+    channels = sum(task.count + 1 for task in meaning.tasks)
+    return Learner(row.build(training.features, channels, patch), DeepSupervision(recipe, meaning), recipe, blocks)
 
 
 def _summary(run: Run, facts: dict[str, Any]) -> dict[str, Any]:

@@ -5,11 +5,14 @@ Nothing is computed for it: tensors on torch's device `meta` have a shape and no
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from fdif_dsl.runtime.meaning import Meaning
 from fdif_dsl.runtime.recipe import Recipe
+from fdif_dsl.runtime.training.networks import Network, Patch
 
 
 @dataclass(frozen=True)
@@ -26,27 +29,52 @@ class Size:
         return self.state + self.activations
 
 
-def size_of(network: Any, recipe: Recipe, channels: int, loss: Callable[[Any, Any], Any], tasks: int) -> Size:
-    """The size of a training step of a recipe. `network` is left on the device `meta`, without its values."""
+def size_of(row: Network, recipe: Recipe, meaning: Meaning) -> Size:
+    """The size of a step that trains a network to segment as a recipe says."""
     import torch
+
+    from fdif_dsl.runtime.training.losses import DeepSupervision
 
     training = recipe.training
     patch = training.patch or recipe.grid
-    network.to("meta")
+    network = _without_values(row, training.features, sum(task.count + 1 for task in meaning.tasks), patch)
     parameters = sum(p.numel() for p in network.parameters())
     copies = 2 + (2 if training.optimizer == "adamw" else 1) + (training.ema > 0)
     own = {p.untyped_storage()._cdata for p in (*network.parameters(), *network.buffers())}
-    kept: dict[int, Any] = {}  # the tensors themselves, so that no address is used twice
+    samples = training.batch * training.crops
+    with _kept() as of_network:
+        output = network(torch.zeros(samples, 1, *patch, device="meta"))
+    with _kept() as of_loss:
+        label = torch.zeros(samples, len(meaning.tasks), *patch, device="meta", dtype=torch.int64)
+        DeepSupervision(recipe, meaning)(output, label)
+    activations = sum(t.untyped_storage().nbytes() for place, t in of_network.items() if place not in own)
+    if training.precision != "32":
+        activations //= 2  # the loss is computed in single precision
+    activations += sum(t.untyped_storage().nbytes() for place, t in of_loss.items() if place not in of_network)
+    return Size(parameters, 4 * parameters * copies, activations)
+
+
+def _without_values(row: Network, features: int, channels: int, patch: Patch) -> Any:
+    """The network on torch's device `meta`."""
+    import torch
+
+    try:
+        with torch.device("meta"):
+            return row.build(features, channels, patch)
+    except RuntimeError:  # it looks at values while it is built
+        return row.build(features, channels, patch).to("meta")
+
+
+@contextmanager
+def _kept() -> Iterator[dict[int, Any]]:
+    """Collects what the block's operations keep for the backward pass, by the address of its memory."""
+    import torch
+
+    found: dict[int, Any] = {}  # the tensors themselves, so that no address is used twice
 
     def keep(tensor: Any) -> Any:
-        kept[tensor.untyped_storage()._cdata] = tensor
+        found[tensor.untyped_storage()._cdata] = tensor
         return tensor
 
-    batch = training.batch * training.crops
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        output = network(torch.zeros(batch, 1, *patch, device="meta"))
-        loss(output, torch.zeros(batch, tasks, *patch, device="meta", dtype=torch.int64))
-    activations = sum(t.untyped_storage().nbytes() for address, t in kept.items() if address not in own)
-    if training.precision != "32":
-        activations //= 2
-    return Size(parameters, 4 * parameters * copies, activations)
+        yield found

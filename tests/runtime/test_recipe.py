@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,16 @@ from hypothesis import strategies as st
 
 from fdif_dsl.compiler.library import Library, load_library
 from fdif_dsl.grammar.diagnostics import FdifError
-from fdif_dsl.runtime.recipe import Placement, Recipe, Training, as_recipe, recipes, resolve
+from fdif_dsl.runtime.recipe import (
+    Augmentation,
+    Monitor,
+    Placement,
+    Recipe,
+    Training,
+    as_recipe,
+    recipes,
+    resolve,
+)
 
 STD = load_library()
 
@@ -79,7 +89,8 @@ def test_none_in_a_list_is_one_of_the_equal_choices() -> None:
 
 
 def test_built_in_recipes_load_and_fit_the_standard_library() -> None:
-    assert list(recipes()) == ["paper", "classification", "demo"]
+    assert list(recipes()) == ["paper", "classification", "demo", "paper-primus-m", "paper-resenc-l",
+                               "paper-swin-unetr", "paper-unetr", "paper-vnet"]
     for name, about in recipes().items():
         assert about.endswith(".")
         assert resolve(Recipe.load(name), STD).shapes
@@ -95,16 +106,93 @@ def test_a_recipe_of_ones_own(tmp_path: Path) -> None:
     assert Recipe.load(str(path)) == recipe
 
 
-@pytest.mark.parametrize("name", ["paper", "classification", "demo"])
+@pytest.mark.parametrize("name", recipes())
 def test_the_record_of_a_recipe_reads_back(name: str, tmp_path: Path) -> None:
-    def toml(value: Any) -> str:
-        return f'"{value}"' if isinstance(value, str) else str(value).replace("'", '"')
+    recipe = Recipe.load(name)
+    text = recipe.to_toml('It\'s "the" same.')
+    assert tomllib.loads(text) == recipe.to_dict() | {"about": 'It\'s "the" same.'}
+    (tmp_path / "again.toml").write_text(text, encoding="utf-8")
+    assert Recipe.load(tmp_path / "again.toml") == recipe
 
-    record = Recipe.load(name).to_dict()
-    text = "".join(f"[{s}]\n" + "".join(f"{k} = {toml(v)}\n" for k, v in t.items()) for s, t in record.items())
-    assert tomllib.loads(text) == record
-    (tmp_path / "again.toml").write_text(text)
-    assert Recipe.load(tmp_path / "again.toml") == Recipe.load(name)
+
+# -- values replaced on the command line ---------------------------------------------------------------
+
+
+def test_values_are_replaced() -> None:
+    recipe = Recipe.load("demo", ["train.steps=7", "train.network=vnet", "volume.grid=[32, 32, 32]",
+                                  'classes.shapes=["torus"]', "train.compile=true", "train.steps = 5"])
+    assert recipe == dataclasses.replace(
+        Recipe.load("demo"), grid=(32, 32, 32), shapes=("torus",),
+        training=dataclasses.replace(Recipe.load("demo").training, steps=5, warmup=5, network="vnet", compile=True))
+    assert Recipe.load("demo", ["train.steps=5", "train.warmup=2"]).training.warmup == 2
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    ("train.stepz=7", """\
+error[E0504]: [train] has no key `stepz`
+  --> command line:1:7
+  |
+1 | train.stepz=7
+  |       ^^^^^
+  why: its keys are ...
+  hint: did you mean `steps`?"""),
+    ("trane.steps=7", """\
+error[E0504]: a recipe has no section `trane`
+  --> command line:1:1
+  |
+1 | trane.steps=7
+  | ^^^^^
+  why: its sections are `volume`, `placement`, `classes`, `train`, `augment`, `monitor`
+  hint: did you mean `train`?"""),
+    ("train.steps=lots", """\
+error[E0504]: `lots` where a whole number is expected
+  --> command line:1:7
+  |
+1 | train.steps="lots"
+  |       ^^^^^
+  hint: write a whole number from 1 to 1000000000"""),
+    ("train.schedule=cosin", """\
+error[E0504]: `cosin` is not supported
+  --> command line:1:7
+  |
+1 | train.schedule="cosin"
+  |       ^^^^^^^^
+  why: there are `cosine`, `poly`, `constant`
+  hint: did you mean `cosine`?"""),
+    ("train.warmup=9000", """\
+error[E0504]: 9000 steps of warm-up in a run of 400 steps
+  --> command line:1:7
+  |
+1 | train.warmup=9000
+  |       ^^^^^^
+  hint: make `warmup` smaller or `steps` larger"""),
+    ("steps=7", """\
+error[E0507]: `steps=7` replaces no value of a recipe
+  --> command line
+  hint: write section.key=value, for example train.steps=1000"""),
+    ("volume.grid=[1, 2", """\
+error[E0507]: `[1, 2` is no value
+  --> command line: volume.grid
+  hint: write a number, a word, true or false, or a list like [48, 48, 48] or ["a", "b"]; quotes keep the shell \
+from reading it"""),
+])
+def test_mistakes_on_the_command_line(text: str, said: str) -> None:
+    with pytest.raises(FdifError) as caught:
+        Recipe.load("demo", ["train.lr=1e-3", text])
+    found = re.sub("(?m)^  why: its keys are .*$", "  why: its keys are ...", str(caught.value))
+    assert found == said
+
+
+def test_a_name_from_the_command_line_is_shown_there() -> None:
+    with pytest.raises(FdifError) as caught:
+        resolve(Recipe.load("demo", ['classes.mappers=["modular_6"]']), STD)
+    assert str(caught.value) == """\
+error[E0504]: the library has no mapper `modular_6`
+  --> command line:1:18
+  |
+1 | classes.mappers=["modular_6"]
+  |                  ^^^^^^^^^^^
+  hint: did you mean `modular_5`?"""
 
 
 FILES = {
@@ -130,7 +218,7 @@ error[E0504]: a recipe has no section `clases`
   |
 1 | [clases]
   |  ^^^^^^
-  why: its sections are `volume`, `placement`, `classes`, `train`
+  why: its sections are `volume`, `placement`, `classes`, `train`, `augment`, `monitor`
   hint: did you mean `classes`?"""),
     "top-level key": ("grid = [1, 1, 1]\n", """\
 error[E0504]: a recipe has no key `grid`
@@ -138,7 +226,7 @@ error[E0504]: a recipe has no key `grid`
   |
 1 | grid = [1, 1, 1]
   | ^^^^
-  why: its sections are `volume`, `placement`, `classes`, `train`
+  why: its sections are `volume`, `placement`, `classes`, `train`, `augment`, `monitor`
   hint: `grid` belongs to [volume]"""),
     "section as a key": ("train = 3\n", """\
 error[E0504]: `train` is a section, not a key
@@ -262,7 +350,12 @@ def test_a_recipe_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.chdir(tmp_path)
     assert message(Recipe.load, "papper") == """\
 error[E0501]: no recipe is called `papper`
+<<<<<<< HEAD
   why: the built-in recipes are `paper`, `classification`, `demo`
+=======
+  why: the built-in recipes are `paper`, `demo`, `paper-primus-m`, `paper-resenc-l`, `paper-swin-unetr`, \
+`paper-unetr`, `paper-vnet`
+>>>>>>> b516d51 (Test runs that are killed, resumed and shared by two processes)
   hint: did you mean `paper`?"""
     assert message(Recipe.load, "x.toml") == """\
 error[E0502]: cannot read the recipe
@@ -295,8 +388,9 @@ error[E0504]: `modular_5` where a list of names is expected
   hint: write it like ["a", "b"]"""
 
 
-FIELDS = [(record, field.name) for record in (Recipe, Placement, Training)
-          for field in dataclasses.fields(record) if field.name not in ("placement", "training", "source")]
+FIELDS = [(record, field.name) for record in (Recipe, Placement, Training, Augmentation, Monitor)
+          for field in dataclasses.fields(record)
+          if field.name not in ("placement", "training", "augment", "monitor", "source")]
 JUNK = st.one_of(st.none(), st.integers(-2, 10**20), st.floats(), st.booleans(), st.text(max_size=3),
                  st.lists(st.one_of(st.integers(-1, 3), st.text(max_size=2), st.none()), max_size=4))
 
