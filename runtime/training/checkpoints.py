@@ -39,13 +39,19 @@ class Checkpoints:
         trainer.save_checkpoint(path)  # by `WholeFiles`
         if not trainer.is_global_zero:
             return
-        stored = {"network_weights": on_cpu(weights_of(module)), **self.facts, "step": step}
-        for name, weights in ((LAST, WEIGHTS), *(((BEST, BEST_WEIGHTS),) if best else ())):
-            save_whole(stored, self.directory / weights)
-            _link(path, self.directory / name)
+        save_whole({"network_weights": on_cpu(weights_of(module)), **self.facts, "step": step}, self.directory / WEIGHTS)
+        _link(path, self.directory / LAST)
+        if best:
+            self.name_best()
         for old in sorted(folder.glob("step-*.ckpt"))[: -self.keep]:
             old.unlink(missing_ok=True)
         remove_leftovers(folder)
+
+
+    def name_best(self) -> None:
+        """The newest checkpoint is the best so far."""
+        _link(self.directory / WEIGHTS, self.directory / BEST_WEIGHTS)
+        _link(self.directory / LAST, self.directory / BEST)
 
 
 class WholeFiles(TorchCheckpointIO):

@@ -16,13 +16,13 @@ _MOST = 50  # operators that torchvision could miss
 
 
 def require(name: str, extra: str = "train") -> Any:
-    """The module `name`, of a package that the extra `extra` brings.
+    """The module `name`, of a package that the extra `extra` brings, or none.
 
     Raises:
         FdifError: where its package is not installed, or it cannot be loaded.
     """
     package = name.partition(".")[0]
-    install = f"pip install 'fdif-dsl[{extra}]'"
+    install = f"pip install 'fdif-dsl[{extra}]'" if extra else f"pip install {package}"
     if find_spec(package) is None:
         raise FdifError(Diagnostic(
             "E0821", f"pre-training needs the package `{package}`, which is not installed", hint=install))

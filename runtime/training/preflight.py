@@ -41,7 +41,7 @@ def check_settings(recipe: Recipe, network: Network, patch: Patch, name: str) ->
         wrong("train.compile", "torch.compile needs a C++ compiler, and there is none",
               "it writes C++ and has it compiled", "install g++, or leave out train.compile")
     if recipe.monitor.wandb is not None:
-        require("wandb", "train")
+        require("wandb", "")
     return mistakes
 
 

@@ -63,7 +63,11 @@ class Watch(Callback):
             self.validation = Validation(self.library, self.recipe, trainer.global_rank, trainer.world_size)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._done = trainer.global_step
+        self._done = done = trainer.global_step
+        if self.validation is not None and self._due(done) and (not self.history or self.history[-1][0] < done):
+            # The signal that ended the run left no time for this.
+            if self._validate(self.validation, trainer, pl_module, done) and trainer.is_global_zero:
+                self.checkpoints.name_best()
         if threading.current_thread() is threading.main_thread():
             # Lightning has put a handler of its own here, which would end the run in the middle of a step.
             signal.signal(signal.SIGTERM, self.stop.handle)
@@ -77,22 +81,24 @@ class Watch(Callback):
         # Processes that ended at different steps would wait for each other for ever.
         stop = trainer.strategy.reduce_boolean_decision(self.stop.wanted, all=False)
         best = False
-        every = self.monitor.validate
-        if self.validation is not None and (step == self.steps or (step % every == 0 and not stop)):
-            before = self.best[1]
-            self._validate(self.validation, trainer, pl_module, step)
-            best = math.isnan(before) or self.best[1] > before
+        if self.validation is not None and self._due(step) and not stop:
+            best = self._validate(self.validation, trainer, pl_module, step)
         if stop or best or step == self.steps or step % self.monitor.checkpoint == 0:
             self.checkpoints.save(trainer, pl_module, best)
         trainer.should_stop = trainer.should_stop or stop
         self.log_.proceed()
 
-    def _validate(self, validation: Validation, trainer: Trainer, module: LightningModule, step: int) -> None:
+    def _due(self, step: int) -> bool:
+        return step > 0 and (step == self.steps or step % self.monitor.validate == 0)
+
+    def _validate(self, validation: Validation, trainer: Trainer, module: LightningModule, step: int) -> bool:
+        """Validates, tells, and says whether it is the best so far."""
         trained: Any = module.trained
         scores, samples = validation.run(trained, module.device)
         self.history.append((step, scores))
+        best = self.best[0] in (0, step)
         if not trainer.is_global_zero:
-            return
+            return best
         write_text(self.directory / SCORES, _table(self.history))
         if samples:
             draw_predictions(samples, validation.tasks[0].classes, self.directory / PICTURE,
@@ -103,6 +109,7 @@ class Watch(Callback):
             _show(logger, self.directory / PICTURE if samples else None, step)
         if self.announce is not None:
             self.announce(step, scores)
+        return best
 
 
 def _table(history: list[tuple[int, list[Score]]]) -> str:

@@ -57,6 +57,9 @@ warmup = 1
 lr = 1e-2
 workers = 0
 precision = "32"
+
+[monitor]
+volumes = 2
 """
 
 Fdifc = Callable[..., Result]
