@@ -33,6 +33,8 @@ demo: $(VENV)/package
 	@echo '  demo/pretrain/weights.pt       the network weights alone'
 	@echo '  demo/pretrain/metrics.csv      the log'
 	@echo '  demo/pretrain/loss.png         the loss curve'
+	@echo '  demo/pretrain/scores.png       Dice on held-out volumes, for each class'
+	@echo '  demo/pretrain/predictions.png  held-out volumes, their labels, and what the network makes of them'
 
 # PYTHONSAFEPATH keeps Python from taking the folder fdif_dsl here for the installed package.
 test: $(VENV)/package $(VENV)/nnunet

@@ -50,7 +50,6 @@ def command(ctx: click.Context, recipe: str, overrides: tuple[str, ...], directo
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from fdif_dsl.compiler.library import load_library
     from fdif_dsl.runtime.recipe import Recipe, resolve
-    from fdif_dsl.runtime.training.devices import is_first
     from fdif_dsl.runtime.training.pretrain import pretrain
 
     given = [f"train.{key}={value}" for key, value in (("seed", seed), ("steps", steps)) if value is not None]
@@ -59,12 +58,14 @@ def command(ctx: click.Context, recipe: str, overrides: tuple[str, ...], directo
     directory = directory or Path("runs") / name
     lib = load_library(library_path)
     lib.compile(formulas=resolve(chosen, lib).formulas)
-    if is_first():
+
+    def begin() -> None:
         click.echo(f"pre-training {chosen.training.network} on the recipe {name} for {chosen.training.steps} steps, "
                    f"into {directory}")
+
     with _Report() as report:
-        run = pretrain(lib, chosen, directory, name=name, resume=resume, overwrite=overwrite, report=report.step,
-                       announce=report.validated, on_interrupt=report.stopping)
+        run = pretrain(lib, chosen, directory, name=name, resume=resume, overwrite=overwrite, on_start=begin,
+                       report=report.step, announce=report.validated, on_interrupt=report.stopping)
     if run is None:  # a process of many, and not the one that speaks
         return
     if run.interrupted:

@@ -39,7 +39,8 @@ class Checkpoints:
         trainer.save_checkpoint(path)  # by `WholeFiles`
         if not trainer.is_global_zero:
             return
-        save_whole({"network_weights": on_cpu(weights_of(module)), **self.facts, "step": step}, self.directory / WEIGHTS)
+        stored = {"network_weights": on_cpu(weights_of(module)), **self.facts, "step": step}
+        save_whole(stored, self.directory / WEIGHTS)
         _link(path, self.directory / LAST)
         if best:
             self.name_best()

@@ -56,37 +56,44 @@ def draw_scores(history: Sequence[tuple[int, Sequence[Score]]], path: Path, titl
     steps = [step for step, _ in history]
     last = history[-1][1]
     note = "   ".join(f"{score.task} {score.mean:.3f}" for score in last)
-    with _chart(path, title, note, what) as axes:
-        for i, score in enumerate(last):
+    named = len(last) == 1 and len(last[0].classes) <= _NAMED
+    longest = max(map(len, last[0].classes))
+    with _chart(path, title, note, what, 0.02 + 0.0075 * longest if named else 0.0) as axes:
+        for i in range(len(last)):
             values = np.array([scores[i].values for _, scores in history])  # a column for each class
             for k in range(values.shape[1]):
                 axes.plot(steps, values[:, k], color=palette.label_colour(k + 1), lw=0.8, alpha=0.6)
-            if values.shape[1] <= _NAMED and len(last) == 1:
-                _name(axes, score, steps[-1])
             colour = palette.ACCENT if i == 0 else palette.label_colour(40 + i)
             axes.plot(steps, [scores[i].mean for _, scores in history], color=colour, lw=2.4, marker="o", ms=3)
-        axes.set_xlim(0, steps[-1] * (1.22 if sum(len(score.classes) for score in last) <= _NAMED else 1.02))
+        axes.set_xlim(0, steps[-1])
         axes.set_ylim(0, 1)
+        if named:
+            _name(axes, last[0])
 
 
 _NAMED = 16  # classes whose names still find room
 
 
-def _name(axes: Any, score: Score, at: float) -> None:
-    """The classes' names at the ends of their curves, far enough apart to be read."""
+def _name(axes: Any, score: Score) -> None:
+    """The classes' names beside the ends of their curves, far enough apart to be read."""
     ends = sorted((value, k) for k, value in enumerate(score.values) if not np.isnan(value))
-    place = -1.0
-    for value, k in ends:
-        place = max(value, place + 0.042)
-        axes.annotate(score.classes[k], (at, value), (at * 1.015, place), fontsize=6.5, va="center",
-                      color=palette.label_colour(k + 1))
+    apart = 0.042
+    places = np.array([value for value, _ in ends])
+    for i in range(1, len(places)):
+        places[i] = max(places[i], places[i - 1] + apart)
+    if len(places):
+        places -= max(0.0, places[-1] - 0.98)
+    for place, (_, k) in zip(places, ends, strict=True):
+        axes.text(1.01, place, score.classes[k], transform=axes.transAxes, fontsize=6.5, va="center",
+                  color=palette.label_colour(k + 1))
 
 
 @contextmanager
-def _chart(path: Path, title: str, note: str, what: str) -> Iterator[Any]:
-    """Axes over the steps of a run, with a title, a note at its right, and a name for the quantity."""
+def _chart(path: Path, title: str, note: str, what: str, margin: float = 0.0) -> Iterator[Any]:
+    """Axes over the steps of a run, with a title, a note at its right, and a name for the quantity. `margin` is the
+    share of the picture that is left free beside them."""
     with figure_file(path, 8.4, 4.4) as figure:
-        axes = figure.add_axes((0.08, 0.13, 0.89, 0.70))
+        axes = figure.add_axes((0.08, 0.13, 0.89 - margin, 0.70))
         axes.set(xlabel="step", ylabel=what)
         axes.grid(color=palette.RULE, lw=0.6)
         axes.tick_params(labelsize=8, colors=palette.QUIET, length=2.5)

@@ -62,7 +62,7 @@ def mend_torchvision() -> None:
             if not _declared:
                 tell(f"torchvision {version('torchvision')} was not made for torch {torch.__version__}; its "
                      "operators are left out, which no network here calls")
-            library = torch.library.Library("torchvision", "FRAGMENT")
+            library: Any = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
             library.define(f"{missing[1]}() -> ()")
             _declared.append(library)
         except ImportError:

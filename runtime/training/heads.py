@@ -16,7 +16,7 @@ def split(output: torch.Tensor, classes: Sequence[int]) -> tuple[torch.Tensor, .
 
     The last layer is a convolution, so each task has filters of its own: a head each.
     """
-    return output.split(list(classes), dim=1)
+    return torch.split(output, list(classes), dim=1)
 
 
 class Classifier(nn.Module):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from monai.losses.dice import DiceLoss
@@ -60,8 +61,9 @@ class DeepSupervision(nn.Module):
             return alone
         weights = [0.5**i for i in range(len(output) - 1)] + [_LEAST] if len(output) > 1 else [1.0]
         weights = [w / sum(weights) for w in weights]
+        loss: Any = self.loss  # any module will do, but MONAI names a class of torch's own losses
         # Labels are resized as floats, which hold them exactly.
-        out: torch.Tensor = DeepSupervisionLoss(self.loss, weights=weights)(list(output), label.float())
+        out: torch.Tensor = DeepSupervisionLoss(loss, weights=weights)(list(output), label.float())
         return out
 
 

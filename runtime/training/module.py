@@ -32,7 +32,8 @@ class Learner(LightningModule):
         self.patch = recipe.training.patch or recipe.grid
         self.average: AveragedModel | None = None
         if self.settings.ema:
-            self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(self.settings.ema))
+            mean = get_ema_multi_avg_fn(self.settings.ema)  # type: ignore[no-untyped-call]
+            self.average = AveragedModel(network, multi_avg_fn=mean)
             self.average.requires_grad_(False)
         for path in blocks:
             recompute(network.get_submodule(path))

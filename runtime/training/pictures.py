@@ -31,7 +31,9 @@ def draw_predictions(samples: Sequence[tuple[torch.Tensor, torch.Tensor, torch.T
     entries = [(v, classes[v]) for v in seen] if len(seen) <= _LEGEND else []
     side, gap, top, margin = 2.0, 0.08, 0.55, 0.3
     columns = len(slices)
-    bottom = 0.12 + 0.24 * -(-len(entries) // columns)
+    longest = max((len(name) for _, name in entries), default=1)
+    beside = max(1, min(columns, int(columns * side / (0.25 + 0.075 * longest))))  # names that stand side by side
+    bottom = 0.12 + 0.24 * -(-len(entries) // beside)
     width, height = margin + columns * (side + gap), 3 * (side + gap) + top + bottom
     with figure_file(path, width, height) as figure:
         figure.text(gap / width, 1 - 0.28 / height, title, fontsize=13, weight="bold", color=palette.INK, va="center")
@@ -45,4 +47,4 @@ def draw_predictions(samples: Sequence[tuple[torch.Tensor, torch.Tensor, torch.T
                 shown = image if row == 0 else palette.label_overlay(image, label if row == 1 else found)
                 axes.imshow(shown, cmap="gray", vmin=0, vmax=128, interpolation="nearest")
                 axes.axis("off")
-        draw_legend(figure, entries, columns, width, height, bottom)
+        draw_legend(figure, entries, beside, width, height, bottom)

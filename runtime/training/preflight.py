@@ -13,15 +13,16 @@ from fdif_dsl.runtime.training.extra import require
 from fdif_dsl.runtime.training.networks import Network, Patch, check_size
 
 
-def check_settings(recipe: Recipe, network: Network, patch: Patch, name: str) -> list[Diagnostic]:
+def check_settings(recipe: Recipe, network: Network, patch: Patch, where: str) -> list[Diagnostic]:
     """What of a recipe's settings cannot go together. Raises `FdifError` for a size that the network cannot have, and
     for missing packages."""
     training = recipe.training
-    check_size(network, training.features, patch, name)
+    check_size(network, training.features, patch, where)
     mistakes = []
 
     def wrong(key: str, title: str, why: str, hint: str) -> None:
-        mistakes.append(complain(recipe.source, *key.split("."), Wrong(title, why, hint), code="E0842"))
+        section, _, name = key.partition(".")
+        mistakes.append(complain(recipe.source, section, name, Wrong(title, why, hint), code="E0842"))
 
     if training.task == "classification":
         if recipe.object_range != (1, 1):

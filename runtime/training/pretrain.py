@@ -49,8 +49,8 @@ class Run:
 
 
 def pretrain(library: Library, recipe: Recipe, directory: Path, *, name: str, resume: bool = False,
-             overwrite: bool = False, report: Report | None = None, announce: Announce | None = None,
-             on_interrupt: Callable[[], None] | None = None) -> Run | None:
+             overwrite: bool = False, on_start: Callable[[], None] | None = None, report: Report | None = None,
+             announce: Announce | None = None, on_interrupt: Callable[[], None] | None = None) -> Run | None:
     """Trains the recipe's network on the recipe's volumes and leaves in `directory`:
 
         last.ckpt, best.ckpt, checkpoints/   whole states, see `checkpoints.py`
@@ -62,9 +62,10 @@ def pretrain(library: Library, recipe: Recipe, directory: Path, *, name: str, re
         recipe.toml           the recipe in full; run.json: library, versions; summary.json: how it went
         tensorboard/          the same for TensorBoard, where it is installed
 
-    `name` is what the recipe is called. `report` is called after each step, `announce` after each validation,
-    `on_interrupt` at the first Ctrl-C, which ends the run after the step in hand. In a run of several processes only
-    the first writes and reports, and the others return None.
+    `name` is what the recipe is called. `on_start` is called when all that can be checked has been, `report` after each
+    step, `announce` after each validation, `on_interrupt` at the first Ctrl-C, which ends the run after the step in
+    hand; the second ends it at once. In a run of several processes only the first writes and reports, and the others
+    return None.
 
     Raises:
         FdifError: packages are missing, the recipe does not fit the library, the network or the machine, `directory`
@@ -106,6 +107,8 @@ def pretrain(library: Library, recipe: Recipe, directory: Path, *, name: str, re
         write_json(directory / ABOUT, {"recipe": name, "library": library.hash, "processes": place.world,
                                        "versions": versions()})
     done = read(checkpoint)
+    if on_start is not None and is_first():
+        on_start()
     stream = VolumeStream(library, recipe, seed=training.seed)
     stop = Stop(on_interrupt)
     log = Log(directory, training.steps, report)
@@ -120,7 +123,12 @@ def pretrain(library: Library, recipe: Recipe, directory: Path, *, name: str, re
             enable_progress_bar=False, enable_model_summary=False, use_distributed_sampler=False,
             callbacks=[log, watch])
         batches = Batches(stream, training.batch, done * training.accumulate, trainer.global_rank, trainer.world_size)
-        trainer.fit(module, loader(batches, training.workers), ckpt_path=checkpoint, weights_only=True)
+        try:
+            trainer.fit(module, loader(batches, training.workers), ckpt_path=checkpoint, weights_only=True)
+        except SystemExit:  # what Lightning makes of the second Ctrl-C
+            if not stop.wanted:
+                raise
+            raise KeyboardInterrupt from None
     if not is_first():
         return None
     scores = watch.history[-1][1] if watch.history else []

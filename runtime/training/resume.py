@@ -34,8 +34,8 @@ def claim(directory: Path, resume: bool, overwrite: bool) -> Path | None:
         return path
     for old in (LAST, BEST, WEIGHTS, BEST_WEIGHTS):
         (directory / old).unlink(missing_ok=True)
-    for old in (directory / FOLDER).glob("step-*.ckpt"):
-        old.unlink()
+    for state in (directory / FOLDER).glob("step-*.ckpt"):
+        state.unlink()
     return None
 
 

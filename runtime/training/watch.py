@@ -64,10 +64,10 @@ class Watch(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._done = done = trainer.global_step
-        if self.validation is not None and self._due(done) and (not self.history or self.history[-1][0] < done):
-            # The signal that ended the run left no time for this.
-            if self._validate(self.validation, trainer, pl_module, done) and trainer.is_global_zero:
-                self.checkpoints.name_best()
+        # A validation for which the signal that ended the run left no time.
+        missed = self.validation if self._due(done) and (not self.history or self.history[-1][0] < done) else None
+        if missed is not None and self._validate(missed, trainer, pl_module, done) and trainer.is_global_zero:
+            self.checkpoints.name_best()
         if threading.current_thread() is threading.main_thread():
             # Lightning has put a handler of its own here, which would end the run in the middle of a step.
             signal.signal(signal.SIGTERM, self.stop.handle)
@@ -89,7 +89,8 @@ class Watch(Callback):
         self.log_.proceed()
 
     def _due(self, step: int) -> bool:
-        return step > 0 and (step == self.steps or step % self.monitor.validate == 0)
+        every = self.monitor.validate
+        return step > 0 and every > 0 and (step == self.steps or step % every == 0)
 
     def _validate(self, validation: Validation, trainer: Trainer, module: LightningModule, step: int) -> bool:
         """Validates, tells, and says whether it is the best so far."""

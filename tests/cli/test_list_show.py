@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -68,3 +69,12 @@ def test_show_all(fdifc: Any, shapes: Path, tmp_path: Path) -> None:
 def test_show_usage(fdifc: Any, arguments: tuple[str, ...], said: str) -> None:
     result = fdifc("show", *arguments)
     assert result.exit_code == 2 and result.stderr.endswith(said)
+
+
+def test_list_networks(fdifc: Any) -> None:
+    pytest.importorskip("monai")
+    result = fdifc("list", "networks")
+    assert result.exit_code == 0, result.output
+    rows = {line.split()[0]: line for line in result.output.splitlines() if line}
+    assert {"unet", "swin_unetr", "unetr", "vnet", "resenc_l", "primus_m"} <= rows.keys()
+    assert re.search(r"62\.2 M +[0-9.]+ GiB +paper-swin-unetr +multiples of 32, at least 64", rows["swin_unetr"])
