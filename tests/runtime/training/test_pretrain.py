@@ -219,15 +219,13 @@ def test_patches_of_larger_volumes_are_validated_as_a_whole(own: Library, small:
     assert made.scores[0].size == tuple(int((labels == k).sum()) for k in (1, 2))
 
 
-def test_the_network_learns(own: Library, small: Any, tmp_path: Path, tiny: None) -> None:
-    """Two ways to shade a ball, told apart on volumes that were not trained on. Grey levels alone tell most of it."""
-    recipe = small("train.steps=150", "train.lr=5e-2", "monitor.validate=50", "monitor.volumes=12", "volume.objects=1",
-                   "train.dice=present", 'classes.shapes=["ball"]', "volume.label=shape_mapper", "train.batch=4",
-                   "train.network=tiny:net", "augment.shift=0")
+def test_the_network_learns(own: Library, small: Any, tmp_path: Path) -> None:
+    """To find balls, on volumes that were not trained on."""
+    recipe = small("train.steps=60", "monitor.validate=20", "monitor.volumes=12", 'classes.shapes=["ball"]',
+                   "train.batch=4", "train.dice=present")
     made = run(own, recipe, tmp_path / "run")
     assert made.loss.percent > 50
-    assert made.scores[0].classes == ("ball+glow", "ball+flat")
-    assert made.scores[0].mean > 0.6
+    assert made.scores[0].classes == ("ball",) and made.scores[0].mean > 0.8
     assert made.best[1] == max(float(r["mean"]) for r in rows(tmp_path / "run", "validation.csv"))
 
 
