@@ -47,8 +47,9 @@ def find_place(recipe: Recipe) -> tuple[Place, list[Diagnostic]]:
             "the recipe `demo` is made for that"), code="E0836"))
     if accelerator == "auto":
         accelerator = "gpu" if gpus else "cpu"
-    devices, nodes = launched() or (training.devices, training.nodes)
-    if accelerator == "gpu" and devices > gpus > 0:
+    outside = launched()
+    devices, nodes = outside or (training.devices, training.nodes)
+    if accelerator == "gpu" and devices > gpus > 0 and not outside:  # Slurm may show each process a GPU of its own
         mistakes.append(complain(recipe.source, "train", "devices", Wrong(
             f"{devices} processes a machine, and torch finds {gpus} {'GPU' if gpus == 1 else 'GPUs'}",
             "each process has a GPU of its own", f"at most train.devices={gpus}"), code="E0836"))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fdif_dsl.compiler.files import write_text
-from fdif_dsl.grammar.diagnostics import FdifError
+from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.meaning import Meaning
 from fdif_dsl.runtime.recipe import Recipe, resolve
 from fdif_dsl.runtime.training.curve import Fall, draw_loss, draw_scores, fall
@@ -70,7 +70,7 @@ def pretrain(library: Library, recipe: Recipe, directory: Path, *, name: str, re
     Raises:
         FdifError: packages are missing, the recipe does not fit the library, the network or the machine, `directory`
             holds something else or an earlier run that neither `resume` nor `overwrite` is meant for, there is no
-            room for the checkpoints, or the loss is no longer a number.
+            room for the checkpoints, a step needs more memory than a GPU has, or the loss is no longer a number.
     """
     training = recipe.training
     patch = training.patch or recipe.grid
@@ -83,6 +83,7 @@ def pretrain(library: Library, recipe: Recipe, directory: Path, *, name: str, re
     if mistakes or unfit:
         raise FdifError(*mistakes, *unfit)
 
+    import torch
     from lightning.pytorch import Trainer
 
     from fdif_dsl.runtime.stream import VolumeStream
@@ -129,6 +130,11 @@ def pretrain(library: Library, recipe: Recipe, directory: Path, *, name: str, re
             if not stop.wanted:
                 raise
             raise KeyboardInterrupt from None
+        except torch.OutOfMemoryError as error:
+            raise FdifError(Diagnostic(
+                "E0845", "the GPU has not enough memory for a training step", why=str(error).partition(". ")[0],
+                hint="a smaller train.batch, train.crops or train.patch needs less, and so does train.recompute=true; "
+                     "`fdifc list networks` estimates it")) from error
     if not is_first():
         return None
     scores = watch.history[-1][1] if watch.history else []

@@ -160,7 +160,7 @@ error[E0504]: `cosin` is not supported
   why: there are `cosine`, `poly`, `constant`
   hint: did you mean `cosine`?"""),
     ("train.warmup=9000", """\
-error[E0504]: 9000 steps of warm-up in a run of 400 steps
+error[E0504]: 9000 steps of warm-up in a run of 1200 steps
   --> command line:1:7
   |
 1 | train.warmup=9000

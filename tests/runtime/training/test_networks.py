@@ -53,7 +53,7 @@ def test_what_a_step_keeps_is_counted() -> None:
     recipe = Recipe.load("demo", ["volume.grid=[16, 16, 16]", "train.batch=3"])
     meaning = resolve(recipe, load_library()).meaning
     kept: dict[int, torch.Tensor] = {}
-    network = NETWORKS["unet"].build(8, 11, (16, 16, 16))
+    network = NETWORKS["unet"].build(recipe.training.features, 11, (16, 16, 16))
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
         kept[tensor.untyped_storage().data_ptr()] = tensor

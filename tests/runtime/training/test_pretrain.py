@@ -167,6 +167,23 @@ def test_a_second_signal_ends_a_run_at_once(own: Library, small: Any, tmp_path: 
     assert run(own, small(), tmp_path / "run", resume=True).steps == 6
 
 
+def test_a_gpu_that_is_too_small(
+        own: Library, small: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fdif_dsl.runtime.training import module
+
+    def fail(image: Any, how: str) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has a total capacity of")
+
+    monkeypatch.setattr(module, "normalise", fail)
+    with pytest.raises(FdifError) as caught:
+        run(own, small(), tmp_path / "run")
+    assert str(caught.value) == """\
+error[E0845]: the GPU has not enough memory for a training step
+  why: CUDA out of memory
+  hint: a smaller train.batch, train.crops or train.patch needs less, and so does train.recompute=true; \
+`fdifc list networks` estimates it"""
+
+
 def test_a_run_that_is_done_stays_as_it_is(own: Library, small: Any, tmp_path: Path) -> None:
     recipe = small("train.steps=2")
     run(own, recipe, tmp_path / "run")
