@@ -54,10 +54,11 @@ def find_place(recipe: Recipe) -> tuple[Place, list[Diagnostic]]:
             f"{devices} processes a machine, and torch finds {gpus} {'GPU' if gpus == 1 else 'GPUs'}",
             "each process has a GPU of its own", f"at most train.devices={gpus}"), code="E0836"))
     precision: Any = "32-true" if training.precision == "32" else training.precision
-    if precision == "16-mixed" and accelerator == "cpu":
+    if training.precision != "32" and accelerator == "cpu":
+        # Torch's bfloat16 convolutions on CPUs give NaN now and then, in gradients of small networks.
         precision = "32-true"
         if is_first():
-            tell("half precision (16-mixed) needs a GPU; training in single precision")
+            tell(f"half precision ({training.precision}) needs a GPU; training in single precision")
     return Place(accelerator, devices, nodes, precision), mistakes
 
 

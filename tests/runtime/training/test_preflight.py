@@ -146,13 +146,15 @@ error[E0821]: pre-training needs the package `wandb`, which is not installed
   hint: pip install wandb"""
 
 
+@pytest.mark.parametrize("half", ["16-mixed", "bf16-mixed"])
 def test_half_precision_on_a_cpu_is_single_precision(
-        small: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        small: Any, half: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
-    place, mistakes = find_place(small("train.precision=16-mixed"))
+    place, mistakes = find_place(small(f"train.precision={half}"))
     assert (place.accelerator, place.precision, mistakes) == ("cpu", "32-true", [])
-    assert "half precision (16-mixed) needs a GPU" in capsys.readouterr().err
-    assert find_place(small("train.precision=bf16-mixed"))[0].precision == "bf16-mixed"
+    assert f"half precision ({half}) needs a GPU" in capsys.readouterr().err
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert find_place(small(f"train.precision={half}"))[0].precision == half
 
 
 @pytest.mark.parametrize(("environment", "expected"), [

@@ -254,10 +254,3 @@ def test_a_compiled_network_of_ones_own_learns_the_same(
     plain, compiled_ = weights(tmp_path / "false"), weights(tmp_path / "true")
     assert list(plain) == list(compiled_) == ["0.weight", "0.bias", "2.weight", "2.bias"]
     assert all(np.allclose(plain[key], compiled_[key], atol=1e-4) for key in plain)
-
-
-def test_bfloat16_on_a_cpu(own: Library, small: Any, tmp_path: Path) -> None:
-    made = run(own, small("train.precision=bf16-mixed", "train.steps=3"), tmp_path / "run")
-    single = run(own, small("train.steps=3"), tmp_path / "single")
-    assert made.loss.first == pytest.approx(single.loss.first, rel=0.02) and made.loss != single.loss
-    assert all(v.dtype == torch.float32 for v in weights(tmp_path / "run").values())
