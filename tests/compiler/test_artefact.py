@@ -108,12 +108,12 @@ def test_saving_replaces_an_artefact_and_nothing_else(artefact: Path, tmp_path: 
 
 
 def test_a_failed_save_leaves_nothing(artefact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fdif_dsl.compiler.backends.cpu import CpuBackend
+    from fdif_dsl.compiler.backends.store import store
 
     def fail(*args: object, **options: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(CpuBackend, "save", fail)
+    monkeypatch.setattr(store, "save", fail)
     with pytest.raises(OSError, match="No space"):
         fd.load_library(artefact.parent / "own.sdf").save(tmp_path / "new")
     assert not list(tmp_path.iterdir())

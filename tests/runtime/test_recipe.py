@@ -350,12 +350,8 @@ def test_a_recipe_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.chdir(tmp_path)
     assert message(Recipe.load, "papper") == """\
 error[E0501]: no recipe is called `papper`
-<<<<<<< HEAD
-  why: the built-in recipes are `paper`, `classification`, `demo`
-=======
-  why: the built-in recipes are `paper`, `demo`, `paper-primus-m`, `paper-resenc-l`, `paper-swin-unetr`, \
-`paper-unetr`, `paper-vnet`
->>>>>>> b516d51 (Test runs that are killed, resumed and shared by two processes)
+  why: the built-in recipes are `paper`, `classification`, `demo`, `paper-primus-m`, `paper-resenc-l`, \
+`paper-swin-unetr`, `paper-unetr`, `paper-vnet`
   hint: did you mean `paper`?"""
     assert message(Recipe.load, "x.toml") == """\
 error[E0502]: cannot read the recipe
