@@ -20,7 +20,7 @@ from fdif_dsl.runtime.training.networks import NETWORKS
 from fdif_dsl.runtime.training.pretrain import make_learner
 
 # As small as leaves several voxels at the bottleneck.
-GRIDS = dict.fromkeys(("classification", "paper-swin-unetr", "paper-resenc-l"), [32, 64, 64])
+GRIDS = {name: [32, 64, 64] for name in ("classification", "paper-swin-unetr", "paper-resenc-l")}
 SLOW = pytest.mark.slow  # more than 100 million parameters: half a minute, and gigabytes, on a CPU
 
 
