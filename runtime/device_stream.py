@@ -21,7 +21,8 @@ from fdif_dsl.runtime.recipe import Choices, Recipe
 if TYPE_CHECKING:
     from fdif_dsl.compiler.library import Library
 
-_VOXELS = 1 << 24  # drawn at a time: enough to keep a large GPU busy, about 32 MB
+_VOXELS = 1 << 24  # drawn at a time: enough to keep a large GPU busy, about 50 MB
+_MOST = 64  # volumes at a time, so that small ones do not keep the first step waiting
 _AHEAD = 2  # groups that are begun before the first of them is asked for
 
 
@@ -55,7 +56,7 @@ def volumes_on_device(lib: Library, recipe: Recipe, choices: Choices, seed: int,
     assert isinstance(backend, CudaBackend)
     maker = _Maker(lib, backend, recipe, choices, seed, device)
     remaining = iter(indices)
-    size = max(1, _VOXELS // Grid(recipe.grid).voxels)
+    size = min(max(1, _VOXELS // Grid(recipe.grid).voxels), _MOST)
     begun: deque[_Group] = deque()
     for group in iter(lambda: list(itertools.islice(remaining, size)), []):
         begun.append(maker.begin(group))

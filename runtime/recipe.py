@@ -103,6 +103,8 @@ class Training:
     """Processes on each machine, each on a device of its own; torchrun and Slurm say it themselves."""
     nodes: int = PAPER
     """Machines."""
+    volumes: str = PAPER
+    """Where volumes are drawn: `cpu`, or `gpu`, the one that trains on them."""
     workers: int = PAPER
     """Processes that render, for each device; 0 renders in threads of the training process."""
     seed: int = PAPER
@@ -387,6 +389,7 @@ _RULES: dict[str, dict[str, Rule]] = {
         "accelerator": checks.one_of("auto", "cpu", "gpu"),
         "devices": checks.whole(1, 1024),
         "nodes": checks.whole(1, 65536),
+        "volumes": checks.one_of("cpu", "gpu"),
         "workers": checks.whole(0, 1024),
         "seed": checks.whole(0, 2**64 - 1),
     },

@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
+from fdif_dsl.compiler.backends.cuda.backend import simulated
+from fdif_dsl.compiler.backends.cuda.target import require_packages
 from fdif_dsl.compiler.progress import tell
 from fdif_dsl.grammar.diagnostics import Diagnostic
 from fdif_dsl.runtime.checks import Wrong
@@ -47,6 +49,13 @@ def find_place(recipe: Recipe) -> tuple[Place, list[Diagnostic]]:
             "the recipe `demo` is made for that"), code="E0836"))
     if accelerator == "auto":
         accelerator = "gpu" if gpus else "cpu"
+    if training.volumes == "gpu" and not simulated():
+        if accelerator == "gpu":
+            require_packages("drawing volumes on a GPU", "train.volumes")
+        else:
+            mistakes.append(complain(recipe.source, "train", "volumes", Wrong(
+                "volumes are to be drawn on the GPU that trains, and the processor trains",
+                hint="leave out train.volumes"), code="E0836"))
     outside = launched()
     devices, nodes = outside or (training.devices, training.nodes)
     if accelerator == "gpu" and devices > gpus > 0 and not outside:  # Slurm may show each process a GPU of its own

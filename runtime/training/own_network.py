@@ -26,7 +26,7 @@ def load(name: str, where: str) -> Callable[[int, int, Patch], Any]:
     module_name, _, attribute = name.partition(":")
 
     def wrong(title: str, why: str = "", hint: str = "") -> FdifError:
-        return FdifError(Diagnostic("E0844", title, where=f"{where}: train.network", why=why, hint=hint))
+        return FdifError(Diagnostic("E0852", title, where=f"{where}: train.network", why=why, hint=hint))
 
     here = str(Path.cwd())
     if here not in sys.path:

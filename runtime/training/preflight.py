@@ -22,7 +22,7 @@ def check_settings(recipe: Recipe, network: Network, patch: Patch, where: str) -
 
     def wrong(key: str, title: str, why: str, hint: str) -> None:
         section, _, name = key.partition(".")
-        mistakes.append(complain(recipe.source, section, name, Wrong(title, why, hint), code="E0842"))
+        mistakes.append(complain(recipe.source, section, name, Wrong(title, why, hint), code="E0851"))
 
     if training.task == "classification":
         if recipe.object_range != (1, 1):

@@ -110,7 +110,6 @@ def pretrain(library: Library, recipe: Recipe, directory: Path, *, name: str, re
     done = read(checkpoint)
     if on_start is not None and is_first():
         on_start()
-    stream = VolumeStream(library, recipe, seed=training.seed)
     stop = Stop(on_interrupt)
     log = Log(directory, training.steps, report)
     watch = Watch(directory, library, recipe, log, Checkpoints(directory, facts, recipe.monitor.keep), stop, announce)
@@ -123,16 +122,20 @@ def pretrain(library: Library, recipe: Recipe, directory: Path, *, name: str, re
             sync_batchnorm=place.accelerator == "gpu" and place.world > 1, enable_checkpointing=False,
             enable_progress_bar=False, enable_model_summary=False, use_distributed_sampler=False,
             callbacks=[log, watch])
+        on_gpu = training.volumes == "gpu"
+        stream = VolumeStream(library, recipe, seed=training.seed,
+                              device=f"cuda:{trainer.local_rank}" if on_gpu else None)
         batches = Batches(stream, training.batch, done * training.accumulate, trainer.global_rank, trainer.world_size)
         try:
-            trainer.fit(module, loader(batches, training.workers), ckpt_path=checkpoint, weights_only=True)
+            trainer.fit(module, loader(batches, 0 if on_gpu else training.workers), ckpt_path=checkpoint,
+                        weights_only=True)
         except SystemExit:  # what Lightning makes of the second Ctrl-C
             if not stop.wanted:
                 raise
             raise KeyboardInterrupt from None
         except torch.OutOfMemoryError as error:
             raise FdifError(Diagnostic(
-                "E0845", "the GPU has not enough memory for a training step", why=str(error).partition(". ")[0],
+                "E0853", "the GPU has not enough memory for a training step", why=str(error).partition(". ")[0],
                 hint="a smaller train.batch, train.crops or train.patch needs less, and so does train.recompute=true; "
                      "`fdifc list networks` estimates it")) from error
     if not is_first():

@@ -277,3 +277,21 @@ def test_a_class_that_python_has_to_draw(tmp_path: Any) -> None:
     wanted = list(fd.VolumeStream(lib, taken, count=2))
     for a, b in zip(fd.VolumeStream(lib, taken, count=2, device="cuda"), wanted, strict=True):
         assert (a["label"].cpu() == b["label"]).all()
+
+
+def test_training_on_volumes_that_are_drawn_on_the_device(compiled: fd.Library, tmp_path: Any,
+                                                          monkeypatch: pytest.MonkeyPatch) -> None:
+    from fdif_dsl.runtime import device_stream
+    from fdif_dsl.runtime.training.extra import mend_torchvision
+    from fdif_dsl.runtime.training.pretrain import pretrain
+
+    mend_torchvision()
+    monkeypatch.setattr(device_stream, "_VOXELS", 1)  # a volume at a time
+    where = "cpu" if simulated() else "gpu"
+    taken = fd.Recipe.load("demo", [
+        "volume.grid=[16, 16, 16]", 'classes.shapes=["sphere"]', "volume.objects=1", "train.steps=2", "train.batch=1",
+        "train.features=4", "train.volumes=gpu", f"train.accelerator={where}", 'train.precision="32"',
+        "monitor.volumes=1", "monitor.validate=2"])
+    run = pretrain(compiled, taken, tmp_path / "run", name="demo")
+    assert run is not None and run.steps == 2
+    assert (tmp_path / "run" / "weights.pt").is_file()

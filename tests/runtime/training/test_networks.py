@@ -175,32 +175,32 @@ def test_a_network_of_ones_own(own_module: None) -> None:
 
 @pytest.mark.parametrize(("function", "said"), [
     ("two_classes", """\
-error[E0844]: the network gives an output of shape (1, 2, 16, 16, 16) where (1, 3, 16, 16, 16) is expected
+error[E0852]: the network gives an output of shape (1, 2, 16, 16, 16) where (1, 3, 16, 16, 16) is expected
   --> mine: train.network
   why: the recipe's labels have 3 classes, background among them, and each voxel gets one
   hint: give the function a parameter `out_channels` and use it"""),
     ("halves", """\
-error[E0844]: the network gives an output of shape (1, 3, 8, 8, 8) where (1, 3, 16, 16, 16) is expected
+error[E0852]: the network gives an output of shape (1, 3, 8, 8, 8) where (1, 3, 16, 16, 16) is expected
   --> mine: train.network
   why: the recipe's labels have 3 classes, background among them, and each voxel gets one
   hint: give the function a parameter `out_channels` and use it"""),
     ("picky", """\
-error[E0844]: the network cannot take patches of 16 x 16 x 16 voxels
+error[E0852]: the network cannot take patches of 16 x 16 x 16 voxels
   --> mine: train.network
   why: RuntimeError: ...
   hint: change train.patch, or the network"""),
     ("broken", """\
-error[E0844]: `my_nets:broken` fails
+error[E0852]: `my_nets:broken` fails
   --> mine: train.network
   why: ZeroDivisionError: division by zero
   hint: it is called with those of in_channels, out_channels, patch, features that it has parameters for"""),
     ("text", """\
-error[E0844]: `my_nets:text` makes no network
+error[E0852]: `my_nets:text` makes no network
   --> mine: train.network
   why: it gives str, not a torch.nn.Module
   hint: return the network that the function makes"""),
     ("tinny", """\
-error[E0844]: `my_nets` has no function `tinny`
+error[E0852]: `my_nets` has no function `tinny`
   --> mine: train.network
   hint: did you mean `tiny`?"""),
 ])
@@ -215,7 +215,7 @@ def test_a_network_of_ones_own_that_does_not_fit(own_module: None, function: str
 
 def test_a_module_that_is_not_there() -> None:
     assert message(find_network, "my_nests:tiny", "mine") == """\
-error[E0844]: the module `my_nests` cannot be loaded
+error[E0852]: the module `my_nests` cannot be loaded
   --> mine: train.network
   why: ModuleNotFoundError: No module named 'my_nests'
   hint: modules are looked for in the current folder and where Python finds packages"""

@@ -32,7 +32,7 @@ def test_classification_needs_single_whole_objects(own: Library, small: Any, tmp
     recipe = small("train.task=classification", "train.patch=[16, 16, 8]", "volume.grid=[16, 16, 16]",
                    "train.network=vnet", "train.patch=[32, 32, 32]", "volume.grid=[32, 32, 48]")
     assert refused(own, recipe, tmp_path / "run") == """\
-error[E0842]: classification needs volumes with one object
+error[E0851]: classification needs volumes with one object
   --> ...:3:1
   |
 3 | objects = [1, 2]
@@ -40,7 +40,7 @@ error[E0842]: classification needs volumes with one object
   why: the class of a volume is that of its object
   hint: set objects = 1 in [volume]
 
-error[E0842]: classification needs whole volumes
+error[E0851]: classification needs whole volumes
   --> command line:1:7
   |
 1 | train.patch=[32, 32, 32]
@@ -55,7 +55,7 @@ def test_a_network_whose_encoder_is_not_known_cannot_classify(
     monkeypatch.syspath_prepend(str(tmp_path))
     recipe = small("train.task=classification", "volume.objects=1", "train.network=mine:net")
     assert refused(own, recipe, tmp_path / "run") == """\
-error[E0842]: `mine:net` cannot classify
+error[E0851]: `mine:net` cannot classify
   --> command line:1:7
   |
 1 | train.network="mine:net"
@@ -67,7 +67,7 @@ error[E0842]: `mine:net` cannot classify
 def test_a_network_that_cannot_compute_again(own: Library, small: Any, tmp_path: Path) -> None:
     recipe = small("train.recompute=true", "train.network=vnet", "volume.grid=[32, 32, 32]")
     assert refused(own, recipe, tmp_path / "run") == """\
-error[E0842]: `vnet` cannot compute its activations again
+error[E0851]: `vnet` cannot compute its activations again
   --> command line:1:7
   |
 1 | train.recompute=true
@@ -79,7 +79,7 @@ error[E0842]: `vnet` cannot compute its activations again
 def test_compiling_needs_a_compiler(own: Library, small: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preflight.shutil, "which", lambda name: None)
     assert refused(own, small("train.compile=true"), tmp_path / "run") == """\
-error[E0842]: torch.compile needs a C++ compiler, and there is none
+error[E0851]: torch.compile needs a C++ compiler, and there is none
   --> command line:1:7
   |
 1 | train.compile=true
@@ -99,6 +99,17 @@ error[E0836]: the recipe trains on a GPU, and torch finds none
   |       ^^^^^^^^^^^
   why: torch {torch.__version__} was built without CUDA
   hint: train.accelerator=cpu trains on the processor, which takes far longer; the recipe `demo` is made for that"""
+
+
+def test_volumes_on_a_gpu_that_does_not_train(small: Any) -> None:
+    _, mistakes = find_place(small("train.volumes=gpu", "train.accelerator=cpu"))
+    assert "\n".join(m.render() for m in mistakes) == """\
+error[E0836]: volumes are to be drawn on the GPU that trains, and the processor trains
+  --> command line:1:7
+  |
+1 | train.volumes="gpu"
+  |       ^^^^^^^
+  hint: leave out train.volumes"""
 
 
 def test_too_few_gpus(small: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -178,7 +178,7 @@ def test_a_gpu_that_is_too_small(
     with pytest.raises(FdifError) as caught:
         run(own, small(), tmp_path / "run")
     assert str(caught.value) == """\
-error[E0845]: the GPU has not enough memory for a training step
+error[E0853]: the GPU has not enough memory for a training step
   why: CUDA out of memory
   hint: a smaller train.batch, train.crops or train.patch needs less, and so does train.recompute=true; \
 `fdifc list networks` estimates it"""
