@@ -29,6 +29,11 @@ def scene_quantities(formula: Formula) -> tuple[Quantity, ...]:
     return tuple(q for q in formula.quantities if q.name in kept)
 
 
+def sampled_slots(formula: Formula) -> tuple[int, ...]:
+    """The slots that a sampled scene gives of a class, in order."""
+    return tuple(slot for q in scene_quantities(formula) for slot in q.slots)
+
+
 def scanning_slots(formula: Formula) -> set[int]:
     """The slots whose definition needs a scan of the grid, directly or through another slot."""
     deep: set[int] = set()

@@ -3,9 +3,10 @@
     codegen         a formula as readable Python source
     prelude         the float32 functions that the source uses
     build           source to object code (the only module that runs the compiler)
-    machine         object code: cache, workers, loading, artefacts
-    driver          scenes, planes and threads; driver_kernels is its compiled half
-    outside         the proof that a mapper adds nothing outside an object
+    machine         what object code depends on, and how it is loaded
+    driver          scenes, tiles and threads; driver_kernels is its compiled half
+    objects         what is computed once an object; scalars are its kernels
+    sampling        the compiled sampler
     backend         all of it together
 """
 

@@ -19,7 +19,7 @@ from fdif_dsl.compiler.backends.cpu import codegen, driver, layout, machine, sam
 from fdif_dsl.compiler.backends.cpu.codegen import Kernel
 from fdif_dsl.compiler.backends.cpu.driver import Driver, Grey, Job, Profile, Search, Sides, Tables, Values
 from fdif_dsl.compiler.backends.cpu.machine import CPU
-from fdif_dsl.compiler.backends.cpu.objects import ObjectStage, Pool, inputs_of, sampled_slots
+from fdif_dsl.compiler.backends.cpu.objects import ObjectStage, Pool, inputs_of
 from fdif_dsl.compiler.backends.cpu.scalars import ScalarKernel
 from fdif_dsl.compiler.backends.store import store
 from fdif_dsl.compiler.backends.store.unit import Unit
@@ -31,6 +31,7 @@ from fdif_dsl.compiler.mapper_limits import limits
 from fdif_dsl.compiler.parameters import missing_grid, missing_quantities
 from fdif_dsl.compiler.passes.intervals import LIMIT
 from fdif_dsl.compiler.passes.rates import Rate, infer_rates
+from fdif_dsl.compiler.priors import sampled_slots
 from fdif_dsl.compiler.progress import Progress
 from fdif_dsl.compiler.refusal import refusal
 from fdif_dsl.compiler.schedule import Schedule, make_schedule, run_schedule, run_voxels
@@ -72,7 +73,7 @@ class _Prepared:
 
     @cached_property
     def stage(self) -> ObjectStage:
-        return ObjectStage(self.formula, self.main, self.bounds, sampled_slots(self.formula), self.field_of)
+        return ObjectStage(self.formula, self.main, self.bounds, frozenset(sampled_slots(self.formula)), self.field_of)
 
     @property
     def kernels(self) -> list[Kernel]:

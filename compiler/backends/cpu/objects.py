@@ -16,7 +16,6 @@ from fdif_dsl.compiler.backends.cpu.codegen import Kernel
 from fdif_dsl.compiler.backends.cpu.scalars import ScalarKernel, scalar_kernel
 from fdif_dsl.compiler.formula import Formula
 from fdif_dsl.compiler.ir import Node
-from fdif_dsl.compiler.priors import scene_quantities
 from fdif_dsl.compiler.schedule import make_schedule
 
 Pool = dict[Any, float]
@@ -63,11 +62,6 @@ class ObjectStage:
     @property
     def scalars(self) -> list[ScalarKernel]:
         return [self.numbers, *(field.numbers for field in self.fields)]
-
-
-def sampled_slots(formula: Formula) -> frozenset[int]:
-    """The slots that a sampled scene gives of a class."""
-    return frozenset(slot for q in scene_quantities(formula) for slot in q.slots)
 
 
 def inputs_of(kernel: ScalarKernel, pool: Pool) -> list[float]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from fdif_dsl.compiler.backends import Placed
 from fdif_dsl.compiler.formula import Formula
-from fdif_dsl.compiler.priors import scene_quantities
+from fdif_dsl.compiler.priors import sampled_slots
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class Batch:
 
     `volumes`: how many objects each volume has. `shape`, `displacement` (-1 is none) and `mapper`: positions in the
     formulas of that kind. `inverse` (n, 3, 4): from world to object coordinates. An object's slots, in the order of
-    `slots_of` its class, begin at `slot_start` of `slots`. `others` are those of which other slots are given, by
-    number.
+    `sampled_slots` of its class, begin at `slot_start` of `slots`. `others` are those of which other slots are given,
+    by number.
     """
 
     shapes: Sequence[Formula]
@@ -44,7 +44,7 @@ class Batch:
         slots: list[float] = []
         starts, others = [], {}
         for k, placed in enumerate(objects):
-            wanted = slots_of(placed.shape)
+            wanted = sampled_slots(placed.shape)
             starts.append(len(slots))
             if placed.slots.keys() == set(wanted):
                 slots += [float(placed.slots[slot]) for slot in wanted]
@@ -62,11 +62,6 @@ class Batch:
             volumes=whole([len(scene) for scene in scenes]),
             inverse=np.array([np.asarray(p.inverse, np.float64)[:3] for p in objects]).reshape(-1, 3, 4),
             slots=np.array(slots, np.float64), slot_start=whole(starts), others=others)
-
-
-def slots_of(shape: Formula) -> tuple[int, ...]:
-    """The slots that a sampled scene gives of a class, in order."""
-    return tuple(slot for q in scene_quantities(shape) for slot in q.slots)
 
 
 class _Positions:

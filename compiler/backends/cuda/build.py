@@ -1,7 +1,4 @@
-"""Kernel source to PTX and machine code, with numba-cuda. The only module that runs the compiler; it needs no GPU.
-
-Run as a program it is a worker, see workers.py.
-"""
+"""Kernel source to PTX and machine code, with numba-cuda. The only module that runs the compiler; it needs no GPU."""
 
 from __future__ import annotations
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from fdif_dsl.compiler.backends.cuda import text
-from fdif_dsl.compiler.backends.cuda.batch import slots_of
 from fdif_dsl.compiler.backends.store.unit import Unit
 from fdif_dsl.compiler.formula import Formula
 from fdif_dsl.compiler.ir import Node
+from fdif_dsl.compiler.priors import sampled_slots
 from fdif_dsl.compiler.schedule import make_schedule
 
 
@@ -33,7 +33,7 @@ class ShapeKernels:
 
     @cached_property
     def slots(self) -> tuple[int, ...]:
-        return slots_of(self.formula)
+        return sampled_slots(self.formula)
 
     @cached_property
     def _low(self) -> Node:

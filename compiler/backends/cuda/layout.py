@@ -18,10 +18,8 @@ BOUNDED = 3  # 1 where its coordinates on the grid are of a magnitude for which 
 SMALL = 4  # written by the GPU: 1 where the numbers of the distance are so too
 DISPLACEMENT = 5  # position among the fields, or -1
 MAPPER = 6  # position in the library
-VOLUME = 7
-PLACE = 8  # its number in its volume
-LABEL = 9
-COLUMNS = 10
+LABEL = 7
+COLUMNS = 8
 
 # Columns of a volume, int32
 FIRST, COUNT = 0, 1  # its objects
