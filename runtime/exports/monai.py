@@ -5,8 +5,9 @@ from __future__ import annotations
 from fdif_dsl.runtime.exports.form import Form, file_stem
 from fdif_dsl.runtime.exports.weights import untrained, widened, without
 from fdif_dsl.runtime.pretrained import Pretrained
+from fdif_dsl.runtime.training.networks import NETWORKS
 
-_CODE = {
+CODE = {
     "unet": """\
 from monai.networks.nets import UNet
 
@@ -47,7 +48,7 @@ def form(pretrained: Pretrained, channels: int) -> Form:
     """The weights by their names, and nothing else, so that `load_state_dict(strict=False)` takes them as they are."""
     weights = widened(pretrained, channels)
     notes: list[str] = []
-    known = pretrained.network in _CODE
+    known = pretrained.network in NETWORKS
     if not known:
         notes.append("which layers of a network of your own are its head is not known, so they are among the weights; "
                      "with another number of classes, remove them before you load the others")
@@ -64,7 +65,7 @@ def form(pretrained: Pretrained, channels: int) -> Form:
 
 
 def _usage(pretrained: Pretrained, name: str, channels: int) -> str:
-    code = _CODE[pretrained.network].format(
+    code = CODE[pretrained.network].format(
         channels=channels, features=pretrained.features, patch=pretrained.patch,
         widths=tuple(pretrained.features * 2**i for i in range(4)))
     fixed = "" if pretrained.network not in ("unetr", "primus_m") else (
