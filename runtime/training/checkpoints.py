@@ -13,7 +13,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from fdif_dsl.compiler.files import remove_leftovers, replacing
-from fdif_dsl.runtime.training.record import BEST, BEST_WEIGHTS, FOLDER, LAST, WEIGHTS
+from fdif_dsl.runtime.training.record import BEST, BEST_WEIGHTS, FOLDER, LAST, WEIGHTS, save_whole
 
 
 class Checkpoints:
@@ -39,8 +39,7 @@ class Checkpoints:
         trainer.save_checkpoint(path)  # by `WholeFiles`
         if not trainer.is_global_zero:
             return
-        stored = {"network_weights": on_cpu(weights_of(module)), **self.facts, "step": step}
-        save_whole(stored, self.directory / WEIGHTS)
+        self.save_weights(module, step)
         _link(path, self.directory / LAST)
         if best:
             self.name_best()
@@ -48,6 +47,10 @@ class Checkpoints:
             old.unlink(missing_ok=True)
         remove_leftovers(folder)
 
+    def save_weights(self, module: LightningModule, step: int) -> None:
+        """The network's weights after a step, with the facts."""
+        stored = {"network_weights": on_cpu(weights_of(module)), **self.facts, "step": step}
+        save_whole(stored, self.directory / WEIGHTS)
 
     def name_best(self) -> None:
         """The newest checkpoint is the best so far."""
@@ -60,12 +63,6 @@ class WholeFiles(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         save_whole(checkpoint, Path(path))
-
-
-def save_whole(value: Any, path: Path) -> None:
-    """Puts a value into a file, whole or not at all. Raises an `OSError` that names `path`."""
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        torch.save(value, file)
 
 
 def weights_of(module: LightningModule) -> Mapping[str, torch.Tensor]:
