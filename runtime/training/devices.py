@@ -11,7 +11,8 @@ from fdif_dsl.compiler.backends.cuda.target import require_packages
 from fdif_dsl.compiler.progress import tell
 from fdif_dsl.grammar.diagnostics import Diagnostic
 from fdif_dsl.runtime.checks import Wrong
-from fdif_dsl.runtime.recipe import Recipe, complain
+from fdif_dsl.runtime.recipe import Recipe
+from fdif_dsl.runtime.settings.places import complain
 
 
 @dataclass(frozen=True)
