@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,7 @@ from fdif_dsl.runtime.training.devices import find_place, is_first
 from fdif_dsl.runtime.training.extra import require
 from fdif_dsl.runtime.training.networks import Network, find_network
 from fdif_dsl.runtime.training.preflight import check_disk, check_settings
-from fdif_dsl.runtime.training.record import ABOUT, LAST, RECIPE, SUMMARY, versions, write_json
+from fdif_dsl.runtime.training.record import ABOUT, LAST, RECIPE, SUMMARY, facts_of, versions, write_json
 from fdif_dsl.runtime.training.resume import check_same, claim, read
 
 if TYPE_CHECKING:
@@ -94,10 +93,7 @@ def pretrain(library: Library, recipe: Recipe, directory: Path, *, name: str, re
     from fdif_dsl.runtime.training.watch import Watch
 
     module = make_learner(recipe, network, meaning)
-    facts = {"network": training.network, "features": training.features, "patch": list(patch),
-             "head": list(network.head), "task": training.task, "label": recipe.label,
-             "tasks": {task.name: list(task.classes) for task in meaning.tasks}, "recipe": recipe.to_dict(),
-             "library": library.hash, "seed": training.seed, "processes": place.world, "fdif_dsl": version("fdif-dsl")}
+    facts = facts_of(recipe, network, meaning, library, place.world)
     checkpoint: Path | None = directory / LAST if resume else None
     if is_first():
         if resume and directory.is_dir():
