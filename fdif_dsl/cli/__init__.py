@@ -21,6 +21,7 @@ COMMANDS = {
     "generate": "Write a data set of labelled volumes.",
     "verify": "Check a data set, and make a sample of it again.",
     "pretrain": "Pre-train a network on a stream of volumes.",
+    "finetune": "Fine-tune a network on labelled images, and score it.",
     "bench": "Measure how fast volumes come on this machine.",
 }
 

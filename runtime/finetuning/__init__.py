@@ -1,12 +1,14 @@
 """Fine-tuning on a user's own labelled images, and what pre-training is worth there.
 
-`finetune` is the entry: a recipe and a folder in, the scores of held-out cases out.
+`finetune` is the entry: a recipe and a folder in, the scores of held-out cases out. `compare` does the same with the
+weights and without them.
 """
 
-from fdif_dsl.runtime.finetuning.finetune import Hooks, finetune
+from fdif_dsl.runtime.finetuning.compare import Comparison, Difference
+from fdif_dsl.runtime.finetuning.finetune import Hooks, compare, finetune
 from fdif_dsl.runtime.finetuning.prepare import Bank, open_data
 from fdif_dsl.runtime.finetuning.recipe import Augment, Data, FinetuneRecipe, Train, Validate, finetune_recipes
 from fdif_dsl.runtime.finetuning.result import Result
 
-__all__ = ["Augment", "Bank", "Data", "FinetuneRecipe", "Hooks", "Result", "Train", "Validate", "finetune",
-           "finetune_recipes", "open_data"]
+__all__ = ["Augment", "Bank", "Comparison", "Data", "Difference", "FinetuneRecipe", "Hooks", "Result", "Train",
+           "Validate", "compare", "finetune", "finetune_recipes", "open_data"]

@@ -7,8 +7,12 @@ import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from fdif_dsl.runtime.finetuning.compare import Comparison
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,20 @@ def table(results: Sequence[tuple[str, Result]]) -> str:
             [start, seed, case, name, _cell(result.dice[s, c, k]), _cell(result.hd95[s, c, k])]
             for s, seed in enumerate(result.seeds) for c, case in enumerate(result.cases)
             for k, name in enumerate(result.classes))
+    return text.getvalue()
+
+
+def difference_table(comparison: Comparison) -> str:
+    """The Dice scores with and without the weights, their difference and its interval, as CSV: a line for each class,
+    and one for their mean."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["class", "pretrained", "scratch", "difference", "low", "high"])
+    with_weights, without = comparison.pretrained, comparison.scratch
+    columns = (with_weights.classes, with_weights.by_class(with_weights.dice), without.by_class(without.dice),
+               comparison.classes)
+    lines = [*zip(*columns, strict=True), ("mean", with_weights.mean_dice, without.mean_dice, comparison.mean)]
+    rows.writerows([name, *map(_cell, (one, other, d.mean, d.low, d.high))] for name, one, other, d in lines)
     return text.getvalue()
 
 

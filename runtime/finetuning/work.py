@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 from fdif_dsl.compiler.files import claim_directory
@@ -14,13 +16,16 @@ from fdif_dsl.runtime.finetuning.cases import Case
 from fdif_dsl.runtime.finetuning.network import Plan, plan
 from fdif_dsl.runtime.finetuning.prepare import Bank, open_data
 from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
+from fdif_dsl.runtime.finetuning.result import Result
 from fdif_dsl.runtime.finetuning.split import split
 from fdif_dsl.runtime.pretrained import Pretrained
 from fdif_dsl.runtime.settings.places import complain
 from fdif_dsl.runtime.training.devices import find_accelerator, find_precision
 from fdif_dsl.runtime.training.extra import require
+from fdif_dsl.runtime.training.record import ABOUT, versions, write_json
 
-RECIPE, SCORES, SUMMARY = "finetune.toml", "scores.csv", "summary.json"
+RECIPE, SCORES, COMPARISON = "finetune.toml", "scores.csv", "comparison.csv"
+PICTURE, PREDICTIONS = "predictions.png", "predictions"
 PRETRAINED, SCRATCH = "pretrained", "scratch"
 
 
@@ -86,5 +91,23 @@ def claim(directory: Path, overwrite: bool) -> None:
         raise FdifError(Diagnostic("E0944", f"{directory} holds an earlier fine-tuning",
                                    hint="--overwrite starts anew in its place, -o names another folder"))
     claim_directory(directory, RECIPE)
-    for name in (SCORES, SUMMARY):
+    for name in (SCORES, COMPARISON, ABOUT):
         (directory / name).unlink(missing_ok=True)
+    for start in (PRETRAINED, SCRATCH):
+        for old in directory.glob(f"{start}-seed-*"):
+            rmtree(old)
+
+
+def finish(work: Work, directory: Path, results: Sequence[tuple[str, Result]]) -> None:
+    """Writes what the scores are of: versions, weights, and the cases of each seed."""
+    data = work.bank.data.list
+    write_json(directory / ABOUT, {
+        "recipe": work.name, "data": str(data.path), "network": work.plan.row.name, "features": work.plan.features,
+        "patch": list(work.plan.patch), "spacing": work.bank.spacing, "classes": list(work.bank.data.classes),
+        "held_out": [case.name for case in work.held_out],
+        "runs": {start: {"weights": str(work.pretrained.path) if work.pretrained and result.taken else None,
+                         "taken": result.taken,
+                         "trained_on": {str(seed): list(cases) for seed, cases in
+                                        zip(result.seeds, result.trained_on, strict=True)}}
+                 for start, result in results},
+        "versions": versions()})
