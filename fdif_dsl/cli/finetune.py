@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +14,6 @@ from fdif_dsl.cli.options import FilePath
 from fdif_dsl.cli.steps import Steps
 
 if TYPE_CHECKING:
-    from fdif_dsl.runtime.finetuning import Comparison, Difference, Result
-    from fdif_dsl.runtime.finetuning.work import Work
     from fdif_dsl.runtime.training.log import Row
 
 
@@ -39,13 +36,16 @@ def command(ctx: click.Context, recipe: str, overrides: tuple[str, ...], path: P
             predictions: bool, directory: Path | None, overwrite: bool) -> None:
     """Fine-tune a network on labelled images as RECIPE says, a built-in recipe's name or a TOML file.
 
-    The data set is a MONAI data list (a .json file) or a raw data set of nnU-Net (its folder). All of it is looked at
-    before training starts. Values of the recipe can be replaced, for example train.lr=1e-3 data.folds=4.
+    The data set is a MONAI data list (a .json file), a raw data set of nnU-Net (its folder), or MedMNIST (a .npz
+    file). All of it is looked at before training starts. Values of the recipe can be replaced, for example
+    train.lr=1e-3 data.folds=4.
 
     Ctrl-C ends the run; what it had not finished is made anew with --overwrite.
     """
     # Threads of torch that wait for each other spin by default; see `fdifc pretrain`.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from fdif_dsl.cli.console import stdout
+    from fdif_dsl.cli.score_tables import score_tables
     from fdif_dsl.runtime import finetuning
 
     given = [f"{key}={_toml(value)}" for key, value in (
@@ -56,100 +56,33 @@ def command(ctx: click.Context, recipe: str, overrides: tuple[str, ...], path: P
     chosen = finetuning.FinetuneRecipe.load(recipe, [*overrides, *given])
     name = Path(recipe).stem
     directory = directory or Path("runs") / name
-    with _Report(directory) as report:
+    with _Report() as report:
         hooks = finetuning.Hooks(report.examining, report.begin, report.run, report.step, report.scored,
                                  report.stopping)
-        function: Any = finetuning.compare if compare else finetuning.finetune
+        whole = Path(chosen.data.path).suffix == ".npz"
+        function: Any = (finetuning.compare_classified if compare else finetuning.classify) if whole else (
+            finetuning.compare if compare else finetuning.finetune)
         try:
             found = function(chosen, directory, name=name, overwrite=overwrite, hooks=hooks)
         except KeyboardInterrupt:
             report.close()
             click.echo(f"interrupted; what was not finished is made anew with --overwrite, in {directory}", err=True)
             ctx.exit(INTERRUPTED)
-    _tell(found, directory)
+    for each in score_tables(found):
+        stdout().print(each)
+    click.echo(f"every score in {directory / 'scores.csv'}; weights and curves in the folders of the runs")
 
 
 def _toml(value: object) -> str:
     return str(value) if isinstance(value, int) else json.dumps(str(value), ensure_ascii=False)
 
 
-def _tell(found: Result | Comparison, directory: Path) -> None:
-    """The scores, what they say, and where things are."""
-    from fdif_dsl.cli.console import stdout
-    from fdif_dsl.runtime.finetuning import Result
-
-    if isinstance(found, Result):
-        stdout().print(_scores(found))
-    else:
-        stdout().print(_differences(found))
-        click.echo(_verdict(found))
-    click.echo(f"every score in {directory / 'scores.csv'}; pictures, curves and weights in the folders of the runs")
-
-
-def _scores(result: Result) -> Any:
-    table = _table(f"{_count(len(result.cases), 'held-out case')}, {_count(len(result.seeds), 'seed')}",
-                   "class", "Dice", "HD95 mm", "cases")
-    for name, dice, hd95, k in zip(result.classes, result.by_class(result.dice), result.by_class(result.hd95),
-                                   range(len(result.classes)), strict=True):
-        table.add_row(name, _number(dice), _number(hd95, 1), str(sum(v == v for v in result.dice[0, :, k])))
-    table.add_row("mean", _number(result.mean_dice), _number(result.mean_hd95, 1), "", style="bold")
-    return table
-
-
-def _differences(found: Comparison) -> Any:
-    one, other = found.pretrained, found.scratch
-    table = _table(f"Dice of {_count(len(one.cases), 'held-out case')}, {_count(len(one.seeds), 'seed')}",
-                   "class", "pretrained", "scratch", "difference", "95 % interval")
-    rows = zip(one.classes, one.by_class(one.dice), other.by_class(other.dice), found.classes, strict=True)
-    for name, mine, its, difference in rows:
-        table.add_row(name, _number(mine), _number(its), *_interval(difference))
-    table.add_row("mean", _number(one.mean_dice), _number(other.mean_dice), *_interval(found.mean), style="bold")
-    return table
-
-
-def _interval(difference: Difference) -> tuple[str, str]:
-    if math.isnan(difference.mean):
-        return "", ""
-    return f"{difference.mean:+.3f}", f"{difference.low:+.3f} to {difference.high:+.3f}"
-
-
-def _verdict(found: Comparison) -> str:
-    """One sentence that says no more than the figures do."""
-    mean, cases = found.mean, len(found.pretrained.cases)
-    if math.isnan(mean.mean):
-        return "no held-out case has a class, so nothing can be said"
-    if not mean.clear:
-        text = "the interval holds 0: these cases do not tell the two apart"
-    else:
-        text = (f"the weights {'gain' if mean.mean > 0 else 'lose'} {abs(100 * mean.mean):.1f} Dice points on these "
-                f"cases, and the interval does not hold 0")
-    return text + ("; with so few cases it is too narrow" if cases < 10 else "")
-
-
-def _table(title: str, *columns: str) -> Any:
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in columns:
-        table.add_column(column, header_style="dim", overflow="fold", justify="left" if column == "class" else "right")
-    return table
-
-
-def _number(value: float, digits: int = 3) -> str:
-    return "" if math.isnan(value) else f"{value:.{digits}f}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 class _Report:
     """What is said on the way."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self) -> None:
         from contextlib import ExitStack
 
-        self.directory = directory
         self._open = ExitStack()
         self._steps: Steps | None = None
         self._look: Any = None
@@ -175,15 +108,9 @@ class _Report:
         if done == total:
             self.close()
 
-    def begin(self, work: Work) -> None:
+    def begin(self, about: str) -> None:
         """All is checked."""
-        data, recipe = work.bank.data, work.recipe
-        count = recipe.data.cases or len(work.train)
-        click.echo(f"fine-tuning {work.plan.row.name} on {count} of {_count(len(work.train), 'case')}, with "
-                   f"{len(work.held_out)} held out, for {_count(recipe.train.steps, 'step')}, into {self.directory}")
-        voxels = "" if work.bank.spacing is None else "; voxels (z, y, x) of {:.3g} x {:.3g} x {:.3g} mm".format(
-            *work.bank.spacing)
-        click.echo(f"{data.list.path}: {_count(data.channels, 'channel')}, {len(data.classes) - 1} classes{voxels}")
+        click.echo(about)
 
     def run(self, start: str, seed: int) -> None:
         """A run begins."""
@@ -195,10 +122,10 @@ class _Report:
         if self._steps is not None:
             self._steps.step(row, steps)
 
-    def scored(self, taken: str, dice: float) -> None:
+    def scored(self, text: str) -> None:
         """A run is done."""
         self.close()
-        click.echo(f"  {taken + '; ' if taken else ''}mean Dice {_number(dice) or 'unknown'}")
+        click.echo(f"  {text}")
 
     def stopping(self) -> None:
         """Ctrl-C came."""

@@ -48,8 +48,8 @@ def compared(pretrained: Result, scratch: Result) -> Comparison:
     differences = pretrained.dice - scratch.dice
     drawn = _drawn(differences)  # (resamples, classes)
     by_class = nanmean(differences, (0, 1))
-    classes = tuple(_interval(float(mean), drawn[:, k]) for k, mean in enumerate(by_class))
-    return Comparison(pretrained, scratch, classes, _interval(float(nanmean(by_class, (0,))), nanmean(drawn, (1,))))
+    classes = tuple(interval(float(mean), drawn[:, k]) for k, mean in enumerate(by_class))
+    return Comparison(pretrained, scratch, classes, interval(float(nanmean(by_class, (0,))), nanmean(drawn, (1,))))
 
 
 def _drawn(differences: np.ndarray) -> np.ndarray:
@@ -64,7 +64,8 @@ def _drawn(differences: np.ndarray) -> np.ndarray:
     return np.concatenate(out)
 
 
-def _interval(mean: float, drawn: np.ndarray) -> Difference:
+def interval(mean: float, drawn: np.ndarray) -> Difference:
+    """A mean difference with the middle 95 % of those drawn."""
     drawn = drawn[~np.isnan(drawn)]  # a resample may hold no case with the class
     if not len(drawn):
         return Difference(mean, np.nan, np.nan)

@@ -15,10 +15,10 @@ import torch
 from monai.transforms.utils import generate_label_classes_crop_centers
 from torch.utils.data import IterableDataset
 
+from fdif_dsl.runtime.finetuning.changes import changes
 from fdif_dsl.runtime.finetuning.normalise import Scaling, scaled
 from fdif_dsl.runtime.finetuning.prepare import Prepared
 from fdif_dsl.runtime.finetuning.recipe import Augment
-from fdif_dsl.runtime.training.extra import require
 
 Patch = tuple[int, int, int]
 _BACKGROUND = 1 / 3
@@ -92,24 +92,6 @@ class Patches(IterableDataset):  # type: ignore[type-arg, misc, unused-ignore]
     def augment(self, random: np.random.RandomState) -> Any:
         """The changes, which draw from `random`; MONAI's hold what they have drawn, so each thread has its own."""
         if not hasattr(self._own, "changes"):
-            self._own.changes = changes(self._augment)
+            self._own.changes = changes(self._augment, label=True)
         self._own.changes.set_random_state(state=random)
         return self._own.changes
-
-
-def changes(settings: Augment) -> Any:
-    """The changes of a recipe, those that have a chance."""
-    transforms = require("monai.transforms")
-    both = ("image", "label")
-    turn = np.deg2rad(settings.degrees)
-    smooth = {"mode": ("bilinear", "nearest"), "padding_mode": "border"}
-    steps: list[tuple[float, list[Any]]] = [
-        (settings.flip, [transforms.RandFlipd(both, settings.flip, spatial_axis=axis) for axis in range(3)]),
-        (settings.rotate, [transforms.RandRotated(both, turn, turn, turn, prob=settings.rotate, **smooth)]),
-        (settings.zoom, [transforms.RandZoomd(both, settings.zoom, 1 - settings.zoom_by, 1 + settings.zoom_by,
-                                              mode=("trilinear", "nearest"), padding_mode="edge")]),
-        (settings.noise, [transforms.RandGaussianNoised("image", settings.noise, std=settings.noise_by)]),
-        (settings.contrast, [transforms.RandScaleIntensityd("image", settings.contrast_by, settings.contrast)]),
-        (settings.shift, [transforms.RandShiftIntensityd("image", settings.shift_by, prob=settings.shift)]),
-    ]
-    return transforms.Compose([step for chance, those in steps if chance > 0 for step in those])

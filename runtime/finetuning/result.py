@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -51,14 +51,14 @@ def nanmean(values: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
     return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))
 
 
-def table(results: Sequence[tuple[str, Result]]) -> str:
+def table(results: Mapping[str, Result]) -> str:
     """Every score as CSV: one line for each start (`pretrained` or `scratch`), seed, case and class."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(["start", "seed", "case", "class", "dice", "hd95"])
-    for start, result in results:
+    for start, result in results.items():
         rows.writerows(
-            [start, seed, case, name, _cell(result.dice[s, c, k]), _cell(result.hd95[s, c, k])]
+            [start, seed, case, name, cell(result.dice[s, c, k]), cell(result.hd95[s, c, k])]
             for s, seed in enumerate(result.seeds) for c, case in enumerate(result.cases)
             for k, name in enumerate(result.classes))
     return text.getvalue()
@@ -74,9 +74,10 @@ def difference_table(comparison: Comparison) -> str:
     columns = (with_weights.classes, with_weights.by_class(with_weights.dice), without.by_class(without.dice),
                comparison.classes)
     lines = [*zip(*columns, strict=True), ("mean", with_weights.mean_dice, without.mean_dice, comparison.mean)]
-    rows.writerows([name, *map(_cell, (one, other, d.mean, d.low, d.high))] for name, one, other, d in lines)
+    rows.writerows([name, *map(cell, (one, other, d.mean, d.low, d.high))] for name, one, other, d in lines)
     return text.getvalue()
 
 
-def _cell(value: float) -> str:
+def cell(value: float) -> str:
+    """A number in a table; empty where there is none."""
     return "" if math.isnan(value) else f"{value:.6g}"
