@@ -90,7 +90,7 @@ def _verdict(mean: Difference, points: str, cases: int) -> str:
 def _table(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
-        table.add_column(column, header_style="dim", overflow="fold", justify="left" if column in ("class", "score") else "right")
+        table.add_column(column, header_style="dim", overflow="fold", justify="right" if table.columns else "left")
     return table
 
 
