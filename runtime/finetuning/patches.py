@@ -83,8 +83,10 @@ class Patches(IterableDataset):  # type: ignore[type-arg, misc, unused-ignore]
         cut = (slice(None), *(slice(int(m) - side // 2, int(m) - side // 2 + side)
                               for m, side in zip(middle, sides, strict=True)))
         image, label = scaled(case.image[cut], source.levels), case.label[cut].float()
-        # What a small case lacks is 0 at the far ends, as where patches slide over it.
-        ends = [end for side, n in zip(self.patch[::-1], sides[::-1], strict=True) for end in (0, side - n)]
+        # What a small case lacks is 0 at both ends, as where patches slide over it. At one end only, it would tell the
+        # network which way round a flipped patch is.
+        lacking = [side - n for side, n in zip(self.patch[::-1], sides[::-1], strict=True)]
+        ends = [end for n in lacking for end in (n // 2, n - n // 2)]
         out: dict[str, torch.Tensor] = self.augment(random)(
             {"image": torch.nn.functional.pad(image, ends), "label": torch.nn.functional.pad(label, ends)})
         return out
