@@ -21,6 +21,7 @@ COMMANDS = {
     "generate": "Write a data set of labelled volumes.",
     "verify": "Check a data set, and make a sample of it again.",
     "pretrain": "Pre-train a network on a stream of volumes.",
+    "finetune": "Fine-tune a network on labelled images, and score it.",
     "export": "Give pre-trained weights to nnU-Net, nnssl or MONAI.",
     "nnunet-plans": "Add a configuration for pre-trained weights to nnU-Net's plans.",
     "bench": "Measure how fast volumes come on this machine.",
