@@ -74,7 +74,7 @@ def _classes(pretrained: Pretrained) -> str:
     lines = []
     for task, (_, *classes) in pretrained.tasks.items():
         shown = ", ".join(classes[:_LISTED]) + (f" and {len(classes) - _LISTED} more" if len(classes) > _LISTED else "")
-        lines.append(f"{len(classes)} classes of {task}: {shown}.")
+        lines.append(f"{len(classes)} class{'es' if len(classes) > 1 else ''} of {task}: {shown}.")
     return "\n\n".join(lines)
 
 
