@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from fdif_dsl.runtime.exports.form import Form, file_stem
 from fdif_dsl.runtime.exports.weights import untrained, widened, without
 from fdif_dsl.runtime.pretrained import Pretrained
@@ -59,7 +61,7 @@ def form(pretrained: Pretrained, channels: int) -> Form:
         weights = without(weights, pretrained.head)
     name = f"{file_stem(pretrained)}.pt"
     return Form(name, weights, _usage(pretrained, name, channels) if known else _usage_of_own(pretrained, name),
-                lambda path: f'network.load_state_dict(torch.load("{path}", weights_only=True)'
+                lambda path: f"network.load_state_dict(torch.load({json.dumps(str(path))}, weights_only=True)"
                              + (", strict=False)" if known else ")"),
                 "monai" if pretrained.network not in ("resenc_l", "primus_m") else "pytorch", tuple(notes))
 

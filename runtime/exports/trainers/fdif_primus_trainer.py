@@ -47,7 +47,10 @@ class FdifPrimusTrainer(nnUNet_Primus_M_Trainer):  # type: ignore[misc]
         network: Any = getattr(self.network, "module", self.network)  # DistributedDataParallel
         network = getattr(network, "_orig_mod", network)  # torch.compile
         state = network.state_dict()
-        fitted = fit(stored["network_weights"], state, facts["patch"], self.configuration_manager.patch_size)
+        weights = stored["network_weights"]
+        if facts["task"] == "classification":  # it did not train the decoder
+            weights = {name: tensor for name, tensor in weights.items() if not name.startswith(_DECODER)}
+        fitted = fit(weights, state, facts["patch"], self.configuration_manager.patch_size)
         network.load_state_dict(state | fitted)
         fresh = [name for name in state if name not in fitted]
         self.print_to_log_file(f"{len(fitted)} of {len(state)} tensors are pre-trained, from {path}; made anew: "

@@ -111,12 +111,22 @@ def start(trainer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
                          ids=["bare", "compiled", "parallel"])
 def test_the_network_starts_from_the_weights(start: Any, tmp_path: Path, wrap: Any) -> None:
     old, new = primus([16, 16, 16]), primus([16, 16, 16])
-    torch.save({"network_weights": old.state_dict(), "fdif": {"patch": [16, 16, 16]}}, tmp_path / "fdif_primus_m.pth")
+    facts = {"patch": [16, 16, 16], "task": "segmentation"}
+    torch.save({"network_weights": old.state_dict(), "fdif": facts}, tmp_path / "fdif_primus_m.pth")
     [said] = start(wrap(new))
     count = len(new.state_dict())
     assert said.startswith(f"{count - 2} of {count} tensors are pre-trained, from {tmp_path}")
     assert all(torch.equal(tensor, old.state_dict()[name]) for name, tensor in new.state_dict().items()
                if not name.startswith("up_projection.decode.2"))
+
+
+def test_the_decoder_of_one_that_learnt_to_classify_is_not_taken(start: Any, tmp_path: Path) -> None:
+    network = primus([16, 16, 16])
+    torch.save({"network_weights": network.state_dict(), "patch": [16, 16, 16], "task": "classification"},
+               tmp_path / "fdif_primus_m.pth")
+    [said] = start(network)
+    fresh = said.partition("made anew: ")[2].split(", ")
+    assert fresh == [name for name in network.state_dict() if name.startswith("up_projection.")]
 
 
 def test_a_training_that_goes_on_keeps_its_own_weights(start: Any, tmp_path: Path) -> None:
