@@ -29,8 +29,8 @@ _FOLDER = Path(__file__).parent
 APART = frozenset({
     "__init__", "backend", "codegen", "driver", "driver_kernels", "layout", "objects", "sampling",
     "sampling_kernels", "scalars"})
-# Settings of numba that change how it works, and not what it makes.
-_IDLE = frozenset({"NUMBA_CACHE_DIR", "NUMBA_NUM_THREADS", "NUMBA_THREADING_LAYER"})
+# Settings of numba that change how it works, and not what it makes for a CPU.
+_IDLE = frozenset({"NUMBA_CACHE_DIR", "NUMBA_ENABLE_CUDASIM", "NUMBA_NUM_THREADS", "NUMBA_THREADING_LAYER"})
 
 
 # What code depends on ---------------------------------------------------------------------------
