@@ -70,7 +70,7 @@ def command(ctx: click.Context, recipe: str, overrides: tuple[str, ...], path: P
             ctx.exit(INTERRUPTED)
     for each in score_tables(found):
         stdout().print(each)
-    click.echo(f"every score in {directory / 'scores.csv'}; weights and curves in the folders of the runs")
+    click.echo(f"every score in {directory / 'scores.csv'}; weights, curves and pictures in the folders of the runs")
 
 
 def _toml(value: object) -> str:
