@@ -55,6 +55,10 @@ def _results(recipe: FinetuneRecipe, directory: Path, name: str, compare: bool, 
         raise FdifError(Diagnostic("E0851", f"`{row.name}` cannot classify", where=f"{name}: train.network",
                                    why="it is not known which part of it is its encoder",
                                    hint="take a network of `fdifc list networks`"))
+    if recipe.data.normalise == "ct":
+        raise FdifError(complain(recipe.source, "data", "normalise", Wrong(
+            "`ct` needs labelled voxels", "images of MedMNIST have a class as a whole",
+            'write "zscore", "unit" or "keep"'), code="E0947"))
     if recipe.data.cases > len(data.train.labels):
         raise FdifError(complain(recipe.source, "data", "cases", Wrong(
             f"there are {len(data.train.labels)} images to train on, and {recipe.data.cases} are asked for",

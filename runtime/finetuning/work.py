@@ -56,4 +56,6 @@ def begin(recipe: FinetuneRecipe, name: str, compare: bool, data: Bank | None = 
             "E0938", f"`vnet` cannot take images of {data.data.channels} channels", where=f"{name}: train.network",
             why=f"it repeats its input until it has {_VNET} channels",
             hint="take another network, or 1, 2, 4, 8 or 16 channels"))
+    if ":" in settled.plan.row.name:  # a network of the user's is tried before anything is written
+        settled.plan.row.build(settled.plan.features, len(data.data.classes), settled.plan.patch, data.data.channels)
     return Work(recipe, name, settled, data, *split(data.data.list, recipe))

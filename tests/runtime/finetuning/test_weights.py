@@ -51,11 +51,6 @@ def test_position_embeddings_go_to_another_patch(weights: Any) -> None:
     assert "adapted: vit.patch_embedding.position_embeddings" in str(taken)
 
 
-def test_the_same_patch_takes_positions_as_they_are(weights: Any) -> None:
-    before = Pretrained.read(weights("unetr", 4, (32, 32, 32)))
-    assert not take_over(build("unetr", 4, (32, 32, 32)), NETWORKS["unetr"], before, (32, 32, 32)).adapted
-
-
 def test_the_head_is_new_even_where_it_would_fit(weights: Any) -> None:
     before = Pretrained.read(weights())
     network = build("unet", 4, (16, 16, 16), channels=5)
