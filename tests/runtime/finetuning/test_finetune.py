@@ -150,7 +150,8 @@ def test_a_network_of_the_users_own(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.path", [*sys.path, str(tmp_path)])
     path = nnunet(channels=2)
-    assert finetune(tiny(path, "train.network=tuned_net:net", "train.steps=1"), tmp_path / "run").dice.shape == (1, 2, 2)
+    result = finetune(tiny(path, "train.network=tuned_net:net", "train.steps=1"), tmp_path / "run")
+    assert result.dice.shape == (1, 2, 2)
     with pytest.raises(FdifError) as error:
         finetune(tiny(path, "train.network=tuned_net:deaf"), tmp_path / "other")
     assert "the network cannot take patches of 16 x 16 x 16 voxels" in str(error.value)
