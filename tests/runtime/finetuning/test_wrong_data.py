@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -46,6 +48,21 @@ def cut_off(folder: Path) -> None:
     path.write_bytes(path.read_bytes()[:2000])
 
 
+def odd_header(folder: Path) -> None:
+    rewrite(folder, 70, struct.pack("<h", 4100))  # the field `datatype`
+
+
+def flat_header(folder: Path) -> None:
+    rewrite(folder, 280, bytes(48))  # the three rows of the affine
+
+
+def rewrite(folder: Path, at: int, what: bytes) -> None:
+    path = folder / "imagesTr/case1.nii.gz"
+    data = bytearray(gzip.decompress(path.read_bytes()))
+    data[at : at + len(what)] = what
+    path.write_bytes(gzip.compress(bytes(data)))
+
+
 def edit(**changes: object) -> Callable[[Path], None]:
     """Changes keys of the list; None takes one away."""
 
@@ -84,6 +101,22 @@ error[E0912]: a file cannot be read
   --> FOLDER/imagesTr/case1.nii.gz
   why: File it is not a gzip file
   hint: it may have been cut off while it was copied; copy it again"""),
+    "a header is damaged": (odd_header, """\
+error[E0912]: a file cannot be read
+  --> FOLDER/imagesTr/case1.nii.gz
+  why: data code 4100 not recognized
+  hint: it may have been cut off while it was copied; copy it again"""),
+    "voxels have no place": (flat_header, """\
+error[E0912]: a file does not say where its voxels lie
+  --> FOLDER/imagesTr/case1.nii.gz
+  why: the affine in its header cannot be inverted
+  hint: write the header anew, with the size of a voxel in mm"""),
+    "a picture and no volume": (lambda folder: change(
+        folder / "imagesTr/case1.nii.gz", lambda voxels: voxels[:, :, 0]), """\
+error[E0912]: a file holds no volume
+  --> FOLDER/imagesTr/case1.nii.gz
+  why: its shape is [26, 22]
+  hint: a volume has three axes, or four, the last of which are channels"""),
     "shapes differ": (lambda folder: change(folder / "labelsTr/case1.nii.gz", lambda voxels: voxels[:-1]), """\
 error[E0913]: an image and its label differ in shape
   --> FOLDER/imagesTr/case1.nii.gz
@@ -165,6 +198,10 @@ error[E0909]: the list has neither `training` nor `channel_names`
   --> FOLDER/datalist.json
   why: MONAI's lists have the first, nnU-Net's have `channel_names`, `labels` and `file_ending`
   hint: the page on fine-tuning shows what a list looks like"""),
+    "a list that is no object": (lambda folder: (folder / "datalist.json").write_text("[]"), """\
+error[E0908]: the list of the data set is no JSON object
+  --> FOLDER/datalist.json
+  hint: it begins with { and has keys such as "training" or "channel_names\""""),
     "a list that is not JSON": (lambda folder: (folder / "datalist.json").write_text('{"training": [}'), """\
 error[E0908]: the list of the data set is not JSON
   --> FOLDER/datalist.json:1:15
