@@ -6,9 +6,9 @@ weights and without them. `classify` and `compare_classified` do it for the volu
 
 from fdif_dsl.runtime.finetuning.classify import classify, compare_classified
 from fdif_dsl.runtime.finetuning.compare import Comparison, Difference
+from fdif_dsl.runtime.finetuning.data.prepare import Bank, open_data
 from fdif_dsl.runtime.finetuning.finetune import compare, finetune
 from fdif_dsl.runtime.finetuning.naming import ClassComparison, Classified
-from fdif_dsl.runtime.finetuning.prepare import Bank, open_data
 from fdif_dsl.runtime.finetuning.recipe import Augment, Data, FinetuneRecipe, Train, Validate, finetune_recipes
 from fdif_dsl.runtime.finetuning.result import Result
 from fdif_dsl.runtime.finetuning.runs import Hooks

@@ -13,13 +13,13 @@ from torch.nn import functional
 from torch.utils.data import IterableDataset
 
 from fdif_dsl.runtime.finetuning.changes import changes
+from fdif_dsl.runtime.finetuning.data.medmnist import MedMnist
+from fdif_dsl.runtime.finetuning.data.split import few
 from fdif_dsl.runtime.finetuning.fit import fit, half
 from fdif_dsl.runtime.finetuning.keep import save_weights
-from fdif_dsl.runtime.finetuning.medmnist import MedMnist
 from fdif_dsl.runtime.finetuning.naming import accuracy, auc
 from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
 from fdif_dsl.runtime.finetuning.settle import Settled
-from fdif_dsl.runtime.finetuning.split import few
 from fdif_dsl.runtime.finetuning.tuner import Tuner
 from fdif_dsl.runtime.finetuning.weights import take_over
 from fdif_dsl.runtime.training.checkpoints import on_cpu

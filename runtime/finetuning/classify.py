@@ -11,8 +11,8 @@ import numpy as np
 from fdif_dsl.compiler.files import write_text
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.checks import Wrong
+from fdif_dsl.runtime.finetuning.data.medmnist import MedMnist, read_medmnist
 from fdif_dsl.runtime.finetuning.folder import COMPARISON, SCORES, check_folder
-from fdif_dsl.runtime.finetuning.medmnist import MedMnist, read_medmnist
 from fdif_dsl.runtime.finetuning.naming import (
     ClassComparison,
     Classified,

@@ -18,7 +18,7 @@ from fdif_dsl.runtime.finetuning.settle import PRETRAINED, SCRATCH
 from fdif_dsl.runtime.finetuning.work import Work, begin
 
 if TYPE_CHECKING:
-    from fdif_dsl.runtime.finetuning.prepare import Bank
+    from fdif_dsl.runtime.finetuning.data.prepare import Bank
     from fdif_dsl.runtime.finetuning.run import Run
     from fdif_dsl.runtime.training.interrupt import Stop
 

@@ -16,8 +16,8 @@ from monai.transforms.utils import generate_label_classes_crop_centers
 from torch.utils.data import IterableDataset
 
 from fdif_dsl.runtime.finetuning.changes import changes
-from fdif_dsl.runtime.finetuning.normalise import Scaling, scaled
-from fdif_dsl.runtime.finetuning.prepare import Prepared
+from fdif_dsl.runtime.finetuning.data.normalise import Scaling, scaled
+from fdif_dsl.runtime.finetuning.data.prepare import Prepared
 from fdif_dsl.runtime.finetuning.recipe import Augment
 
 Patch = tuple[int, int, int]

@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 import torch
 
+from fdif_dsl.runtime.finetuning.data.normalise import Levels, foreground, scaled, scaling, schemes
+from fdif_dsl.runtime.finetuning.data.prepare import Prepared
+from fdif_dsl.runtime.finetuning.data.split import few
+from fdif_dsl.runtime.finetuning.data.volumes import read_volume, unsaid
 from fdif_dsl.runtime.finetuning.evaluate import CaseScore, on_own_grid, predict, score
 from fdif_dsl.runtime.finetuning.fit import fit, half
 from fdif_dsl.runtime.finetuning.folder import PICTURE, PREDICTIONS
 from fdif_dsl.runtime.finetuning.keep import save_weights
-from fdif_dsl.runtime.finetuning.normalise import Levels, foreground, scaled, scaling, schemes
 from fdif_dsl.runtime.finetuning.patches import Patches, Source
-from fdif_dsl.runtime.finetuning.prepare import Prepared
 from fdif_dsl.runtime.finetuning.result import nanmean
 from fdif_dsl.runtime.finetuning.show import Sample, draw, sample, write_classes
-from fdif_dsl.runtime.finetuning.split import few
 from fdif_dsl.runtime.finetuning.tuner import Tuner
-from fdif_dsl.runtime.finetuning.volumes import read_volume, unsaid
 from fdif_dsl.runtime.finetuning.weights import take_over
 from fdif_dsl.runtime.finetuning.work import Work
 from fdif_dsl.runtime.training.interrupt import Stop

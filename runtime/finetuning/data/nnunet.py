@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
-from fdif_dsl.runtime.finetuning.cases import ENDINGS, Case, DataList, class_names, labels_wrong, list_wrong
+from fdif_dsl.runtime.finetuning.data.cases import ENDINGS, Case, DataList, class_names, labels_wrong, list_wrong
 
 
 def read_nnunet(path: Path, table: Mapping[str, Any]) -> DataList:

@@ -10,8 +10,8 @@ import numpy as np
 from fdif_dsl.compiler.progress import Progress
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.ahead import ahead
-from fdif_dsl.runtime.finetuning.cases import Case, DataList, labels_wrong
-from fdif_dsl.runtime.finetuning.volumes import Stored, read_volume, unsaid
+from fdif_dsl.runtime.finetuning.data.cases import Case, DataList, labels_wrong
+from fdif_dsl.runtime.finetuning.data.volumes import Stored, read_volume, unsaid
 
 MOST = 1024
 """The most classes of a data set; more, and the label is rather a picture than classes."""

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fdif_dsl.grammar.diagnostics import FdifError
-from fdif_dsl.runtime.finetuning.cases import Case, DataList
-from fdif_dsl.runtime.finetuning.split import deal, few, split
+from fdif_dsl.runtime.finetuning.data.cases import Case, DataList
+from fdif_dsl.runtime.finetuning.data.split import deal, few, split
 
 
 def data(cases: int, held_out: int = 0) -> DataList:

@@ -15,7 +15,7 @@ import pytest
 
 from fdif_dsl.grammar.diagnostics import FdifError
 from fdif_dsl.runtime.finetuning import open_data
-from fdif_dsl.runtime.finetuning.medmnist import read_medmnist
+from fdif_dsl.runtime.finetuning.data.medmnist import read_medmnist
 
 
 def change(path: Path, how: Callable[[np.ndarray], np.ndarray], shift: float = 0.0) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError, did_you_mean
-from fdif_dsl.runtime.finetuning.cases import DataList
-from fdif_dsl.runtime.finetuning.decathlon import read_decathlon
-from fdif_dsl.runtime.finetuning.nnunet import read_nnunet
+from fdif_dsl.runtime.finetuning.data.cases import DataList
+from fdif_dsl.runtime.finetuning.data.decathlon import read_decathlon
+from fdif_dsl.runtime.finetuning.data.nnunet import read_nnunet
 
 FORMATS = "a MONAI data list (a .json file), a raw data set of nnU-Net (its folder), or MedMNIST (a .npz file)"
 _LISTS = ("dataset.json", "datalist.json")

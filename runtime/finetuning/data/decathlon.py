@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fdif_dsl.runtime.finetuning.cases import (
+from fdif_dsl.runtime.finetuning.data.cases import (
     Case,
     DataList,
     bare_name,

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from fdif_dsl.compiler.progress import Progress
-from fdif_dsl.runtime.finetuning.cases import Case
-from fdif_dsl.runtime.finetuning.examine import Checked, examine
-from fdif_dsl.runtime.finetuning.lists import read_list
+from fdif_dsl.runtime.finetuning.data.cases import Case
+from fdif_dsl.runtime.finetuning.data.examine import Checked, examine
+from fdif_dsl.runtime.finetuning.data.lists import read_list
+from fdif_dsl.runtime.finetuning.data.shelf import Shelf
+from fdif_dsl.runtime.finetuning.data.volumes import read_volume, unsaid
 from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
-from fdif_dsl.runtime.finetuning.shelf import Shelf
-from fdif_dsl.runtime.finetuning.volumes import read_volume, unsaid
 from fdif_dsl.runtime.training.extra import require
 
 CUT = (0.5, 99.5)

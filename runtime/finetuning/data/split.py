@@ -9,7 +9,7 @@ import numpy as np
 
 from fdif_dsl.grammar.diagnostics import FdifError
 from fdif_dsl.runtime.checks import Wrong
-from fdif_dsl.runtime.finetuning.cases import Case, DataList
+from fdif_dsl.runtime.finetuning.data.cases import Case, DataList
 from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
 from fdif_dsl.runtime.settings.places import complain
 
