@@ -16,12 +16,6 @@ if TYPE_CHECKING:
     from fdif_dsl.runtime.recipe import Recipe
     from fdif_dsl.runtime.training.networks import Network
 
-if TYPE_CHECKING:
-    from fdif_dsl.compiler.library import Library
-    from fdif_dsl.runtime.meaning import Meaning
-    from fdif_dsl.runtime.recipe import Recipe
-    from fdif_dsl.runtime.training.networks import Network
-
 LAST, BEST = "last.ckpt", "best.ckpt"
 WEIGHTS, BEST_WEIGHTS = "weights.pt", "best.pt"
 FOLDER = "checkpoints"
