@@ -39,8 +39,7 @@ class Checkpoints:
         trainer.save_checkpoint(path)  # by `WholeFiles`
         if not trainer.is_global_zero:
             return
-        stored = {"network_weights": on_cpu(weights_of(module)), **self.facts, "step": step}
-        save_whole(stored, self.directory / WEIGHTS)
+        self.save_weights(module, step)
         _link(path, self.directory / LAST)
         if best:
             self.name_best()
@@ -48,6 +47,10 @@ class Checkpoints:
             old.unlink(missing_ok=True)
         remove_leftovers(folder)
 
+    def save_weights(self, module: LightningModule, step: int) -> None:
+        """The network's weights after a step, with the facts."""
+        stored = {"network_weights": on_cpu(weights_of(module)), **self.facts, "step": step}
+        save_whole(stored, self.directory / WEIGHTS)
 
     def name_best(self) -> None:
         """The newest checkpoint is the best so far."""

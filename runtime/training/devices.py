@@ -11,7 +11,8 @@ from fdif_dsl.compiler.backends.cuda.target import require_packages
 from fdif_dsl.compiler.progress import tell
 from fdif_dsl.grammar.diagnostics import Diagnostic
 from fdif_dsl.runtime.checks import Wrong
-from fdif_dsl.runtime.recipe import Recipe, complain
+from fdif_dsl.runtime.recipe import Recipe
+from fdif_dsl.runtime.settings.places import Sources, complain
 
 
 @dataclass(frozen=True)
@@ -37,18 +38,8 @@ def find_place(recipe: Recipe) -> tuple[Place, list[Diagnostic]]:
     import torch
 
     training = recipe.training
-    mistakes: list[Diagnostic] = []
     gpus = torch.cuda.device_count()
-    accelerator = training.accelerator
-    if accelerator == "gpu" and not gpus:
-        mistakes.append(complain(recipe.source, "train", "accelerator", Wrong(
-            "the recipe trains on a GPU, and torch finds none",
-            f"torch {torch.__version__} " + ("was built without CUDA" if torch.version.cuda is None
-                                             else "was built for CUDA, but there is no device or driver"),
-            "train.accelerator=cpu trains on the processor, which takes far longer; "
-            "the recipe `demo` is made for that"), code="E0836"))
-    if accelerator == "auto":
-        accelerator = "gpu" if gpus else "cpu"
+    accelerator, mistakes = find_accelerator(training.accelerator, recipe.source, "demo")
     if training.volumes == "gpu" and not simulated():
         if accelerator == "gpu":
             require_packages("drawing volumes on a GPU", "train.volumes")
@@ -62,13 +53,34 @@ def find_place(recipe: Recipe) -> tuple[Place, list[Diagnostic]]:
         mistakes.append(complain(recipe.source, "train", "devices", Wrong(
             f"{devices} processes a machine, and torch finds {gpus} {'GPU' if gpus == 1 else 'GPUs'}",
             "each process has a GPU of its own", f"at most train.devices={gpus}"), code="E0836"))
-    precision: Any = "32-true" if training.precision == "32" else training.precision
-    if training.precision != "32" and accelerator == "cpu":
-        # Torch's bfloat16 convolutions on CPUs give NaN now and then, in gradients of small networks.
-        precision = "32-true"
-        if is_first():
-            tell(f"half precision ({training.precision}) needs a GPU; training in single precision")
-    return Place(accelerator, devices, nodes, precision), mistakes
+    return Place(accelerator, devices, nodes, find_precision(training.precision, accelerator)), mistakes
+
+
+def find_accelerator(wanted: str, source: Sources, small: str) -> tuple[str, list[Diagnostic]]:
+    """`gpu` or `cpu`, and what is wrong where a GPU is wanted and there is none. `small` is a recipe for a CPU."""
+    import torch
+
+    gpus = torch.cuda.device_count()
+    if wanted == "gpu" and not gpus:
+        return wanted, [complain(source, "train", "accelerator", Wrong(
+            "the recipe trains on a GPU, and torch finds none",
+            f"torch {torch.__version__} " + ("was built without CUDA" if torch.version.cuda is None
+                                             else "was built for CUDA, but there is no device or driver"),
+            "train.accelerator=cpu trains on the processor, which takes far longer; "
+            f"the recipe `{small}` is made for that"), code="E0836")]
+    return ("gpu" if gpus else "cpu") if wanted == "auto" else wanted, []
+
+
+def find_precision(wanted: str, accelerator: str) -> Any:
+    """What Lightning is told of the precision: half of it needs a GPU."""
+    if wanted == "32":
+        return "32-true"
+    if accelerator == "gpu":
+        return wanted
+    # Torch's bfloat16 convolutions on CPUs give NaN now and then, in gradients of small networks.
+    if is_first():
+        tell(f"half precision ({wanted}) needs a GPU; training in single precision")
+    return "32-true"
 
 
 def launched() -> tuple[int, int] | None:

@@ -26,7 +26,8 @@ class Classifier(nn.Module):
     its decoder uses stays as it was made. `head` is the linear layer.
     """
 
-    def __init__(self, network: nn.Module, row: Network, outputs: int, patch: tuple[int, int, int]) -> None:
+    def __init__(self, network: nn.Module, row: Network, outputs: int, patch: tuple[int, int, int],
+                 inputs: int = 1) -> None:
         super().__init__()
         assert row.encode is not None
         self.network = network
@@ -36,7 +37,7 @@ class Classifier(nn.Module):
                 parameter.requires_grad_(False)
         training = network.training
         with torch.no_grad():
-            width = self.encode(network.eval(), torch.zeros(1, 1, *patch)).shape[1]
+            width = self.encode(network.eval(), torch.zeros(1, inputs, *patch)).shape[1]
         network.train(training)
         self.head = nn.Linear(width, outputs)
 

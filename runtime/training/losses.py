@@ -51,9 +51,14 @@ class DeepSupervision(nn.Module):
     """The loss of segmentation. Of a network that has several outputs, from fine to coarse, it is that of each,
     weighted as nnU-Net does: each half as much as the one before, the coarsest next to nothing."""
 
-    def __init__(self, recipe: Recipe, meaning: Meaning) -> None:
+    def __init__(self, classes: Sequence[int], present: bool) -> None:
         super().__init__()
-        self.loss = DiceAndCrossEntropy([task.count + 1 for task in meaning.tasks], recipe.training.dice == "present")
+        self.loss = DiceAndCrossEntropy(classes, present)
+
+    @classmethod
+    def of(cls, recipe: Recipe, meaning: Meaning) -> DeepSupervision:
+        """That of a recipe's tasks."""
+        return cls([task.count + 1 for task in meaning.tasks], recipe.training.dice == "present")
 
     def forward(self, output: Output, label: torch.Tensor) -> torch.Tensor:
         if isinstance(output, torch.Tensor):

@@ -63,15 +63,17 @@ class Learner(LightningModule):
 
     def configure_optimizers(self) -> Any:
         settings = self.settings
-        parameters = [p for p in self.network.parameters() if p.requires_grad]
-        if settings.optimizer == "adamw":
-            optimizer: Any = torch.optim.AdamW(parameters, lr=settings.lr, weight_decay=settings.weight_decay)
-        else:
-            optimizer = torch.optim.SGD(parameters, lr=settings.lr, weight_decay=settings.weight_decay, momentum=0.99,
-                                        nesterov=True)
+        optimizer = make_optimizer([p for p in self.network.parameters() if p.requires_grad], settings)
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: rate(step, settings.warmup, settings.steps, settings.schedule))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def make_optimizer(parameters: Any, settings: Any) -> torch.optim.Optimizer:
+    """The optimiser that a recipe's section `settings` names, of parameters or groups of them."""
+    if settings.optimizer == "adamw":
+        return torch.optim.AdamW(parameters, lr=settings.lr, weight_decay=settings.weight_decay)
+    return torch.optim.SGD(parameters, lr=settings.lr, weight_decay=settings.weight_decay, momentum=0.99, nesterov=True)
 
 
 def recompute(block: torch.nn.Module) -> None:

@@ -15,9 +15,9 @@ def _nets(einops: bool = False) -> Any:
     return require("monai.networks.nets")
 
 
-def unet(features: int, channels: int, patch: Patch) -> Any:
+def unet(features: int, channels: int, patch: Patch, inputs: int = 1) -> Any:
     return _nets().UNet(
-        spatial_dims=3, in_channels=1, out_channels=channels, channels=[features * 2**i for i in range(4)],
+        spatial_dims=3, in_channels=inputs, out_channels=channels, channels=[features * 2**i for i in range(4)],
         strides=(2, 2, 2), num_res_units=2, norm="INSTANCE")
 
 
@@ -28,16 +28,17 @@ def encode_unet(network: Any, image: Any) -> Any:
     return level(image)
 
 
-def swin_unetr(features: int, channels: int, patch: Patch) -> Any:
-    return _nets(einops=True).SwinUNETR(in_channels=1, out_channels=channels, feature_size=features)
+def swin_unetr(features: int, channels: int, patch: Patch, inputs: int = 1) -> Any:
+    return _nets(einops=True).SwinUNETR(in_channels=inputs, out_channels=channels, feature_size=features)
 
 
 def encode_swin_unetr(network: Any, image: Any) -> Any:
     return network.encoder10(network.swinViT(image, network.normalize)[4])
 
 
-def unetr(features: int, channels: int, patch: Patch) -> Any:
-    network = _nets(einops=True).UNETR(in_channels=1, out_channels=channels, img_size=patch, feature_size=features)
+def unetr(features: int, channels: int, patch: Patch, inputs: int = 1) -> Any:
+    network = _nets(einops=True).UNETR(
+        in_channels=inputs, out_channels=channels, img_size=patch, feature_size=features)
     for name, parameter in network.named_parameters():
         if "norm_cross_attn" in name:  # MONAI makes these for cross-attention, of which UNETR has none
             parameter.requires_grad_(False)
@@ -48,8 +49,8 @@ def encode_unetr(network: Any, image: Any) -> Any:
     return network.vit(image)[0].transpose(1, 2)
 
 
-def vnet(features: int, channels: int, patch: Patch) -> Any:
-    return _nets().VNet(spatial_dims=3, in_channels=1, out_channels=channels)
+def vnet(features: int, channels: int, patch: Patch, inputs: int = 1) -> Any:
+    return _nets().VNet(spatial_dims=3, in_channels=inputs, out_channels=channels)
 
 
 def encode_vnet(network: Any, image: Any) -> Any:

@@ -17,13 +17,13 @@ class Network:
     """A row of the registry.
 
     Sides of a patch must be multiples of `divisor` and not below `least`; `features` must be a multiple of
-    `feature_step`, or None where the width is fixed. `build` takes features, channels of the output and patch, and
-    gives a network from (b, 1, *patch) to (b, channels, *patch), or to a list of such outputs, from fine to coarse,
-    where it is supervised at several depths. `head` is how the names of the last layers' parameters begin: users of
-    the weights replace them. `encode` takes the network and an image, and gives its deepest features (b, width, ...);
-    `decoder` is how the names of parameters begin that it does not use. `blocks` are the modules that gradient
-    checkpointing computes again, as attribute paths; empty where that would change what the network computes.
-    `recipe` is the built-in recipe that trains it as published.
+    `feature_step`, or None where the width is fixed. `build` takes features, channels of the output, patch, and
+    channels of the input where they are not 1, and gives a network from (b, inputs, *patch) to (b, channels, *patch),
+    or to a list of such outputs, from fine to coarse, where it is supervised at several depths. `head` is how the names
+    of the last layers' parameters begin: users of the weights replace them. `encode` takes the network and an image,
+    and gives its deepest features (b, width, ...); `decoder` is how the names of parameters begin that it does not use.
+    `blocks` are the modules that gradient checkpointing computes again, as attribute paths; empty where that would
+    change what the network computes. `recipe` is the built-in recipe that trains it as published.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Network:
     least: int
     feature_step: int | None
     head: tuple[str, ...]
-    build: Callable[[int, int, Patch], Any]
+    build: Callable[..., Any]
     encode: Callable[[Any, Any], Any] | None
     decoder: tuple[str, ...]
     blocks: tuple[str, ...]

@@ -14,7 +14,7 @@ from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError, did_you_mean
 Patch = tuple[int, int, int]
 
 
-def load(name: str, where: str) -> Callable[[int, int, Patch], Any]:
+def load(name: str, where: str) -> Callable[..., Any]:
     """A builder, as a row of the registry has it, that calls the user's function.
 
     The function is given, by name and where it has such parameters, `in_channels`, `out_channels`, `patch` and
@@ -42,10 +42,10 @@ def load(name: str, where: str) -> Callable[[int, int, Patch], Any]:
                     hint=did_you_mean(attribute, [n for n in vars(module) if not n.startswith("_")])
                     or "write package.module:function")
 
-    def build(features: int, channels: int, patch: Patch) -> Any:
+    def build(features: int, channels: int, patch: Patch, inputs: int = 1) -> Any:
         import torch
 
-        given = {"in_channels": 1, "out_channels": channels, "patch": patch, "features": features}
+        given = {"in_channels": inputs, "out_channels": channels, "patch": patch, "features": features}
         parameters = inspect.signature(function).parameters
         try:
             network = function(**{k: v for k, v in given.items() if k in parameters})
@@ -55,13 +55,13 @@ def load(name: str, where: str) -> Callable[[int, int, Patch], Any]:
         if not isinstance(network, torch.nn.Module):
             raise wrong(f"`{name}` makes no network", f"it gives {type(network).__name__}, not a torch.nn.Module",
                         "return the network that the function makes")
-        _try(network, patch, channels, wrong)
+        _try(network, patch, inputs, channels, wrong)
         return network
 
     return build
 
 
-def _try(network: Any, patch: Patch, channels: int, wrong: Callable[..., FdifError]) -> None:
+def _try(network: Any, patch: Patch, inputs: int, channels: int, wrong: Callable[..., FdifError]) -> None:
     """Raises what `wrong` makes where the network cannot take a patch, or answers with another shape."""
     import torch
 
@@ -69,7 +69,7 @@ def _try(network: Any, patch: Patch, channels: int, wrong: Callable[..., FdifErr
     network.eval()
     try:
         with torch.no_grad():
-            out = network(torch.zeros(1, 1, *patch))
+            out = network(torch.zeros(1, inputs, *patch))
     except Exception as error:
         raise wrong(f"the network cannot take patches of {' x '.join(map(str, patch))} voxels",
                     f"{type(error).__name__}: {error}", "change train.patch, or the network") from error

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +17,8 @@ from fdif_dsl.runtime.training.devices import find_place, is_first
 from fdif_dsl.runtime.training.extra import require
 from fdif_dsl.runtime.training.networks import Network, find_network
 from fdif_dsl.runtime.training.preflight import check_disk, check_settings
-from fdif_dsl.runtime.training.record import ABOUT, LAST, RECIPE, SUMMARY, versions, write_json
+from fdif_dsl.runtime.training.quiet import quiet
+from fdif_dsl.runtime.training.record import ABOUT, LAST, RECIPE, SUMMARY, facts_of, versions, write_json
 from fdif_dsl.runtime.training.resume import check_same, claim, read
 
 if TYPE_CHECKING:
@@ -94,10 +91,7 @@ def pretrain(library: Library, recipe: Recipe, directory: Path, *, name: str, re
     from fdif_dsl.runtime.training.watch import Watch
 
     module = make_learner(recipe, network, meaning)
-    facts = {"network": training.network, "features": training.features, "patch": list(patch),
-             "head": list(network.head), "task": training.task, "label": recipe.label,
-             "tasks": {task.name: list(task.classes) for task in meaning.tasks}, "recipe": recipe.to_dict(),
-             "library": library.hash, "seed": training.seed, "processes": place.world, "fdif_dsl": version("fdif-dsl")}
+    facts = facts_of(recipe, network, meaning, library, place.world)
     checkpoint: Path | None = directory / LAST if resume else None
     if is_first():
         if resume and directory.is_dir():
@@ -113,7 +107,7 @@ def pretrain(library: Library, recipe: Recipe, directory: Path, *, name: str, re
     stop = Stop(on_interrupt)
     log = Log(directory, training.steps, report)
     watch = Watch(directory, library, recipe, log, Checkpoints(directory, facts, recipe.monitor.keep), stop, announce)
-    with _quiet(), stop_on_interrupt(stop):
+    with quiet(), stop_on_interrupt(stop):
         trainer = Trainer(
             max_steps=training.steps, accelerator=place.accelerator, devices=place.devices, num_nodes=place.nodes,
             strategy=place.strategy, precision=place.precision, accumulate_grad_batches=training.accumulate,
@@ -169,7 +163,7 @@ def make_learner(recipe: Recipe, row: Network, meaning: Meaning) -> Any:
         network = Classifier(row.build(training.features, 1, patch), row, sum(sizes), patch)
         return Learner(network, VolumeCrossEntropy(sizes), recipe, [f"network.{block}" for block in blocks])
     channels = sum(task.count + 1 for task in meaning.tasks)
-    return Learner(row.build(training.features, channels, patch), DeepSupervision(recipe, meaning), recipe, blocks)
+    return Learner(row.build(training.features, channels, patch), DeepSupervision.of(recipe, meaning), recipe, blocks)
 
 
 def _summary(run: Run, facts: dict[str, Any]) -> dict[str, Any]:
@@ -203,19 +197,3 @@ def _loggers(directory: Path, recipe: Recipe, name: str, done: int) -> Any:
         loggers.append(WandbLogger(project=recipe.monitor.wandb, name=name, save_dir=directory,
                                    config=recipe.to_dict()))
     return loggers or False
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps Lightning's notes about itself off the terminal; errors come through."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

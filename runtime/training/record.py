@@ -6,9 +6,15 @@ import json
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fdif_dsl.compiler.files import write_text
+
+if TYPE_CHECKING:
+    from fdif_dsl.compiler.library import Library
+    from fdif_dsl.runtime.meaning import Meaning
+    from fdif_dsl.runtime.recipe import Recipe
+    from fdif_dsl.runtime.training.networks import Network
 
 LAST, BEST = "last.ckpt", "best.ckpt"
 WEIGHTS, BEST_WEIGHTS = "weights.pt", "best.pt"
@@ -26,6 +32,15 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def facts_of(recipe: Recipe, network: Network, meaning: Meaning, library: Library, processes: int) -> dict[str, Any]:
+    """What stands in `weights.pt` beside the weights and the step: plain values, which `pretrained.py` reads."""
+    training = recipe.training
+    return {"network": training.network, "features": training.features, "patch": list(training.patch or recipe.grid),
+            "head": list(network.head), "task": training.task, "label": recipe.label,
+            "tasks": {task.name: list(task.classes) for task in meaning.tasks}, "recipe": recipe.to_dict(),
+            "library": library.hash, "seed": training.seed, "processes": processes, "fdif_dsl": version("fdif-dsl")}
 
 
 def write_json(path: Path, value: Any) -> None:

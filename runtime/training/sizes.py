@@ -46,7 +46,7 @@ def size_of(row: Network, recipe: Recipe, meaning: Meaning) -> Size:
         output = network(torch.zeros(samples, 1, *patch, device="meta"))
     with _kept() as of_loss:
         label = torch.zeros(samples, len(meaning.tasks), *patch, device="meta", dtype=torch.int64)
-        DeepSupervision(recipe, meaning)(output, label)
+        DeepSupervision.of(recipe, meaning)(output, label)
     activations = sum(t.untyped_storage().nbytes() for place, t in of_network.items() if place not in own)
     if training.precision != "32":
         activations //= 2  # the loss is computed in single precision

@@ -323,12 +323,12 @@ error[E0503]: the recipe is not TOML
 2 | lr = = 3
   |      ^
   why: Invalid value
-  hint: a recipe has sections like [volume] and lines like objects = 20"""),
+  hint: a recipe has sections like [train] and lines like steps = 1000"""),
     "cut off": ("[train]\nlr = [", """\
 error[E0503]: the recipe is not TOML
   --> my.toml
   why: Invalid value (at end of document)
-  hint: a recipe has sections like [volume] and lines like objects = 20"""),
+  hint: a recipe has sections like [train] and lines like steps = 1000"""),
 }
 
 

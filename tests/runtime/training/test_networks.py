@@ -63,7 +63,7 @@ def test_what_a_step_keeps_is_counted() -> None:
 
     weights = {p.untyped_storage().data_ptr() for p in network.parameters()}
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
-        DeepSupervision(recipe, meaning)(network(torch.rand(3, 1, 16, 16, 16)), torch.ones(3, 1, 16, 16, 16).long())
+        DeepSupervision.of(recipe, meaning)(network(torch.rand(3, 1, 16, 16, 16)), torch.ones(3, 1, 16, 16, 16).long())
     real = sum(t.untyped_storage().nbytes() for place, t in kept.items() if place not in weights)
     assert size_of(NETWORKS["unet"], recipe, meaning).activations == pytest.approx(real, rel=0.1)
 

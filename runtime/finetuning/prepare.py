@@ -1,0 +1,98 @@
+"""Cases on the grid that the network sees, made when they are first asked for and kept.
+
+Files hold voxels along x, y, z. Here arrays are (channels, z, y, x), as everywhere in fdif-dsl.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fdif_dsl.compiler.progress import Progress
+from fdif_dsl.runtime.finetuning.cases import Case
+from fdif_dsl.runtime.finetuning.examine import Checked, examine
+from fdif_dsl.runtime.finetuning.lists import read_list
+from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
+from fdif_dsl.runtime.finetuning.volumes import read_volume
+from fdif_dsl.runtime.training.extra import require
+
+_SAMPLED = 10_000
+"""Voxels of each class of a case that are remembered, spread evenly: patches are placed on these."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A case: `image` float32 (channels, D, H, W) with grey levels as stored, `label` (1, D, H, W), `affine` from voxel
+    to mm; `places` has for each class flat indices of its voxels."""
+
+    image: Any
+    label: Any
+    affine: np.ndarray
+    places: tuple[Any, ...]
+
+    @property
+    def foreground(self) -> np.ndarray:
+        """Grey levels (channels, n) of voxels of the classes."""
+        places = np.concatenate([np.asarray(its) for its in self.places[1:]])
+        flat = self.image.flatten(1).numpy()
+        return np.asarray(flat[:, places])
+
+
+class Bank:
+    """The cases of a data set, for any number of runs. `spacing` is that of the voxels (z, y, x) in mm, or None where
+    each case keeps its own."""
+
+    def __init__(self, data: Checked, spacing: str | tuple[float, float, float], orientation: str) -> None:
+        self.data, self.wanted, self.orientation = data, spacing, orientation
+        self.spacing: tuple[float, float, float] | None = None
+        if isinstance(spacing, tuple):
+            self.spacing = spacing
+        elif spacing == "median":
+            z, y, x = np.median([facts.spacing for facts in data.facts.values()], axis=0).tolist()
+            self.spacing = z, y, x
+        self._kept: dict[str, Prepared] = {}
+
+    def __getitem__(self, case: Case) -> Prepared:
+        if case.name not in self._kept:
+            self._kept[case.name] = prepare(case, self.spacing, self.orientation, len(self.data.classes))
+        return self._kept[case.name]
+
+    def fits(self, recipe: FinetuneRecipe) -> bool:
+        """Whether it is what the recipe wants."""
+        wanted = recipe.data
+        return (self.wanted, self.orientation) == (wanted.spacing, wanted.orientation) and (
+            Path(wanted.path) in (self.data.list.path, self.data.list.path.parent))
+
+
+def open_data(recipe: FinetuneRecipe, progress: Progress | None = None) -> Bank:
+    """The recipe's data set; every case is looked at. Raises `FdifError` for all that is wrong with it."""
+    return Bank(examine(read_list(Path(recipe.data.path)), progress), recipe.data.spacing, recipe.data.orientation)
+
+
+def prepare(case: Case, spacing: Sequence[float] | None, orientation: str, classes: int) -> Prepared:
+    """A case with its axes turned to the orientation and its voxels resampled: the image linearly, the label by nearest
+    neighbour."""
+    import torch
+
+    meta = require("monai.data").MetaTensor
+    transforms = require("monai.transforms")
+    images = [read_volume(path) for path in case.images]
+    affine = images[0].affine
+    image = meta(np.concatenate([its.voxels for its in images]).astype(np.float32), affine=affine)
+    label = meta(read_volume(case.label).voxels.astype(np.float32), affine=affine)
+    axes = transforms.Orientation(orientation[::-1], labels=(("L", "R"), ("P", "A"), ("I", "S")))
+    image, label = axes(image), axes(label)
+    if spacing is not None:
+        image = transforms.Spacing(spacing, mode="bilinear", dtype=np.float32)(image)
+        # Exactly the image's grid, whatever rounding does to sizes.
+        label = transforms.SpatialResample(mode="nearest", dtype=np.float32)(
+            label, dst_affine=image.affine, spatial_size=image.shape[1:])
+    affine = image.affine.numpy().astype(np.float64)
+    image, label = image.as_tensor().contiguous(), label.as_tensor().contiguous()
+    label = label.to(torch.uint8 if classes <= 256 else torch.int16)
+    places = require("monai.transforms.utils").map_classes_to_indices(label, classes, max_samples_per_class=_SAMPLED)
+    return Prepared(image, label, affine, tuple(np.asarray(its) for its in places))

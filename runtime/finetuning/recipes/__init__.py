@@ -1,0 +1,1 @@
+"""The built-in recipes of fine-tuning, as TOML."""

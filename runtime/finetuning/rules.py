@@ -1,0 +1,112 @@
+"""What may stand in a recipe of fine-tuning: the rule of each key of each section."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from fdif_dsl.runtime import checks
+from fdif_dsl.runtime.checks import Rule, Wrong
+from fdif_dsl.runtime.settings.form import Form
+
+AUTO = "auto"
+ENDS = ("RL", "AP", "SI")
+
+
+def _path(value: Any) -> str:
+    return checks.text(str(value) if isinstance(value, Path) else value)
+
+
+def _spacing(value: Any) -> str | tuple[float, float, float]:
+    if isinstance(value, str):
+        return str(checks.one_of("median", "keep")(value))
+    if not isinstance(value, Sequence) or len(value) != 3:
+        raise Wrong("the spacing is three numbers", hint='write [z, y, x] in mm, or "median", or "keep"')
+    z, y, x = (float(checks.real(1e-6, 1e6)(v)) for v in value)
+    return z, y, x
+
+
+def _orientation(value: Any) -> str:
+    letters = checks.text(value).upper()
+    if len(letters) != 3 or any(letter not in ends for letter, ends in zip(letters, ENDS, strict=True)):
+        raise Wrong(f"`{value}` is no orientation", "it says where x, y and z point: x to the right or left, y to the "
+                    "front (A) or back (P), z to the head (S) or feet (I)", 'write three letters, like "RAS" or "LPS"')
+    return letters
+
+
+def _features(value: Any) -> str | int:
+    return AUTO if value == AUTO else int(checks.whole(1, 4096)(value))
+
+
+def _patch(value: Any) -> str | tuple[int, int, int]:
+    return AUTO if value == AUTO else checks.sides(value)
+
+
+def _seeds(value: Any) -> tuple[int, ...]:
+    rule = checks.whole(0, 2**63 - 1)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return (int(rule(value)),)
+    if isinstance(value, str) or not isinstance(value, Sequence) or not value:
+        raise Wrong("the seeds are a list of whole numbers", hint="write them like [1, 2, 3]")
+    seeds = tuple(int(rule(v)) for v in value)
+    if len(set(seeds)) < len(seeds):
+        raise Wrong("a seed stands twice in the list", "its two runs would be the same", "name it once")
+    return seeds
+
+
+_CHANCE = checks.real(0, 1)
+
+RULES: dict[str, dict[str, Rule]] = {
+    "data": {
+        "path": _path,
+        "validation": checks.one_of(AUTO, "list", "fold"),
+        "folds": checks.whole(2, 1000),
+        "fold": checks.whole(0, 999),
+        "cases": checks.whole(0, 10**6),
+        "spacing": _spacing,
+        "orientation": _orientation,
+        "normalise": checks.one_of(AUTO, "zscore", "ct", "unit", "keep"),
+        "memory": checks.real(0, 10**6),
+    },
+    "train": {
+        "weights": _path,
+        "network": checks.text,
+        "features": _features,
+        "patch": _patch,
+        "batch": checks.whole(1, 65536),
+        "steps": checks.whole(1, 10**9),
+        "optimizer": checks.one_of("adamw", "sgd"),
+        "lr": checks.real(0, 1000),
+        "weight_decay": checks.real(0, 1000),
+        "schedule": checks.one_of("cosine", "poly", "constant"),
+        "warmup": checks.whole(0, 10**9),
+        "body_lr": _CHANCE,
+        "freeze": checks.whole(0, 10**9),
+        "clip": checks.real(0, 10**9),
+        "precision": checks.one_of("16-mixed", "bf16-mixed", "32"),
+        "accelerator": checks.one_of("auto", "cpu", "gpu"),
+        "workers": checks.whole(0, 1024),
+        "seeds": _seeds,
+    },
+    "augment": {
+        "flip": _CHANCE,
+        "rotate": _CHANCE,
+        "degrees": checks.real(0, 180),
+        "zoom": _CHANCE,
+        "zoom_by": checks.real(0, 0.9),
+        "noise": _CHANCE,
+        "noise_by": checks.real(0, 10),
+        "contrast": _CHANCE,
+        "contrast_by": checks.real(0, 0.9),
+        "shift": _CHANCE,
+        "shift_by": checks.real(0, 10),
+    },
+    "validate": {
+        "overlap": checks.real(0, 0.9),
+        "distance": checks.truth,
+    },
+}
+
+FORM = Form(RULES, home="fdif_dsl.runtime.finetuning.recipes", first="small")
+"""`small` gives every key: what another recipe leaves out is as there."""

@@ -1,0 +1,78 @@
+"""Which cases are trained on, and which are held out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from fdif_dsl.grammar.diagnostics import FdifError
+from fdif_dsl.runtime.checks import Wrong
+from fdif_dsl.runtime.finetuning.cases import Case, DataList
+from fdif_dsl.runtime.finetuning.examine import Facts
+from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
+from fdif_dsl.runtime.settings.places import complain
+
+_DEAL = 12345  # folds are the same for every seed, so that runs of several seeds are scored on the same cases
+
+T = TypeVar("T")
+
+
+def split(data: DataList, recipe: FinetuneRecipe) -> tuple[tuple[Case, ...], tuple[Case, ...]]:
+    """The cases that may be trained on, and those that are held out.
+
+    Raises:
+        FdifError: there are too few for the recipe.
+    """
+    settings = recipe.data
+    own = settings.validation == "list" or (settings.validation == "auto" and bool(data.held_out))
+    if own and not data.held_out:
+        raise FdifError(complain(recipe.source, "data", "validation", Wrong(
+            "the data set has no validation list", f"{data.path} has no cases in `validation`",
+            'hold out a fold of the training cases: validation = "fold"'), code="E0919"))
+    if own:
+        train, held_out = data.cases, data.held_out
+    else:
+        if len(data.cases) < settings.folds:
+            raise FdifError(complain(recipe.source, "data", "folds", Wrong(
+                f"{_cases(len(data.cases))} cannot be dealt into {settings.folds} folds",
+                hint="take fewer folds" if len(data.cases) > 2 else "more cases are needed: some to train on, and some "
+                "to score on"), code="E0919"))
+        folds = deal(data.cases, settings.folds)
+        held_out = folds[settings.fold]
+        train = tuple(case for case in data.cases if case not in held_out)
+    if not train or settings.cases > len(train):
+        raise FdifError(complain(recipe.source, "data", "cases", Wrong(
+            f"there are {_cases(len(train))} to train on, and {max(1, settings.cases)} are asked for",
+            f"{len(held_out)} of {len(data.cases) + len(data.held_out)} are held out", "ask for fewer, or 0 for all"),
+            code="E0919"))
+    return train, held_out
+
+
+def deal(items: Sequence[T], folds: int) -> list[tuple[T, ...]]:
+    """The items in so many parts that differ in size by one at most, each in the order of the items."""
+    places = np.random.default_rng(_DEAL).permutation(len(items))
+    return [tuple(items[i] for i in sorted(places[fold::folds])) for fold in range(folds)]
+
+
+def few(train: Sequence[Case], facts: Mapping[str, Facts], count: int, seed: int) -> tuple[Case, ...]:
+    """`count` of the cases, drawn by the seed; 0 is all. The first k of them are those that k cases would be.
+
+    As long as a class is missing that another case has, the next case is one with the most of these.
+    """
+    if not count:
+        return tuple(train)
+    waiting = [train[i] for i in np.random.default_rng(seed).permutation(len(train))]
+    missing = {label for case in train for label in facts[case.name].voxels if label}
+    drawn: list[Case] = []
+    while len(drawn) < count:
+        case = max(waiting, key=lambda case: len(missing & set(facts[case.name].voxels)))  # the first of equals
+        waiting.remove(case)
+        missing -= set(facts[case.name].voxels)
+        drawn.append(case)
+    return tuple(drawn)
+
+
+def _cases(count: int) -> str:
+    return "1 case" if count == 1 else f"{count} cases"

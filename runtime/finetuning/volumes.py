@@ -1,0 +1,69 @@
+"""Reading one case from NIfTI files."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a NIfTI file holds: `voxels` (channels, x, y, z) as stored, and the `affine` from voxel to mm."""
+
+    voxels: np.ndarray
+    affine: np.ndarray
+
+    @property
+    def steps(self) -> tuple[float, float, float]:
+        """The size of a voxel along the axes of the file, in mm."""
+        i, j, k = (float(v) for v in np.sqrt((self.affine[:3, :3] ** 2).sum(0)))
+        return i, j, k
+
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        """The size of a voxel, in mm, from feet to head, from back to front and from left to right (z, y, x)."""
+        from nibabel.orientations import io_orientation
+
+        turned: Any = io_orientation(self.affine)  # type: ignore[no-untyped-call]
+        by_axis = dict(zip(turned[:, 0].astype(int).tolist(), self.steps, strict=True))
+        return by_axis[2], by_axis[1], by_axis[0]
+
+
+def read_volume(path: Path) -> Stored:
+    """A file of three axes, or of four, the last of which are channels.
+
+    Raises:
+        FdifError: it is missing, is no NIfTI file, is damaged, or has another number of axes.
+    """
+    import nibabel
+    from nibabel.filebasedimages import ImageFileError
+
+    if not path.is_file():
+        raise FdifError(Diagnostic("E0911", "a file is missing", where=str(path), why="the data set names it",
+                                   hint="put it there, or take its case off the list"))
+    try:
+        loaded: Any = nibabel.load(path)  # type: ignore[attr-defined]
+        voxels, affine = np.asanyarray(loaded.dataobj), np.asarray(loaded.affine, np.float64)
+    except (ImageFileError, OSError, EOFError, ValueError, ArithmeticError, zlib.error) as error:
+        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise FdifError(Diagnostic("E0912", "a file cannot be read", where=str(path), why=why.replace(str(path), "it"),
+                                   hint="it may have been cut off while it was copied; copy it again")) from error
+    while voxels.ndim > 4 and 1 in voxels.shape[3:]:
+        voxels = voxels.squeeze(3 + voxels.shape[3:].index(1))
+    if voxels.ndim == 3:
+        voxels = voxels[..., None]
+    if voxels.ndim != 4 or 0 in voxels.shape or voxels.dtype.kind not in "iufb":
+        what = f"its voxels are {voxels.dtype}" if voxels.ndim == 4 else f"its shape is {list(voxels.shape)}"
+        raise FdifError(Diagnostic("E0912", "a file holds no volume", where=str(path), why=what,
+                                   hint="a volume has three axes, or four, the last of which are channels"))
+    if np.linalg.matrix_rank(affine[:3, :3]) < 3 or not np.isfinite(affine).all():
+        raise FdifError(Diagnostic("E0912", "a file does not say where its voxels lie", where=str(path),
+                                   why="the affine in its header cannot be inverted",
+                                   hint="write the header anew, with the size of a voxel in mm"))
+    return Stored(np.moveaxis(voxels, 3, 0), affine)

@@ -1,0 +1,13 @@
+"""What a data set is made of and how a network is trained on it: a value, and TOML on disk.
+
+No shape, displacement or mapper is named in Python: the paper's choices stand in `recipes/paper.toml`,
+and whatever a recipe leaves out is taken from there.
+"""
+
+from fdif_dsl.runtime.recipe.choices import Choices, resolve
+from fdif_dsl.runtime.recipe.recipe import Recipe, as_recipe, recipes
+from fdif_dsl.runtime.recipe.rules import OBJECTS
+from fdif_dsl.runtime.recipe.sections import Augmentation, Monitor, Placement, Training
+
+__all__ = ["OBJECTS", "Augmentation", "Choices", "Monitor", "Placement", "Recipe", "Training", "as_recipe", "recipes",
+           "resolve"]

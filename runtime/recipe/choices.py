@@ -1,0 +1,74 @@
+"""A recipe's choices in one library."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from fdif_dsl.compiler.formula import Formula
+from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError, did_you_mean
+from fdif_dsl.runtime.checks import Wrong
+from fdif_dsl.runtime.meaning import MOST, Meaning, meaning_of
+from fdif_dsl.runtime.recipe.recipe import Recipe
+from fdif_dsl.runtime.recipe.rules import FORM
+from fdif_dsl.runtime.settings.places import complain
+
+if TYPE_CHECKING:
+    from fdif_dsl.compiler.library import Library
+
+
+@dataclass(frozen=True)
+class Choices:
+    """A recipe's lists as formulas of one library, each entry with the same chance, and what its labels mean."""
+
+    shapes: tuple[Formula, ...]
+    displacements: tuple[Formula | None, ...]
+    mappers: tuple[Formula, ...]
+    meaning: Meaning
+
+    @property
+    def formulas(self) -> tuple[Formula, ...]:
+        """All of them together."""
+        return (*self.shapes, *(d for d in self.displacements if d is not None), *self.mappers)
+
+
+def resolve(recipe: Recipe, library: Library) -> Choices:
+    """The recipe's choices in a library.
+
+    A list that is the paper's is a wish: what a library of one's own lacks of it is passed over, and
+    where nothing is left, all of the library is taken. Any other list was chosen, and a name that the
+    library lacks is an error.
+    """
+    mistakes: list[Diagnostic] = []
+
+    def pick(what: str, known: Mapping[str, Any]) -> tuple[Formula | None, ...]:
+        wanted: Sequence[str | None] | None = getattr(recipe, what)
+        if wanted is not None and wanted == FORM.defaults["classes"][what]:
+            found = [n for n in wanted if n in known]
+            wanted = [n for n in wanted if n is None or n in known] if found else [*known, *([None] * (None in wanted))]
+        elif wanted is None:
+            wanted = list(known)
+        mistakes.extend(complain(recipe.source, "classes", what, Wrong(
+            f"the library has no {what[:-1]} `{name}`",
+            hint=did_you_mean(name, known) or f"`fdifc list {what}` shows what there is"), quoted=name)
+            for name in wanted if name is not None and name not in known)
+        if not wanted and what != "displacements":
+            mistakes.append(Diagnostic("E0505", f"the library has no {what[:-1]}",
+                                       why=f"each object of a volume needs one of its {what}",
+                                       hint=f"declare a {what[:-1]} in the library, or add "
+                                       f"`use {'classes' if what == 'shapes' else what}` for the standard ones"))
+        return tuple(None if n is None else known[n].formula for n in wanted if n is None or n in known)
+
+    shapes, mappers = pick("shapes", library.shapes), pick("mappers", library.mappers)
+    displacements = pick("displacements", library.displacements) or (None,)
+    if mistakes:
+        raise FdifError(*mistakes)
+    meaning = meaning_of(recipe.label, [f.name for f in shapes if f], [d.name if d else None for d in displacements],
+                         [f.name for f in mappers if f])
+    for task in meaning.tasks:
+        if task.count > MOST:
+            raise FdifError(complain(recipe.source, "volume", "label", Wrong(
+                f"`{recipe.label}` makes {task.count} classes of this recipe's choices",
+                f"a label has at most {MOST}", "choose from fewer classes in [classes], or label by `shape`")))
+    return Choices(tuple(f for f in shapes if f), displacements, tuple(f for f in mappers if f), meaning)

@@ -1,0 +1,121 @@
+"""The recipe itself: a value, and TOML on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from fdif_dsl.compiler.parameters import kind_of
+from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
+from fdif_dsl.grammar.source import SourceFile
+from fdif_dsl.runtime.checks import Wrong
+from fdif_dsl.runtime.recipe.rules import FORM
+from fdif_dsl.runtime.recipe.sections import PAPER, Augmentation, Monitor, Placement, Training
+from fdif_dsl.runtime.settings.places import Sources, complain, in_file
+from fdif_dsl.runtime.settings.reading import read, to_toml
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What the volumes of a data set are drawn from.
+
+    A field that is left out has the paper's value. Lists come out as tuples, each entry with the same
+    chance. Raises `FdifError` with one diagnostic for each impossible value.
+    """
+
+    grid: tuple[int, int, int] = PAPER
+    """Voxels (D, H, W)."""
+    objects: int | tuple[int, int] = PAPER
+    """How many objects a volume has: a number, or (least, most)."""
+    shapes: Sequence[str] | None = None
+    """Classes to choose from; None is all of the library."""
+    displacements: Sequence[str | None] = PAPER
+    """Displacements to choose from; the entry None (in TOML "none") is no displacement, and so is an empty list."""
+    mappers: Sequence[str] = PAPER
+    label: str = PAPER
+    """What a label means: `shape`, the object's class; `shape_mapper` and `shape_displacement_mapper`, a class for each
+    combination; `multi_task`, three labels, for shape, displacement and mapper. See `meaning.py`."""
+    placement: Placement = field(default_factory=Placement)
+    training: Training = field(default_factory=Training)
+    augment: Augmentation = field(default_factory=Augmentation)
+    monitor: Monitor = field(default_factory=Monitor)
+    source: Sources = field(default=(), repr=False, compare=False)
+    """The texts it was read from, the one that overrides the others first; for messages."""
+
+    def __post_init__(self) -> None:
+        values = FORM.complete(self, "volume", "classes")
+        patch = self.training.patch
+        if patch is not None and any(p > n for p, n in zip(patch, values["grid"], strict=True)):
+            raise FdifError(complain(self.source, "train", "patch", Wrong(
+                f"a crop of {list(patch)} does not fit into a volume of {list(values['grid'])}",
+                hint="make the patch smaller, the grid larger, or leave the patch out to take the whole volume")))
+
+    @property
+    def object_range(self) -> tuple[int, int]:
+        """The least and the most objects of a volume."""
+        return (self.objects, self.objects) if isinstance(self.objects, int) else self.objects
+
+    @classmethod
+    def load(cls, name_or_path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+        """A built-in recipe by its name, or the recipe in a TOML file.
+
+        `overrides` are texts like `train.steps=1000` that replace its values; a warm-up that is not among them
+        ends with the run at the latest. Raises `FdifError` with one diagnostic for each mistake, at its line of the
+        file.
+        """
+        if isinstance(name_or_path, str) and name_or_path in FORM.names and not overrides:
+            return _built_in(name_or_path)
+        return _read(FORM.open(name_or_path), overrides)
+
+    def to_dict(self) -> dict[str, dict[str, Any]]:
+        """The recipe as the sections and keys of its TOML form; for a record beside a data set."""
+        return {
+            "volume": {"grid": list(self.grid), "objects": self.objects if isinstance(self.objects, int)
+                       else list(self.objects), "label": self.label},
+            "placement": asdict(self.placement),
+            "classes": {"shapes": "all" if self.shapes is None else list(self.shapes),
+                        "displacements": ["none" if d is None else d for d in self.displacements],
+                        "mappers": list(self.mappers)},
+            "train": asdict(self.training) | {"patch": list(self.training.patch) if self.training.patch else "grid"},
+            "augment": asdict(self.augment),
+            "monitor": asdict(self.monitor) | {"wandb": self.monitor.wandb or "none"},
+        }
+
+    def to_toml(self, about: str) -> str:
+        """The recipe in full as a TOML text, which `load` reads again."""
+        return to_toml(about, self.to_dict())
+
+
+def recipes() -> dict[str, str]:
+    """The built-in recipes: name to description."""
+    return FORM.about()
+
+
+def as_recipe(recipe: str | Path | Recipe) -> Recipe:
+    """A recipe, from itself, its name or its path."""
+    if not isinstance(recipe, str | Path | Recipe):
+        raise FdifError(Diagnostic("E0501", f"{kind_of(recipe)} where a recipe is expected",
+                                   hint="give a name, the path of a TOML file, or a `Recipe`"))
+    return recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
+
+
+@cache
+def _built_in(name: str) -> Recipe:
+    return _read(FORM.sources[name])
+
+
+def _read(source: SourceFile, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe that a TOML text holds, with some values replaced."""
+    given = read(FORM.rules, source, overrides)
+    values, train = given.values, given.values["train"]
+    if ("train", "steps") in given.replaced and ("train", "warmup") not in given.replaced:  # made for long runs
+        train["warmup"] = min(train.get("warmup", FORM.defaults["train"]["warmup"]), train["steps"])
+    try:
+        return Recipe(**values["volume"], **values["classes"], placement=Placement(**values["placement"]),
+                      training=Training(**train), augment=Augmentation(**values["augment"]),
+                      monitor=Monitor(**values["monitor"]), source=given.sources)
+    except FdifError as error:  # values that are wrong together; a nested record does not know its file
+        raise FdifError(*(in_file(given.sources, d) for d in error.diagnostics)) from None

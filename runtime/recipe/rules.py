@@ -1,0 +1,117 @@
+"""What may stand in a recipe: the rule of each key of each section."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fdif_dsl.runtime import checks
+from fdif_dsl.runtime.checks import Rule, Wrong
+from fdif_dsl.runtime.meaning import MEANINGS
+from fdif_dsl.runtime.settings.form import Form
+
+OBJECTS = 10_000
+"""The most objects of a volume."""
+
+
+def _objects(value: Any) -> int | tuple[int, int]:
+    count = checks.whole(0, OBJECTS)
+    if not isinstance(value, list | tuple):
+        return int(count(value))
+    if len(value) != 2:
+        raise Wrong(f"a list of {len(value)} where a number or [least, most] is expected",
+                    hint="write one number, or two like [1, 20]")
+    least, most = (int(count(v)) for v in value)
+    if least > most:
+        raise Wrong(f"[{least}, {most}] is no range", hint=f"write the smaller number first: [{most}, {least}]")
+    return least, most
+
+
+def _shapes(value: Any) -> tuple[str, ...] | None:
+    if value is None or value == "all":
+        return None
+    return _some("shape")(value)
+
+
+def _displacements(value: Any) -> tuple[str | None, ...]:
+    if isinstance(value, list | tuple):
+        value = ["none" if v is None else v for v in value]
+    return tuple(None if v == "none" else v for v in checks.names(value))
+
+
+def _some(what: str) -> Callable[[Any], tuple[str, ...]]:
+    def rule(value: Any) -> tuple[str, ...]:
+        found = checks.names(value)
+        if not found:
+            raise Wrong("the list is empty", f"each object needs a {what}", "leave it out to keep the paper's choice")
+        return found
+
+    return rule
+
+
+def _wandb(value: Any) -> str | None:
+    return None if value is None or value == "none" else str(checks.text(value))
+
+
+def _patch(value: Any) -> tuple[int, int, int] | None:
+    return None if value is None or value == "grid" else checks.sides(value)
+
+
+RULES: dict[str, dict[str, Rule]] = {
+    "volume": {
+        "grid": checks.sides,
+        "objects": _objects,
+        "label": checks.one_of(*MEANINGS),
+    },
+    "placement": {
+        "translate": checks.real(0, 10),
+        "rotation": checks.real(0, 180),
+        "shear": checks.real(0, 0.5, open_end=True),
+        "grid_scale": checks.real(0.01, 1),
+    },
+    "classes": {"shapes": _shapes, "displacements": _displacements, "mappers": _some("mapper")},
+    "train": {
+        "task": checks.one_of("segmentation", "classification"),
+        "network": checks.text,
+        "features": checks.whole(1, 4096),
+        "batch": checks.whole(1, 65536),
+        "crops": checks.whole(1, 65536),
+        "patch": _patch,
+        "dice": checks.one_of("all", "present"),
+        "optimizer": checks.one_of("adamw", "sgd"),
+        "lr": checks.real(0, 1000),
+        "weight_decay": checks.real(0, 1000),
+        "schedule": checks.one_of("cosine", "poly", "constant"),
+        "steps": checks.whole(1, 10**9),
+        "warmup": checks.whole(0, 10**9),
+        "accumulate": checks.whole(1, 65536),
+        "clip": checks.real(0, 10**9),
+        "ema": checks.real(0, 1, open_end=True),
+        "precision": checks.one_of("16-mixed", "bf16-mixed", "32"),
+        "compile": checks.truth,
+        "recompute": checks.truth,
+        "accelerator": checks.one_of("auto", "cpu", "gpu"),
+        "devices": checks.whole(1, 1024),
+        "nodes": checks.whole(1, 65536),
+        "volumes": checks.one_of("cpu", "gpu"),
+        "workers": checks.whole(0, 1024),
+        "seed": checks.whole(0, 2**64 - 1),
+    },
+    "augment": {
+        "normalise": checks.one_of("unit", "zscore"),
+        "flip": checks.real(0, 1),
+        "turn": checks.real(0, 1),
+        "shift": checks.real(0, 1),
+        "shift_by": checks.real(0, 10),
+    },
+    "monitor": {
+        "validate": checks.whole(0, 10**9),
+        "volumes": checks.whole(1, 10**6),
+        "checkpoint": checks.whole(1, 10**9),
+        "keep": checks.whole(1, 1000),
+        "wandb": _wandb,
+    },
+}
+
+FORM = Form(RULES, home="fdif_dsl.runtime.recipes", first="paper")
+"""The paper's recipe gives every key: what another recipe leaves out is as in the paper."""
