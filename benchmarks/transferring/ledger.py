@@ -34,6 +34,10 @@ class Ledger:
     def __getitem__(self, name: str) -> Any:
         return self._all["results"][name]
 
+    @property
+    def results(self) -> Mapping[str, Any]:
+        return dict(self._all["results"])
+
     def add(self, name: str, result: Any) -> None:
         self._all["results"][name] = result
         write_text(self.path, json.dumps(self._all, indent=1) + "\n")

@@ -1,0 +1,97 @@
+"""What pre-training on FDIF is worth on a task that it has nothing in common with.
+
+    python benchmarks/transfer.py --size cpu -o transfer
+    python benchmarks/transfer.py --size gpu -o transfer-gpu
+
+The task is to segment liver, spleen, kidneys, stomach, vessels and lesions of a phantom (`phantom/`), half of whose cases are
+CT and half MR. Each arm (`transferring/plan.py`) pre-trains one network with `pretrain`; then `finetune` trains copies of it on
+2, 4, 8 and 16 cases and scores them on others, with the same seeds, cases, batches and steps as networks with random weights.
+
+`results.json` in the folder has every result as soon as it is there: an interrupted benchmark goes on when it is called
+again. `report.md` has the tables, with paired 95 % confidence intervals over seeds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import click
+from phantom.dataset import write_phantom
+from transferring.ledger import Ledger
+from transferring.plan import ARMS, SCRATCH, SIZES, Size
+from transferring.report import report, run_name
+from transferring.runs import finetune_once, pretrain_arm, use_threads
+
+from fdif_dsl.compiler.files import write_text
+from fdif_dsl.cli.errors import report_errors
+
+
+def measure(size: Size, folder: Path, say: Callable[[str], None]) -> str:
+    """Runs what of a size has not been run yet in `folder`; returns the report, which is written there too.
+
+    Raises:
+        ValueError: the folder holds results of other settings.
+        FdifError: a recipe, the network or the machine does not do.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    ledger = Ledger(folder / "results.json", {**dataclasses.asdict(size), "arms": ARMS, "version": version("fdif-dsl")})
+    with _processes(size.jobs) as pool:
+        data = write_phantom(folder / "phantom", size.training, size.validation, size.voxel, size.phantom_seed, pool.map)
+        say(f"the phantom: {data}")
+        waiting = {pool.submit(pretrain_arm, folder / "pretrained" / arm, (*size.pretrain, *values)):
+                   f"pre-training, {arm}" for arm, (_, values) in ARMS.items()
+                   if arm != SCRATCH and f"pre-training, {arm}" not in ledger}
+        _collect(waiting, ledger, say)
+        waiting = {}
+        for arm, cases, seed in size.runs:
+            if (name := run_name(arm, cases, seed)) not in ledger:
+                weights = None if arm == SCRATCH else ledger[f"pre-training, {arm}"]["weights"]
+                waiting[pool.submit(finetune_once, data, weights, cases, seed, size.finetune)] = name
+        _collect(waiting, ledger, say)
+    text = report(size, ledger.results)
+    write_text(folder / "report.md", text)
+    return text
+
+
+def _collect(waiting: dict[Future[Any], str], ledger: Ledger, say: Callable[[str], None]) -> None:
+    """Notes each result as it comes, whatever its place in the order."""
+    for done, future in enumerate(as_completed(waiting), 1):
+        ledger.add(waiting[future], future.result())
+        say(f"{done} of {len(waiting)}: {waiting[future]}, {future.result()['seconds']:.0f} s")
+
+
+@contextmanager
+def _processes(jobs: int) -> Iterator[ProcessPoolExecutor]:
+    """Processes that share the cores; what waits for them is dropped when something fails or Ctrl-C comes."""
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    os.environ.update(OMP_WAIT_POLICY="PASSIVE", OMP_NUM_THREADS=str(threads), FDIF_THREADS=str(threads))
+    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), use_threads, (threads,))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@click.command(help=(__doc__ or "").replace("    python", "\b\n    python"))
+@click.option("--size", type=click.Choice(list(SIZES)), default="cpu", show_default=True,
+              help="cpu: two cores, within an hour. gpu: one card, many hours.")
+@click.option("-o", "folder", type=click.Path(path_type=Path, file_okay=False), default=Path("transfer"),
+              show_default=True, help="The folder for the phantom, the networks and the results.")
+def main(size: str, folder: Path) -> None:
+    with report_errors():
+        try:
+            click.echo(measure(SIZES[size], folder, click.echo))
+        except ValueError as error:
+            raise click.ClickException(str(error)) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""The report: Dice points with paired 95 % confidence intervals, as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from transferring.plan import ARMS, FULL, SCRATCH, Size
+
+
+def run_name(arm: str, cases: int, seed: int) -> str:
+    return f"{arm}, {cases} cases, seed {seed}"
+
+
+def by_class(result: Mapping[str, Any]) -> np.ndarray:
+    """The Dice points of each class of one run, a mean over the held-out cases that have it."""
+    return np.asarray(np.nanmean(np.array(result["dice"], float), axis=0) * 100)
+
+
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """The mean, and half the width of its 95 % confidence interval by Student's t: NaN for fewer than two values."""
+    mean = float(np.mean(values))
+    if len(values) < 2:
+        return mean, float("nan")
+    return mean, float(stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
+
+
+def report(size: Size, results: Mapping[str, Any]) -> str:
+    """The tables of what has been found so far. Differences are of the same seed, so of the same cases, batches and new
+    tensors; a value is a mean over seeds of the mean over classes."""
+    return "\n\n".join([_transfer(size, results), _ablation(size, results), _classes(size, results),
+                        _pretraining(results)]) + "\n"
+
+
+def _means(size: Size, results: Mapping[str, Any], arm: str, cases: int) -> dict[int, float]:
+    names = {seed: run_name(arm, cases, seed) for seed in size.seeds}
+    return {seed: float(by_class(results[name]).mean()) for seed, name in names.items() if name in results}
+
+
+def _difference(one: Mapping[int, float], other: Mapping[int, float]) -> str:
+    pairs = [one[seed] - other[seed] for seed in one if seed in other]
+    if not pairs:
+        return ""
+    mean, half = interval(pairs)
+    return f"{mean:+.1f}" + ("" if np.isnan(half) else f" ({mean - half:+.1f} to {mean + half:+.1f})")
+
+
+def _mean(values: Mapping[int, float]) -> str:
+    return f"{np.mean(list(values.values())):.1f}" if values else ""
+
+
+def _transfer(size: Size, results: Mapping[str, Any]) -> str:
+    rows = []
+    for cases in size.cases:
+        scratch, full = (_means(size, results, arm, cases) for arm in (SCRATCH, FULL))
+        both = [seed for seed in full if seed in scratch]
+        better = sum(full[seed] > scratch[seed] for seed in both)
+        rows.append((cases, _mean(scratch), _mean(full), _difference(full, scratch), f"{better} of {len(both)}"))
+    return _table(("cases", "scratch", "pre-trained", "difference (95 %)", "seeds that gain"), rows)
+
+
+def _ablation(size: Size, results: Mapping[str, Any]) -> str:
+    found = {arm: _means(size, results, arm, size.ablation) for arm in ARMS}
+    return _table((f"pre-trained on, at {size.ablation} cases", "Dice", "to scratch (95 %)", "to all of FDIF (95 %)"), [
+        (ARMS[arm][0], _mean(its), _difference(its, found[SCRATCH]) if arm != SCRATCH else "",
+         _difference(its, found[FULL]) if arm != FULL else "") for arm, its in found.items()])
+
+
+def _classes(size: Size, results: Mapping[str, Any]) -> str:
+    found = {arm: [results[name] for seed in size.seeds if (name := run_name(arm, size.ablation, seed)) in results]
+             for arm in (SCRATCH, FULL)}
+    if not all(found.values()):
+        return ""
+    scratch, full = (np.mean([by_class(its) for its in found[arm]], axis=0) for arm in (SCRATCH, FULL))
+    return _table((f"class, at {size.ablation} cases", "scratch", "pre-trained"), [
+        (name, f"{a:.1f}", f"{b:.1f}") for name, a, b in
+        zip(found[FULL][0]["classes"], scratch, full, strict=True)])
+
+
+def _pretraining(results: Mapping[str, Any]) -> str:
+    return _table(("arm", "steps", "loss, first to last", "Dice of held-out volumes"), [
+        (ARMS[arm][0], its["steps"], f"{its['first_loss']:.2f} to {its['last_loss']:.2f}",
+         ", ".join(f"{value:.3f}" for value in its["dice"].values()))
+        for arm in ARMS if (its := results.get(f"pre-training, {arm}"))])
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in (head, ["---"] * len(head), *rows))
