@@ -26,7 +26,7 @@ class Pretrained:
     `weights` are CPU tensors by their names in the network alone; names that share a tensor still do. `network`,
     `features` and `patch` (D, H, W) say which network it is, `head` how the names of its last layers' parameters begin,
     empty where that is unknown. `tasks` has the classes of each label that it learnt, the first of which is background.
-    `task` and `label` stand in the recipe too; `recipe` is that as sections of keys, `library` the hash of the formulas.
+    `task` and `label` stand in the recipe too; `recipe` is that as sections of keys, `library` the formulas' hash.
     `step` is the step after which these weights were taken, `version` that of fdif-dsl.
     """
 
@@ -125,8 +125,10 @@ def _foreign(path: Path, stored: Any) -> FdifError:
             "E0865", f"{path} is the whole state of a training",
             why="it is there to go on from, and does not say which network it is",
             hint=f"give the run's {BEST_WEIGHTS} or {WEIGHTS}, which has the weights and what they were made from"))
-    why = "it has weights, and does not say from which network and recipe" if (
-        isinstance(stored, dict) and "network_weights" in stored) else "it was written by another program"
+    why = "it was written by another program"
+    if isinstance(stored, dict) and "network_weights" in stored:
+        why = "it is what `fdifc export` made of some" if "fdif" in stored else \
+            "it has weights, and does not say from which network and recipe"
     return FdifError(Diagnostic("E0863", f"{path} holds no weights of `fdifc pretrain`", why=why, hint=_GIVE))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,11 @@ from fdif_dsl.compiler.backends.cuda.backend import simulated
 from fdif_dsl.compiler.library import Library, load_library
 
 DATA = Path(__file__).parent / "data"
+TWO_SHAPES = """\
+shape ball { radius ~ uniform(0.15, 0.3) * grid.min  distance = length(p) - radius }
+shape cube { half ~ uniform(0.1, 0.25) * grid.min  distance = max(abs(p.x), max(abs(p.y), abs(p.z))) - half }
+mapper glow { intensity = where(d <= 0, clamp(128 + 10 * d, 0, 128), 0) }
+"""
 
 # Child processes of tests see the installed package too, not the folders that they are started in.
 os.environ.setdefault("PYTHONSAFEPATH", "1")
@@ -55,6 +61,39 @@ def compiled(lib: Library, tmp_path_factory: pytest.TempPathFactory) -> Library:
 def golden() -> Path:
     """Numbers computed by the authors' implementation, in float32."""
     return DATA / "golden"
+
+
+@pytest.fixture(scope="session")
+def a_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """`a_run("vnet", "volume.grid=[32, 32, 32]")`: the folder of a run of the paper's recipe on two shapes, with the
+    weights.pt that it leaves, of a network as it was made. The same call gives the same folder."""
+    from fdif_dsl.runtime.recipe import Recipe, resolve
+    from fdif_dsl.runtime.training.extra import mend_torchvision
+
+    mend_torchvision()  # before anything imports Lightning
+    for package in ("lightning", "monai", "einops"):
+        pytest.importorskip(package)
+    from fdif_dsl.runtime.training.checkpoints import Checkpoints
+    from fdif_dsl.runtime.training.networks import find_network
+    from fdif_dsl.runtime.training.pretrain import make_learner
+    from fdif_dsl.runtime.training.record import facts_of
+
+    path = tmp_path_factory.mktemp("library") / "shapes.sdf"
+    path.write_text(TWO_SHAPES)
+    library = load_library(path)
+    made: dict[tuple[str, ...], Path] = {}
+
+    def run(network: str, *overrides: str) -> Path:
+        if (network, *overrides) not in made:
+            recipe = Recipe.load("paper", [f"train.network={network}", "classes.displacements=[]",
+                                           'classes.mappers=["glow"]', "volume.grid=[64, 64, 64]", *overrides])
+            row, meaning = find_network(network, "recipe"), resolve(recipe, library).meaning
+            folder = made[network, *overrides] = tmp_path_factory.mktemp("run")
+            checkpoints = Checkpoints(folder, facts_of(recipe, row, meaning, library, 1), 1)
+            checkpoints.save_weights(make_learner(recipe, row, meaning), 30)
+        return made[network, *overrides]
+
+    return run
 
 
 @pytest.fixture

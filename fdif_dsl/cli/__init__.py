@@ -11,7 +11,7 @@ import click
 from fdif_dsl.cli.errors import report_errors
 from fdif_dsl.grammar.diagnostics import did_you_mean
 
-# The command's name, which is its module's too, and its line in `fdifc --help`.
+# The command's name, which is its module's too but for dashes, and its line in `fdifc --help`.
 COMMANDS = {
     "check": "Say what is wrong in formula files.",
     "fmt": "Bring formula files into the canonical layout.",
@@ -21,6 +21,9 @@ COMMANDS = {
     "generate": "Write a data set of labelled volumes.",
     "verify": "Check a data set, and make a sample of it again.",
     "pretrain": "Pre-train a network on a stream of volumes.",
+    "finetune": "Fine-tune a network on labelled images, and score it.",
+    "export": "Give pre-trained weights to nnU-Net, nnssl or MONAI.",
+    "nnunet-plans": "Add a configuration for pre-trained weights to nnU-Net's plans.",
     "bench": "Measure how fast volumes come on this machine.",
 }
 
@@ -34,7 +37,7 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"fdif_dsl.cli.{cmd_name}").command
+        command: click.Command = import_module(f"fdif_dsl.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def resolve_command(

@@ -30,9 +30,11 @@ def command(what: str | None, library_path: Path | None) -> None:
 def _table(what: str, library_path: Path | None) -> Table:
     table = Table(title=what, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     if what == "recipes":
+        from fdif_dsl.runtime.finetuning import finetune_recipes
         from fdif_dsl.runtime.recipe import recipes
 
-        _fill(table, ("name", "about"), recipes().items())
+        rows = [("pretrain", *row) for row in recipes().items()]
+        _fill(table, ("for", "name", "about"), [*rows, *(("finetune", *row) for row in finetune_recipes().items())])
     elif what == "networks":
         _fill(table, ("name", "parameters", "memory", "recipe", "sides of a patch", "about"), networks())
         table.caption = ("memory: an estimate of what a training step of the recipe takes beside the program itself\n"

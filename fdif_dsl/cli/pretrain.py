@@ -11,14 +11,13 @@ import click
 
 from fdif_dsl.cli.errors import INTERRUPTED
 from fdif_dsl.cli.options import FilePath, library
+from fdif_dsl.cli.steps import Steps
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 
 if TYPE_CHECKING:
-    from fdif_dsl.runtime.training.log import Row
     from fdif_dsl.runtime.training.pretrain import Run
     from fdif_dsl.runtime.training.scores import Score
 
-_LINES = 10  # how many lines a run prints where there is no terminal for a progress bar
 _CLASSES = 12  # how many classes the table at the end names
 
 
@@ -63,7 +62,7 @@ def command(ctx: click.Context, recipe: str, overrides: tuple[str, ...], directo
         click.echo(f"pre-training {chosen.training.network} on the recipe {name} for {chosen.training.steps} steps, "
                    f"into {directory}")
 
-    with _Report() as report:
+    with Steps("volumes/s") as report:
         run = pretrain(lib, chosen, directory, name=name, resume=resume, overwrite=overwrite, on_start=begin,
                        report=report.step, announce=report.validated, on_interrupt=report.stopping)
     if run is None:  # a process of many, and not the one that speaks
@@ -114,58 +113,3 @@ def _score_table(score: Score) -> Any:
         else:
             table.add_row(row[2], f"{row[0]:.3f}", f"{100 * row[1] / sum(score.size):.1f} %")
     return table
-
-
-class _Report:
-    """The run as it goes: a progress bar on a terminal, a few lines elsewhere."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        console = Console(stderr=True)
-        self._live = console.is_terminal
-        self._bar = Progress(
-            TextColumn("step"), MofNCompleteColumn(), BarColumn(), TextColumn("{task.fields[loss]}"),
-            TextColumn("{task.fields[pace]}"), TimeRemainingColumn(), console=console, disable=not self._live)
-        self._task = self._bar.add_task("", total=None, loss="", pace="starting")
-        self._loss: float | None = None
-        self._seconds = self._waited = 0.0
-        self._first, self._volumes = 0, 0
-
-    def __enter__(self) -> _Report:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._bar.stop()
-
-    def step(self, row: Row, steps: int) -> None:
-        """A step is done. The loss shown is a running mean, since that of one step jumps about."""
-        if self._loss is None:
-            self._first, self._loss = row.step, row.loss
-        else:  # the first step is slower than those after it
-            self._seconds += row.seconds
-            self._waited += row.waited
-            self._volumes += row.volumes
-        self._loss += 0.1 * (row.loss - self._loss)
-        pace = ""
-        if self._seconds:
-            pace = f"{self._volumes / self._seconds:.1f} volumes/s, waiting {100 * self._waited / self._seconds:.0f} %"
-        if self._live:
-            self._bar.update(self._task, completed=row.step, total=steps, loss=f"loss {self._loss:.3f}", pace=pace)
-        elif row.step == self._first or row.step * _LINES // steps > (row.step - 1) * _LINES // steps:
-            click.echo(f"  step {row.step}/{steps}  loss {self._loss:.3f}  {pace}".rstrip())
-
-    def validated(self, step: int, scores: list[Score]) -> None:
-        """A validation is done."""
-        text = ", ".join(f"{score.task} {score.mean:.3f}" for score in scores)
-        line = f"  step {step}  validation: {text}"
-        if self._live:
-            self._bar.console.print(line, highlight=False)
-        else:
-            click.echo(line)
-
-    def stopping(self) -> None:
-        """Ctrl-C came."""
-        self._bar.console.print("finishing this step; Ctrl-C again ends the run at once", highlight=False)

@@ -1,12 +1,18 @@
 """Fine-tuning on a user's own labelled images, and what pre-training is worth there.
 
-`finetune` is the entry: a recipe and a folder in, the scores of held-out cases out.
+`finetune` is the entry: a recipe and a folder in, the scores of held-out cases out. `compare` does the same with the
+weights and without them. `classify` and `compare_classified` do it for the volumes of MedMNIST.
 """
 
-from fdif_dsl.runtime.finetuning.finetune import Hooks, finetune
+from fdif_dsl.runtime.finetuning.classify import classify, compare_classified
+from fdif_dsl.runtime.finetuning.compare import Comparison, Difference
+from fdif_dsl.runtime.finetuning.finetune import compare, finetune
+from fdif_dsl.runtime.finetuning.naming import ClassComparison, Classified
 from fdif_dsl.runtime.finetuning.prepare import Bank, open_data
 from fdif_dsl.runtime.finetuning.recipe import Augment, Data, FinetuneRecipe, Train, Validate, finetune_recipes
 from fdif_dsl.runtime.finetuning.result import Result
+from fdif_dsl.runtime.finetuning.runs import Hooks
 
-__all__ = ["Augment", "Bank", "Data", "FinetuneRecipe", "Hooks", "Result", "Train", "Validate", "finetune",
+__all__ = ["Augment", "Bank", "ClassComparison", "Classified", "Comparison", "Data", "Difference", "FinetuneRecipe",
+           "Hooks", "Result", "Train", "Validate", "classify", "compare", "compare_classified", "finetune",
            "finetune_recipes", "open_data"]

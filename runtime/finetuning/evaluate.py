@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from fdif_dsl.runtime.finetuning.cases import Case
-from fdif_dsl.runtime.finetuning.volumes import Stored, read_volume
+from fdif_dsl.runtime.finetuning.volumes import Stored
 from fdif_dsl.runtime.training.quiet import quiet
 from fdif_dsl.runtime.training.validation import finest
 
@@ -84,10 +83,6 @@ def score(found: np.ndarray, case: Stored, classes: int, distance: bool) -> Case
                 hd95[k - 1] = float(compute_hausdorff_distance(a, b, include_background=True, percentile=95,
                                                                spacing=list(case.steps)))
     return CaseScore(dice, hd95)
-
-
-def stored_label(case: Case) -> Stored:
-    return read_volume(case.label)
 
 
 def _box(mask: np.ndarray) -> tuple[slice, ...]:

@@ -1,45 +1,37 @@
-"""`finetune`: a network learns to segment a user's data set, once for each seed, and is scored on held-out cases."""
+"""`finetune` and `compare`: a network learns to segment a user's data set, once for each seed, and is scored."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fdif_dsl.compiler.files import write_text
-from fdif_dsl.compiler.progress import Progress
+from fdif_dsl.runtime.finetuning.compare import Comparison, compared
+from fdif_dsl.runtime.finetuning.folder import COMPARISON, SCORES
 from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
-from fdif_dsl.runtime.finetuning.result import Result, table
-from fdif_dsl.runtime.finetuning.work import RECIPE, SCORES, SCRATCH, Work, begin, claim
-from fdif_dsl.runtime.training.interrupt import Stop, stop_on_interrupt
+from fdif_dsl.runtime.finetuning.result import Result, difference_table, table
+from fdif_dsl.runtime.finetuning.runs import NO_HOOKS, Hooks, run_all
+from fdif_dsl.runtime.finetuning.settle import PRETRAINED, SCRATCH
+from fdif_dsl.runtime.finetuning.work import Work, begin
 
 if TYPE_CHECKING:
     from fdif_dsl.runtime.finetuning.prepare import Bank
-    from fdif_dsl.runtime.training.log import Row
-
-
-@dataclass(frozen=True)
-class Hooks:
-    """What is called on the way: `examining` as cases are looked at, `on_start` when all is checked, `on_run` as a run
-    begins (what it starts from, its seed), `report` after each step, `on_interrupt` at the first Ctrl-C."""
-
-    examining: Progress | None = None
-    on_start: Callable[[Work], None] | None = None
-    on_run: Callable[[str, int], None] | None = None
-    report: Callable[[Row, int], None] | None = None
-    on_interrupt: Callable[[], None] | None = None
+    from fdif_dsl.runtime.finetuning.run import Run
+    from fdif_dsl.runtime.training.interrupt import Stop
 
 
 def finetune(recipe: FinetuneRecipe, directory: Path, *, name: str = "recipe", data: Bank | None = None,
-             overwrite: bool = False, hooks: Hooks = Hooks()) -> Result:
+             overwrite: bool = False, hooks: Hooks = NO_HOOKS) -> Result:
     """Fine-tunes as the recipe says, and leaves in `directory`:
 
         finetune.toml   the recipe in full
+        run.json        versions, the cases of each seed, what came from the weights
         scores.csv      Dice and HD95 of each seed, held-out case and class
-        START-seed-N/   for each run: metrics.csv, weights.pt; START is pretrained, or scratch without weights
+        START-seed-N/   for each run: metrics.csv, weights.pt, predictions.png, and predictions/ where they are wanted;
+                        START is pretrained, or scratch without weights
 
     `name` is what the recipe is called. `data`, from `open_data`, spares reading a data set again that several recipes
     use.
@@ -48,32 +40,44 @@ def finetune(recipe: FinetuneRecipe, directory: Path, *, name: str = "recipe", d
         FdifError: the data, the weights, the network or the machine do not do, or the folder holds something else.
         KeyboardInterrupt: a signal ended it.
     """
-    work = begin(recipe, name, data, hooks.examining)
-    claim(directory, overwrite)
-    if hooks.on_start is not None:
-        hooks.on_start(work)
-    write_text(directory / RECIPE, recipe.to_toml(f"The recipe {name}, in full."))
-    stop = Stop(hooks.on_interrupt)
-    with stop_on_interrupt(stop):
-        result = run_all(work, directory, scratch=False, stop=stop, hooks=hooks)
-    write_text(directory / SCORES, table([(work.start, result)]))
-    return result
+    work = begin(recipe, name, False, data, hooks.examining)
+    return next(iter(_results(work, directory, False, overwrite, hooks).values()))
 
 
-def run_all(work: Work, directory: Path, *, scratch: bool, stop: Stop, hooks: Hooks) -> Result:
-    """A run for each seed."""
-    from fdif_dsl.runtime.finetuning.run import run
+def compare(recipe: FinetuneRecipe, directory: Path, *, name: str = "recipe", data: Bank | None = None,
+            overwrite: bool = False, hooks: Hooks = NO_HOOKS) -> Comparison:
+    """Fine-tunes with the recipe's weights and, with the same seeds, cases and batches, without them. It leaves what
+    `finetune` leaves for both, and
 
-    start = SCRATCH if scratch else work.start
-    runs = []
-    for seed in work.recipe.train.seeds:
-        if hooks.on_run is not None:
-            hooks.on_run(start, seed)
-        runs.append(run(work, seed, directory / f"{start}-seed-{seed}", scratch=scratch, stop=stop,
-                        report=hooks.report))
+        comparison.csv  for each class, and for their mean: both Dice scores, the difference and its interval
+    """
+    work = begin(recipe, name, True, data, hooks.examining)
+    results = _results(work, directory, True, overwrite, hooks)
+    out = compared(results[PRETRAINED], results[SCRATCH])
+    write_text(directory / COMPARISON, difference_table(out))
+    return out
+
+
+def _results(work: Work, directory: Path, compare: bool, overwrite: bool, hooks: Hooks) -> dict[str, Result]:
+    """The result of each start."""
+
+    def one(seed: int, folder: Path, scratch: bool, stop: Stop) -> Run:
+        from fdif_dsl.runtime.finetuning.run import run
+
+        return run(work, seed, folder, scratch=scratch, stop=stop, report=hooks.report)
+
+    data = work.bank.data
+    facts = {"data": str(data.list.path), "classes": list(data.classes), "channels": data.channels,
+             "spacing": work.bank.spacing, "held_out": [case.name for case in work.held_out]}
+    found = run_all(work.recipe, work.name, work.settled, directory, compare=compare, overwrite=overwrite, hooks=hooks,
+                    about=str(work), facts=facts, one=one)
+    results = {start: _gather(work, runs) for start, runs in found.items()}
+    write_text(directory / SCORES, table(results))
+    return results
+
+
+def _gather(work: Work, runs: Sequence[Run]) -> Result:
     dice, hd95 = (np.array([[getattr(score, what) for score in run.scores] for run in runs])
                   for what in ("dice", "hd95"))
-    taken = runs[0].taken
     return Result(tuple(work.recipe.train.seeds), tuple(case.name for case in work.held_out),
-                  work.bank.data.classes[1:], dice, hd95, tuple(run.trained_on for run in runs),
-                  str(taken) if taken else "")
+                  work.bank.data.classes[1:], dice, hd95, tuple(run.trained_on for run in runs), runs[0].taken)

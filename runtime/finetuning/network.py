@@ -25,8 +25,9 @@ class Plan:
     patch: tuple[int, int, int]
 
 
-def plan(recipe: FinetuneRecipe, pretrained: Pretrained | None, name: str) -> Plan:
-    """The recipe's network.
+def plan(recipe: FinetuneRecipe, pretrained: Pretrained | None, name: str,
+         image: tuple[int, int, int] | None = None) -> Plan:
+    """The recipe's network. Where images are looked at as a whole, the patch is the least that holds an `image`.
 
     Raises:
         FdifError: it contradicts the weights, or cannot have that size. `name` is what the recipe is called.
@@ -55,6 +56,9 @@ def plan(recipe: FinetuneRecipe, pretrained: Pretrained | None, name: str) -> Pl
         features = pretrained.features if pretrained else usual.training.features
     if not isinstance(train.patch, str):
         patch = train.patch
+    elif image is not None:
+        d, h, w = (max(row.least, -(-side // row.divisor) * row.divisor) for side in image)
+        patch = d, h, w
     elif pretrained is not None:
         patch = pretrained.patch
     else:

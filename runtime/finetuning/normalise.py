@@ -8,21 +8,30 @@ from typing import Any
 
 import numpy as np
 
-from fdif_dsl.runtime.finetuning.prepare import Prepared
+from fdif_dsl.runtime.finetuning.prepare import CUT, Prepared
 
-_CUT = (0.5, 99.5)  # percentiles
 # nnU-Net's names of channels; any other is `zscore`.
 _BY_NAME = {"ct": "ct", "nonorm": "keep", "rescale_to_0_1": "unit", "rgb_to_0_1": "unit"}
 
 
 @dataclass(frozen=True)
-class Foreground:
-    """Grey levels of a channel in labelled voxels of the cases that are trained on: percentiles, mean, deviation."""
+class Levels:
+    """Of a channel: percentiles, mean and deviation of some of its voxels."""
 
     low: float
     high: float
     mean: float
     deviation: float
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """A channel is cut to `low` and `high`, `shift` is taken away, and the rest divided by `size`."""
+
+    low: float
+    high: float
+    shift: float
+    size: float
 
 
 def schemes(wanted: str, names: Sequence[str], channels: int) -> tuple[str, ...]:
@@ -32,34 +41,43 @@ def schemes(wanted: str, names: Sequence[str], channels: int) -> tuple[str, ...]
     return tuple(_BY_NAME.get(name.lower(), "zscore") for name in [*names[:channels], *[""] * (channels - len(names))])
 
 
-def foreground(cases: Sequence[Prepared]) -> tuple[Foreground, ...]:
-    """That of each channel. Each class of a case counts up to ten thousand voxels."""
+def foreground(cases: Sequence[Prepared]) -> tuple[Levels, ...]:
+    """The levels of each channel in labelled voxels of the cases; up to ten thousand of each class of a case count."""
     levels = np.concatenate([case.foreground for case in cases], axis=1)
     if not levels.size:
-        return (Foreground(0.0, 0.0, 0.0, 1.0),) * len(levels)
-    low, high = np.percentile(levels, _CUT, axis=1)
+        return (Levels(0.0, 0.0, 0.0, 1.0),) * len(levels)
+    low, high = np.percentile(levels, CUT, axis=1)
     columns = low, high, levels.mean(1, dtype=np.float64), levels.std(1, dtype=np.float64)
-    return tuple(Foreground(*map(float, row)) for row in zip(*columns, strict=True))
+    return tuple(Levels(*map(float, row)) for row in zip(*columns, strict=True))
 
 
-def normalised(image: Any, how: Sequence[str], levels: Sequence[Foreground]) -> Any:
-    """An image (channels, D, H, W), each channel in its way:
+def scaling(case: Prepared, how: Sequence[str], labelled: Sequence[Levels]) -> tuple[Scaling, ...]:
+    """What is done to each channel of a case, by its scheme:
 
     zscore  mean 0 and standard deviation 1
-    ct      cut to the foreground's 0.5th and 99.5th percentile; its mean becomes 0, its standard deviation 1
+    ct      cut to the 0.5th and 99.5th percentile of labelled voxels; their mean becomes 0, their deviation 1
     unit    cut to its own 0.5th and 99.5th percentile; these become 0 and 1
     keep    as it is
     """
+    out = []
+    for channel, (scheme, levels) in enumerate(zip(how, labelled, strict=True)):
+        if scheme == "zscore":
+            mean, deviation = case.moments[channel]
+            its = Scaling(-np.inf, np.inf, mean, deviation)
+        elif scheme == "ct":
+            its = Scaling(levels.low, levels.high, levels.mean, levels.deviation)
+        elif scheme == "unit":
+            low, high = case.percentiles[channel]
+            its = Scaling(low, high, low, high - low)
+        else:
+            its = Scaling(-np.inf, np.inf, 0.0, 1.0)
+        out.append(its)
+    return tuple(out)
+
+
+def scaled(image: Any, how: Sequence[Scaling]) -> Any:
+    """An image or a part of it (channels, D, H, W), float32."""
     import torch
 
-    out = []
-    for channel, scheme, level in zip(image, how, levels, strict=True):
-        if scheme == "zscore":
-            channel = (channel - channel.mean()) / channel.std(correction=0).clamp_min(1e-8)
-        elif scheme == "ct":
-            channel = (channel.clamp(level.low, level.high) - level.mean) / max(level.deviation, 1e-8)
-        elif scheme == "unit":
-            low, high = np.percentile(channel.numpy(), _CUT)
-            channel = (channel.clamp(low, high) - low) / max(high - low, 1e-8)
-        out.append(channel)
-    return torch.stack(out)
+    return torch.stack([(channel.clamp(its.low, its.high) - its.shift) / max(its.size, 1e-8)
+                        for channel, its in zip(image, how, strict=True)])

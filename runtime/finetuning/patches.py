@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from monai.data.meta_obj import get_track_meta, set_track_meta
 from monai.transforms.utils import generate_label_classes_crop_centers
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+from torch.utils.data import IterableDataset
 
+from fdif_dsl.runtime.finetuning.changes import changes
+from fdif_dsl.runtime.finetuning.normalise import Scaling, scaled
+from fdif_dsl.runtime.finetuning.prepare import Prepared
 from fdif_dsl.runtime.finetuning.recipe import Augment
-from fdif_dsl.runtime.stream import use_one_thread
-from fdif_dsl.runtime.training.extra import require
 
 Patch = tuple[int, int, int]
 _BACKGROUND = 1 / 3
@@ -23,95 +27,73 @@ _BACKGROUND = 1 / 3
 
 @dataclass(frozen=True)
 class Source:
-    """A case to cut patches from: image (c, D, H, W) as the network sees it, label (1, D, H, W), the places of each
-    class, and the chance of each to be the middle of a patch."""
+    """A case to cut patches from, what is done to its grey levels, and the chance of each class to be in the middle."""
 
-    image: torch.Tensor
-    label: torch.Tensor
-    places: tuple[np.ndarray, ...]
-    chances: tuple[float, ...]
+    case: Prepared
+    levels: tuple[Scaling, ...]
 
-
-def source(image: torch.Tensor, label: torch.Tensor, places: Sequence[np.ndarray], patch: Patch) -> Source:
-    """A case that is at least as large as a patch: what is missing is filled up with 0, at the far ends."""
-    shape = tuple(label.shape[1:])
-    lacking = [max(0, side - n) for n, side in zip(shape, patch, strict=True)]
-    if any(lacking):
-        ends = [end for more in reversed(lacking) for end in (0, more)]
-        image, label = (torch.nn.functional.pad(part, ends) for part in (image, label))
-        larger = tuple(label.shape[1:])
-        places = [np.ravel_multi_index(np.unravel_index(its, shape), larger) for its in places]
-    there = [len(its) > 0 for its in places[1:]]
-    chances = (_BACKGROUND * (len(places[0]) > 0), *((1 - _BACKGROUND) / max(1, sum(there)) * here for here in there))
-    return Source(image, label, tuple(places), chances)
+    @property
+    def chances(self) -> list[float]:
+        there = [len(its) > 0 for its in self.case.places]
+        each = (1 - _BACKGROUND) / max(1, sum(there[1:]))
+        return [_BACKGROUND * there[0], *(each * here for here in there[1:])]
 
 
 class Patches(IterableDataset):  # type: ignore[type-arg, misc, unused-ignore]
     """Batches {"image", "label", "number"}; `number` counts the patches of a run. Every case comes once before any
-    comes again."""
+    comes again. Batches are made by `workers` threads ahead of who takes them; 0 makes each when it is asked for."""
 
-    def __init__(self, sources: Sequence[Source], patch: Patch, batch: int, augment: Augment, seed: int) -> None:
+    def __init__(self, sources: Sequence[Source], patch: Patch, batch: int, augment: Augment, seed: int,
+                 workers: int = 0) -> None:
         super().__init__()
-        self.sources, self.patch, self.batch, self.seed = sources, patch, batch, seed
-        self.augment = changes(augment)
+        self.sources, self.patch, self.batch, self.seed, self.workers = sources, patch, batch, seed, workers
+        self._own = threading.local()
+        self._augment = augment
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        info = get_worker_info()
-        first, step = (info.id, info.num_workers) if info else (0, 1)  # a loader takes from its workers in turn
-        number = first
-        while True:
-            yield self.make(range(number * self.batch, (number + 1) * self.batch))
-            number += step
+        numbers = (range(first, first + self.batch) for first in itertools.count(0, self.batch))
+        if not self.workers:
+            yield from map(self.make, numbers)
+            return
+        pool = ThreadPoolExecutor(self.workers, thread_name_prefix="fdif-patches")
+        try:
+            begun = deque(pool.submit(self.make, next(numbers)) for _ in range(self.workers + 1))
+            while True:
+                batch = begun.popleft().result()
+                begun.append(pool.submit(self.make, next(numbers)))
+                yield batch
+        finally:
+            pool.shutdown(cancel_futures=True)
 
     def make(self, numbers: Sequence[int]) -> dict[str, Any]:
-        tracked = get_track_meta()
-        set_track_meta(False)  # nobody asks where a patch came from, and keeping it takes longer than cutting it
-        try:
-            parts = [self.patch_of(number) for number in numbers]
-        finally:
-            set_track_meta(tracked)
+        parts = [self.patch_of(number) for number in numbers]
         return {"image": torch.stack([p["image"] for p in parts]),
                 "label": torch.stack([p["label"] for p in parts]).long(), "number": list(numbers)}
 
     def patch_of(self, number: int) -> dict[str, torch.Tensor]:
-        """Patch `number` of the run."""
+        """Patch `number` of the run: image float32 (c, *patch) and label (1, *patch)."""
         turn, place = divmod(number, len(self.sources))
-        case = self.sources[np.random.default_rng((self.seed, turn)).permutation(len(self.sources))[place]]
+        source = self.sources[np.random.default_rng((self.seed, turn)).permutation(len(self.sources))[place]]
         random = np.random.RandomState(np.random.SeedSequence((self.seed, number)).generate_state(4))
-        middle = generate_label_classes_crop_centers(
-            self.patch, 1, case.label.shape[1:], list(case.places), list(case.chances), random, warn=False)[0]
+        case = source.case
+        shape = case.label.shape[1:]
+        sides = [min(side, n) for side, n in zip(self.patch, shape, strict=True)]
+        middle = generate_label_classes_crop_centers(sides, 1, shape, list(case.places), source.chances, random,
+                                                     warn=False)[0]
         cut = (slice(None), *(slice(int(m) - side // 2, int(m) - side // 2 + side)
-                              for m, side in zip(middle, self.patch, strict=True)))
-        self.augment.set_random_state(state=random)
-        out: dict[str, torch.Tensor] = self.augment({"image": case.image[cut], "label": case.label[cut].float()})
+                              for m, side in zip(middle, sides, strict=True)))
+        image, label = scaled(case.image[cut], source.levels), case.label[cut].float()
+        # What a small case lacks is 0 at both ends, as where patches slide over it. At one end only, it would tell the
+        # network which way round a flipped patch is.
+        lacking = [side - n for side, n in zip(self.patch[::-1], sides[::-1], strict=True)]
+        ends = [end for n in lacking for end in (n // 2, n - n // 2)]
+        out: dict[str, torch.Tensor] = self.augment(random)(
+            {"image": torch.nn.functional.pad(image, ends), "label": torch.nn.functional.pad(label, ends)})
         return out
 
-
-def changes(settings: Augment) -> Any:
-    """The changes of a recipe, those that have a chance."""
-    transforms = require("monai.transforms")
-    both = ("image", "label")
-    turn = np.deg2rad(settings.degrees)
-    smooth = {"mode": ("bilinear", "nearest"), "padding_mode": "border"}
-    steps: list[tuple[float, list[Any]]] = [
-        (settings.flip, [transforms.RandFlipd(both, settings.flip, spatial_axis=axis) for axis in range(3)]),
-        (settings.rotate, [transforms.RandRotated(both, turn, turn, turn, prob=settings.rotate, **smooth)]),
-        (settings.zoom, [transforms.RandZoomd(both, settings.zoom, 1 - settings.zoom_by, 1 + settings.zoom_by,
-                                              mode=("trilinear", "nearest"), padding_mode="edge")]),
-        (settings.noise, [transforms.RandGaussianNoised("image", settings.noise, std=settings.noise_by)]),
-        (settings.contrast, [transforms.RandScaleIntensityd("image", settings.contrast_by, settings.contrast)]),
-        (settings.shift, [transforms.RandShiftIntensityd("image", settings.shift_by, prob=settings.shift)]),
-    ]
-    return transforms.Compose([step for chance, those in steps if chance > 0 for step in those])
-
-
-def loader(patches: Patches, workers: int) -> Any:
-    """The batches as Lightning takes them, made by `workers` processes, or by the training process where that is 0."""
-    return DataLoader(patches, batch_size=None, num_workers=workers,
-                      pin_memory=workers > 0 and torch.cuda.is_available(),
-                      multiprocessing_context="spawn" if workers else None,
-                      worker_init_fn=_start_worker if workers else None)
-
-
-def _start_worker(worker: int) -> None:
-    use_one_thread()
+    def augment(self, random: np.random.RandomState) -> Any:
+        """The changes, which draw from `random`; MONAI's hold what they have drawn, so each thread has its own."""
+        if not hasattr(self._own, "changes"):
+            self._own.changes = changes(self._augment, label=True)
+        self._own.changes.set_random_state(state=random)
+        return self._own.changes

@@ -6,7 +6,8 @@ Files hold voxels along x, y, z. Here arrays are (channels, z, y, x), as everywh
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,12 @@ from fdif_dsl.runtime.finetuning.cases import Case
 from fdif_dsl.runtime.finetuning.examine import Checked, examine
 from fdif_dsl.runtime.finetuning.lists import read_list
 from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
+from fdif_dsl.runtime.finetuning.shelf import Shelf
 from fdif_dsl.runtime.finetuning.volumes import read_volume
 from fdif_dsl.runtime.training.extra import require
 
+CUT = (0.5, 99.5)
+"""The percentiles beyond which grey levels are taken for outliers."""
 _SAMPLED = 10_000
 """Voxels of each class of a case that are remembered, spread evenly: patches are placed on these."""
 
@@ -32,22 +36,34 @@ class Prepared:
     image: Any
     label: Any
     affine: np.ndarray
-    places: tuple[Any, ...]
+    places: tuple[np.ndarray, ...]
+
+    @cached_property
+    def moments(self) -> list[tuple[float, float]]:
+        """The mean and the standard deviation of each channel."""
+        return [(float(channel.mean()), float(channel.std(correction=0))) for channel in self.image]
+
+    @cached_property
+    def percentiles(self) -> list[tuple[float, float]]:
+        """The outer percentiles of each channel."""
+        return [(float(low), float(high)) for low, high in (np.percentile(channel, CUT) for channel in self.image)]
 
     @property
     def foreground(self) -> np.ndarray:
         """Grey levels (channels, n) of voxels of the classes."""
-        places = np.concatenate([np.asarray(its) for its in self.places[1:]])
+        places = np.concatenate(self.places[1:])
         flat = self.image.flatten(1).numpy()
         return np.asarray(flat[:, places])
 
 
 class Bank:
     """The cases of a data set, for any number of runs. `spacing` is that of the voxels (z, y, x) in mm, or None where
-    each case keeps its own."""
+    each case keeps its own; `gigabytes` of them are kept in memory."""
 
-    def __init__(self, data: Checked, spacing: str | tuple[float, float, float], orientation: str) -> None:
+    def __init__(self, data: Checked, spacing: str | tuple[float, float, float], orientation: str,
+                 gigabytes: float) -> None:
         self.data, self.wanted, self.orientation = data, spacing, orientation
+        self._shelf = Shelf(gigabytes)
         self.spacing: tuple[float, float, float] | None = None
         if isinstance(spacing, tuple):
             self.spacing = spacing
@@ -58,7 +74,9 @@ class Bank:
 
     def __getitem__(self, case: Case) -> Prepared:
         if case.name not in self._kept:
-            self._kept[case.name] = prepare(case, self.spacing, self.orientation, len(self.data.classes))
+            made = prepare(case, self.spacing, self.orientation, len(self.data.classes))
+            self._kept[case.name] = replace(made, image=self._shelf.keep(made.image),
+                                            label=self._shelf.keep(made.label))
         return self._kept[case.name]
 
     def fits(self, recipe: FinetuneRecipe) -> bool:
@@ -70,7 +88,8 @@ class Bank:
 
 def open_data(recipe: FinetuneRecipe, progress: Progress | None = None) -> Bank:
     """The recipe's data set; every case is looked at. Raises `FdifError` for all that is wrong with it."""
-    return Bank(examine(read_list(Path(recipe.data.path)), progress), recipe.data.spacing, recipe.data.orientation)
+    wanted = recipe.data
+    return Bank(examine(read_list(Path(wanted.path)), progress), wanted.spacing, wanted.orientation, wanted.memory)
 
 
 def prepare(case: Case, spacing: Sequence[float] | None, orientation: str, classes: int) -> Prepared:

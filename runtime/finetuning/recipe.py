@@ -37,7 +37,7 @@ class Data:
     """`zscore`, `ct` (cut to the foreground's 0.5th to 99.5th percentile, then by its mean and deviation), `unit` (from
     0 to 1), `keep`; `auto` goes by the names of the channels."""
     memory: float = SMALL
-    """GB of prepared cases that are kept in memory; the others are kept in files."""
+    """GB of prepared cases that are kept in memory; the others wait in temporary files."""
 
     def __post_init__(self) -> None:
         values = FORM.complete(self, "data")
@@ -73,6 +73,7 @@ class Train:
     precision: str = SMALL
     accelerator: str = SMALL
     workers: int = SMALL
+    """Threads that make batches ahead; 0 makes each when it is needed."""
     seeds: Sequence[int] = SMALL
     """A run for each. The seed decides which cases are drawn, the new tensors, the batches."""
 
@@ -111,6 +112,8 @@ class Validate:
     overlap: float = SMALL
     distance: bool = SMALL
     """Whether HD95 is computed beside Dice."""
+    predictions: bool = SMALL
+    """Whether the classes found in held-out cases are kept, as NIfTI files."""
 
     def __post_init__(self) -> None:
         FORM.complete(self, "validate")

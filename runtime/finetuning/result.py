@@ -5,10 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from fdif_dsl.runtime.finetuning.compare import Comparison
 
 
 @dataclass(frozen=True)
@@ -47,18 +51,33 @@ def nanmean(values: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
     return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))
 
 
-def table(results: Sequence[tuple[str, Result]]) -> str:
+def table(results: Mapping[str, Result]) -> str:
     """Every score as CSV: one line for each start (`pretrained` or `scratch`), seed, case and class."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(["start", "seed", "case", "class", "dice", "hd95"])
-    for start, result in results:
+    for start, result in results.items():
         rows.writerows(
-            [start, seed, case, name, _cell(result.dice[s, c, k]), _cell(result.hd95[s, c, k])]
+            [start, seed, case, name, cell(result.dice[s, c, k]), cell(result.hd95[s, c, k])]
             for s, seed in enumerate(result.seeds) for c, case in enumerate(result.cases)
             for k, name in enumerate(result.classes))
     return text.getvalue()
 
 
-def _cell(value: float) -> str:
+def difference_table(comparison: Comparison) -> str:
+    """The Dice scores with and without the weights, their difference and its interval, as CSV: a line for each class,
+    and one for their mean."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["class", "pretrained", "scratch", "difference", "low", "high"])
+    with_weights, without = comparison.pretrained, comparison.scratch
+    columns = (with_weights.classes, with_weights.by_class(with_weights.dice), without.by_class(without.dice),
+               comparison.classes)
+    lines = [*zip(*columns, strict=True), ("mean", with_weights.mean_dice, without.mean_dice, comparison.mean)]
+    rows.writerows([name, *map(cell, (one, other, d.mean, d.low, d.high))] for name, one, other, d in lines)
+    return text.getvalue()
+
+
+def cell(value: float) -> str:
+    """A number in a table; empty where there is none."""
     return "" if math.isnan(value) else f"{value:.6g}"

@@ -105,6 +105,7 @@ RULES: dict[str, dict[str, Rule]] = {
     "validate": {
         "overlap": checks.real(0, 0.9),
         "distance": checks.truth,
+        "predictions": checks.truth,
     },
 }
 

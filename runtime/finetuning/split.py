@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence, Set
 from typing import TypeVar
 
 import numpy as np
@@ -10,7 +10,6 @@ import numpy as np
 from fdif_dsl.grammar.diagnostics import FdifError
 from fdif_dsl.runtime.checks import Wrong
 from fdif_dsl.runtime.finetuning.cases import Case, DataList
-from fdif_dsl.runtime.finetuning.examine import Facts
 from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
 from fdif_dsl.runtime.settings.places import complain
 
@@ -56,22 +55,24 @@ def deal(items: Sequence[T], folds: int) -> list[tuple[T, ...]]:
     return [tuple(items[i] for i in sorted(places[fold::folds])) for fold in range(folds)]
 
 
-def few(train: Sequence[Case], facts: Mapping[str, Facts], count: int, seed: int) -> tuple[Case, ...]:
-    """`count` of the cases, drawn by the seed; 0 is all. The first k of them are those that k cases would be.
+def few(classes: Sequence[Set[int]], count: int, seed: int) -> list[int]:
+    """The numbers of `count` cases, drawn by the seed; 0 is all. The first k of them are those that k would be.
 
-    As long as a class is missing that another case has, the next case is one with the most of these.
+    `classes` are those of each case. As long as one is missing that another case has, the next case is one with the
+    most of these.
     """
     if not count:
-        return tuple(train)
-    waiting = [train[i] for i in np.random.default_rng(seed).permutation(len(train))]
-    missing = {label for case in train for label in facts[case.name].voxels if label}
-    drawn: list[Case] = []
+        return list(range(len(classes)))
+    waiting = np.random.default_rng(seed).permutation(len(classes)).tolist()
+    missing = set().union(*classes)
+    drawn: list[int] = []
     while len(drawn) < count:
-        case = max(waiting, key=lambda case: len(missing & set(facts[case.name].voxels)))  # the first of equals
+        # The first of equals; where nothing is missing, the first of all.
+        case = max(waiting, key=lambda case: len(missing & classes[case])) if missing else waiting[0]
         waiting.remove(case)
-        missing -= set(facts[case.name].voxels)
+        missing -= classes[case]
         drawn.append(case)
-    return tuple(drawn)
+    return drawn
 
 
 def _cases(count: int) -> str:

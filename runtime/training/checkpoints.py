@@ -13,7 +13,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from fdif_dsl.compiler.files import remove_leftovers, replacing
-from fdif_dsl.runtime.training.record import BEST, BEST_WEIGHTS, FOLDER, LAST, WEIGHTS
+from fdif_dsl.runtime.training.record import BEST, BEST_WEIGHTS, FOLDER, LAST, WEIGHTS, save_whole
 
 
 class Checkpoints:
@@ -63,12 +63,6 @@ class WholeFiles(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         save_whole(checkpoint, Path(path))
-
-
-def save_whole(value: Any, path: Path) -> None:
-    """Puts a value into a file, whole or not at all. Raises an `OSError` that names `path`."""
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        torch.save(value, file)
 
 
 def weights_of(module: LightningModule) -> Mapping[str, torch.Tensor]:

@@ -23,7 +23,8 @@ class Network:
     of the last layers' parameters begin: users of the weights replace them. `encode` takes the network and an image,
     and gives its deepest features (b, width, ...); `decoder` is how the names of parameters begin that it does not use.
     `blocks` are the modules that gradient checkpointing computes again, as attribute paths; empty where that would
-    change what the network computes. `recipe` is the built-in recipe that trains it as published.
+    change what the network computes. `recipe` is the built-in recipe that trains it as published. `stem` names the
+    weights (out, 1, ...) that read the image, which has one channel; empty where they are unknown.
     """
 
     name: str
@@ -37,30 +38,37 @@ class Network:
     decoder: tuple[str, ...]
     blocks: tuple[str, ...]
     recipe: str
+    stem: tuple[str, ...] = ()
 
 
 NETWORKS = {n.name: n for n in (
     Network("unet", "MONAI's residual U-Net of four levels; small and quick", 8, 16, 1, ("model.2.",),
             monai_networks.unet, monai_networks.encode_unet,
-            ("model.2.", "model.1.submodule.2.", "model.1.submodule.1.submodule.2."), ("model",), "demo"),
+            ("model.2.", "model.1.submodule.2.", "model.1.submodule.1.submodule.2."), ("model",), "demo",
+            ("model.0.conv.unit0.conv.weight", "model.0.residual.weight")),
     Network("swin_unetr", "Swin transformer encoder, convolutional decoder; the paper's (48 features)", 32, 64, 12,
             ("out.",), monai_networks.swin_unetr, monai_networks.encode_swin_unetr,
             ("out.", "decoder", "encoder1.", "encoder2.", "encoder3.", "encoder4."),
             ("swinViT.layers1.0", "swinViT.layers2.0", "swinViT.layers3.0", "swinViT.layers4.0", "encoder1", "encoder2",
-             "decoder1", "decoder2", "decoder3"), "paper-swin-unetr"),
+             "decoder1", "decoder2", "decoder3"), "paper-swin-unetr",
+            ("swinViT.patch_embed.proj.weight", "encoder1.layer.conv1.conv.weight",
+             "encoder1.layer.conv3.conv.weight")),
     Network("unetr", "vision transformer encoder, convolutional decoder; fixed patch size (16 features)", 16, 16, 1,
             ("out.",), monai_networks.unetr, monai_networks.encode_unetr, ("out.", "decoder", "encoder"),
-            (*(f"vit.blocks.{i}" for i in range(12)), "encoder1", "decoder2"), "paper-unetr"),
+            (*(f"vit.blocks.{i}" for i in range(12)), "encoder1", "decoder2"), "paper-unetr",
+            ("vit.patch_embedding.patch_embeddings.weight", "encoder1.layer.conv1.conv.weight",
+             "encoder1.layer.conv3.conv.weight")),
     Network("vnet", "fully convolutional, batch norm; its width is fixed", 16, 32, None, ("out_tr.",),
-            monai_networks.vnet, monai_networks.encode_vnet, ("out_tr.", "up_tr"), (), "paper-vnet"),
+            monai_networks.vnet, monai_networks.encode_vnet, ("out_tr.", "up_tr"), (), "paper-vnet",
+            ("in_tr.conv_block.conv.weight",)),
     Network("resenc_l", "nnU-Net's residual encoder U-Net, size L, deep supervision; its width is fixed", 32, 64, None,
             ("decoder.seg_layers.",), nnunet_networks.resenc_l, nnunet_networks.encode_resenc_l,
             ("decoder.stages.", "decoder.transpconvs.", "decoder.seg_layers."),
             ("encoder.stem", *(f"encoder.stages.{i}" for i in range(6)), *(f"decoder.stages.{i}" for i in range(5))),
-            "paper-resenc-l"),
+            "paper-resenc-l", ("encoder.stem.convs.0.conv.weight",)),
     Network("primus_m", "nnU-Net's Primus transformer, size M; fixed width and patch size", 8, 8, None,
             ("up_projection.",), nnunet_networks.primus_m, nnunet_networks.encode_primus_m, ("up_projection.",),
-            tuple(f"eva.blocks.{i}" for i in range(16)), "paper-primus-m"),
+            tuple(f"eva.blocks.{i}" for i in range(16)), "paper-primus-m", ("down_projection.proj.weight",)),
 )}
 
 

@@ -8,7 +8,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fdif_dsl.compiler.files import write_text
+from fdif_dsl.compiler.files import replacing, write_text
+
+if TYPE_CHECKING:
+    from fdif_dsl.compiler.library import Library
+    from fdif_dsl.runtime.meaning import Meaning
+    from fdif_dsl.runtime.recipe import Recipe
+    from fdif_dsl.runtime.training.networks import Network
 
 if TYPE_CHECKING:
     from fdif_dsl.compiler.library import Library
@@ -45,3 +51,11 @@ def facts_of(recipe: Recipe, network: Network, meaning: Meaning, library: Librar
 
 def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def save_whole(value: Any, path: Path) -> None:
+    """Has torch put a value into a file, whole or not at all. Raises an `OSError` that names `path`."""
+    import torch
+
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        torch.save(value, file)

@@ -1,0 +1,1 @@
+"""Pre-trained weights in the forms that other tools read."""

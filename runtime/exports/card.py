@@ -1,0 +1,103 @@
+"""The model card of an export: what the weights are, where they come from, and how to use them."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from fdif_dsl.runtime.exports.form import Form
+from fdif_dsl.runtime.pretrained import Pretrained
+from fdif_dsl.runtime.training.record import SUMMARY
+
+CARD = "README.md"
+_LISTED = 40  # classes, up to which all are named
+
+
+def card(pretrained: Pretrained, form: Form, title: str, channels: int) -> str:
+    """The text of the card, Markdown with the header that Hugging Face reads."""
+    scores = _scores(pretrained)
+    parameters = sum({t.data_ptr(): t.numel() for t in pretrained.weights.values() if t.is_floating_point()}.values())
+    rows = [
+        ("network", f"`{pretrained.network}`, {parameters / 1e6:.1f} million weights"),
+        ("input", f"{channels} channel{'s' if channels > 1 else ''}, patches of "
+                  f"{' x '.join(map(str, pretrained.patch))} voxels (z, y, x)"),
+        ("normalisation", {"unit": "grey levels from 0 to 1", "zscore": "mean 0, standard deviation 1"}.get(
+            pretrained.normalise, pretrained.normalise)),
+        ("learnt", f"{pretrained.task} by `{pretrained.label}`"),
+        ("steps", f"{pretrained.step} of {pretrained.steps}"),
+        *([("score on held-out volumes", scores)] if scores else []),
+        ("seed", str(pretrained.seed)),
+        ("library of formulas", f"`{pretrained.library}`"),
+        ("made by", f"fdif-dsl {pretrained.version}"),
+        ("licence", "Apache-2.0"),
+    ]
+    table = "\n".join(f"| {name} | {value} |" for name, value in rows)
+    return f"""\
+---
+license: apache-2.0
+library_name: {form.package}
+tags: [medical-imaging, 3d-segmentation, pre-training, formula-driven]
+---
+
+# {pretrained.network} pre-trained on formulas, for {title}
+
+Weights that have seen no scan of anyone: FDIF ([arXiv 2603.23199](https://arxiv.org/abs/2603.23199)) pre-trains on
+volumes that are drawn from formulas. Please cite its authors when you use them.
+
+| | |
+| --- | --- |
+{table}
+
+## How to use them
+
+{form.usage}
+{_notes(form)}## What was learnt
+
+{_classes(pretrained)}
+
+## The recipe
+
+With fdif-dsl {pretrained.version} and the same library of formulas, `fdifc pretrain recipe.toml` makes such weights
+again from this text.
+
+```toml
+{_toml(pretrained)}```
+"""
+
+
+def _notes(form: Form) -> str:
+    return "".join(f"Note: {note}.\n\n" for note in form.notes)
+
+
+def _classes(pretrained: Pretrained) -> str:
+    lines = []
+    for task, (_, *classes) in pretrained.tasks.items():
+        shown = ", ".join(classes[:_LISTED]) + (f" and {len(classes) - _LISTED} more" if len(classes) > _LISTED else "")
+        lines.append(f"{len(classes)} classes of {task}: {shown}.")
+    return "\n\n".join(lines)
+
+
+def _toml(pretrained: Pretrained) -> str:
+    return "\n".join(f"[{section}]\n" + "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n"
+                                                for key, value in table.items())
+                     for section, table in pretrained.recipe.items())
+
+
+def _scores(pretrained: Pretrained) -> str:
+    """The mean score of these very weights, where the run's summary lies beside them and says it."""
+    try:
+        summary: dict[str, Any] = json.loads((pretrained.path.parent / SUMMARY).read_text(encoding="utf-8"))
+        best = summary["best"]
+        if best and best["step"] == pretrained.step:
+            mean = best["mean"]
+        elif summary["steps"] == pretrained.step and summary["validation"]:
+            means = [task["mean"] for task in summary["validation"].values()]
+            mean = sum(means) / len(means)
+        else:
+            return ""
+    except (OSError, ValueError, KeyError, TypeError):  # another run's, or none
+        return ""
+    measure = "Dice" if pretrained.task == "segmentation" else "share named right"
+    return f"{measure} {mean:.3f}, the mean over classes" if math.isfinite(mean) else ""
+

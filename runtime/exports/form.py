@@ -1,0 +1,46 @@
+"""What an export consists of, and what every one of them says about itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fdif_dsl.runtime.pretrained import Pretrained
+
+ABOUT = "fdif"
+"""The key in an exported file, beside what its tool reads, under which `facts` stand."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """An export for one tool.
+
+    `name` is the file that the tool reads, `stored` what torch saves in it, `texts` further files by their names.
+    `usage` is Markdown: how to use it. `next` says, given that file, the command or line that a user needs next;
+    `notes` what they should know before. `package` is the tool's name on the Python package index.
+    """
+
+    name: str
+    stored: Any
+    usage: str
+    next: Callable[[Path], str]
+    package: str
+    notes: tuple[str, ...] = ()
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+
+def facts(pretrained: Pretrained, channels: int) -> dict[str, Any]:
+    """What the weights are, as plain values; `channels` are those of the images that they take."""
+    return {"network": pretrained.network, "features": pretrained.features, "patch": list(pretrained.patch),
+            "channels": channels, "task": pretrained.task, "label": pretrained.label,
+            "tasks": {task: list(classes) for task, classes in pretrained.tasks.items()},
+            "normalise": pretrained.normalise, "recipe": {k: dict(v) for k, v in pretrained.recipe.items()},
+            "library": pretrained.library, "seed": pretrained.seed, "step": pretrained.step,
+            "fdif_dsl": pretrained.version}
+
+
+def file_stem(pretrained: Pretrained) -> str:
+    """A file name for a network, without an ending."""
+    return f"fdif_{pretrained.network.rpartition(':')[2]}"

@@ -1,0 +1,35 @@
+"""The files of a fine-tuning by name, and the folder that they stand in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from shutil import rmtree
+
+from fdif_dsl.compiler.files import claim_directory
+from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
+from fdif_dsl.runtime.finetuning.settle import PRETRAINED, SCRATCH
+from fdif_dsl.runtime.training.record import ABOUT
+
+RECIPE, SCORES, COMPARISON = "finetune.toml", "scores.csv", "comparison.csv"
+PICTURE, PREDICTIONS = "predictions.png", "predictions"
+
+
+def claim(directory: Path, overwrite: bool) -> None:
+    """Makes the folder ready.
+
+    Raises:
+        FdifError: it holds an earlier fine-tuning that is not to be overwritten, or something else.
+    """
+    if (directory / RECIPE).is_file() and not overwrite:
+        raise FdifError(Diagnostic("E0944", f"{directory} holds an earlier fine-tuning",
+                                   hint="--overwrite starts anew in its place, -o names another folder"))
+    claim_directory(directory, RECIPE)
+    for name in (SCORES, COMPARISON, ABOUT):
+        (directory / name).unlink(missing_ok=True)
+    for start in (PRETRAINED, SCRATCH):
+        for old in directory.glob(f"{start}-seed-*"):
+            rmtree(old)
+
+
+def run_folder(directory: Path, start: str, seed: int) -> Path:
+    return directory / f"{start}-seed-{seed}"

@@ -1,0 +1,84 @@
+"""A run for each start and each seed, whatever is learnt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from fdif_dsl.compiler.files import write_text
+from fdif_dsl.compiler.progress import Progress
+from fdif_dsl.runtime.finetuning.folder import RECIPE, claim, run_folder
+from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
+from fdif_dsl.runtime.finetuning.settle import Settled
+from fdif_dsl.runtime.training.interrupt import Stop, stop_on_interrupt
+from fdif_dsl.runtime.training.record import ABOUT, versions, write_json
+
+if TYPE_CHECKING:
+    from fdif_dsl.runtime.training.log import Row
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What is called on the way: `examining` as cases are looked at; `on_start` with what is about to happen, once all
+    is checked; `on_run` as a run begins (what it starts from, its seed); `report` after each step; `on_scores` after
+    each run with what to say of it; `on_interrupt` at the first Ctrl-C."""
+
+    examining: Progress | None = None
+    on_start: Callable[[str], None] | None = None
+    on_run: Callable[[str, int], None] | None = None
+    report: Callable[[Row, int], None] | None = None
+    on_scores: Callable[[str], None] | None = None
+    on_interrupt: Callable[[], None] | None = None
+
+
+NO_HOOKS = Hooks()
+
+
+class Outcome(Protocol):
+    """What a run found. `taken` says what came from the weights, and is empty where there were none."""
+
+    @property
+    def taken(self) -> str: ...
+
+    @property
+    def trained_on(self) -> tuple[str, ...]: ...
+
+    def __str__(self) -> str: ...
+
+
+Found = TypeVar("Found", bound=Outcome)
+One = Callable[[int, Path, bool, Stop], Found]
+"""A run of a seed in a folder, from scratch where that is true."""
+
+
+def run_all(recipe: FinetuneRecipe, name: str, settled: Settled, directory: Path, *, compare: bool, overwrite: bool,
+            hooks: Hooks, about: str, facts: Mapping[str, Any], one: One[Found]) -> dict[str, list[Found]]:
+    """The outcomes of each start, one for each seed: with the recipe's weights, if it has any, and, to compare, from
+    scratch. `about` is said first; `facts` are written down with the outcomes in run.json."""
+    claim(directory, overwrite)
+    if hooks.on_start is not None:
+        hooks.on_start(about)
+    write_text(directory / RECIPE, recipe.to_toml(f"The recipe {name}, in full."))
+    stop = Stop(hooks.on_interrupt)
+    found: dict[str, list[Found]] = {}
+    with stop_on_interrupt(stop):
+        for scratch in (False, True) if compare else (False,):
+            start = settled.start(scratch)
+            for seed in recipe.train.seeds:
+                if hooks.on_run is not None:
+                    hooks.on_run(start, seed)
+                outcome = one(seed, run_folder(directory, start, seed), scratch, stop)
+                found.setdefault(start, []).append(outcome)
+                if hooks.on_scores is not None:
+                    hooks.on_scores("; ".join(filter(None, (outcome.taken, str(outcome)))))
+    chosen = settled.plan
+    write_json(directory / ABOUT, {
+        "recipe": name, "weights": str(settled.pretrained.path) if settled.pretrained else None,
+        "network": chosen.row.name, "features": chosen.features, "patch": list(chosen.patch), **facts,
+        "runs": {start: {str(seed): {"taken": outcome.taken, "trained_on": list(outcome.trained_on)}
+                         for seed, outcome in zip(recipe.train.seeds, outcomes, strict=True)}
+                 for start, outcomes in found.items()},
+        "versions": versions()})
+    return found
