@@ -3,9 +3,10 @@
     python benchmarks/transfer.py --size cpu -o transfer
     python benchmarks/transfer.py --size gpu -o transfer-gpu
 
-The task is to segment liver, spleen, kidneys, stomach, vessels and lesions of a phantom (`phantom/`), half of whose cases are
-CT and half MR. Each arm (`transferring/plan.py`) pre-trains one network with `pretrain`; then `finetune` trains copies of it on
-2, 4, 8 and 16 cases and scores them on others, with the same seeds, cases, batches and steps as networks with random weights.
+The task is to segment liver, spleen, kidneys, stomach, vessels and lesions of a phantom (`phantom/`), half of whose
+cases are CT and half MR. Each arm (`transferring/plan.py`) pre-trains one network with `pretrain`; then `finetune` trains
+copies of it on 2, 4, 8 and 16 cases and scores them on others, with the same seeds, cases, batches and steps as networks
+with random weights.
 
 `results.json` in the folder has every result as soon as it is there: an interrupted benchmark goes on when it is called
 again. `report.md` has the tables, with paired 95 % confidence intervals over seeds.
@@ -30,8 +31,11 @@ from transferring.plan import ARMS, SCRATCH, SIZES, Size
 from transferring.report import report, run_name
 from transferring.runs import finetune_once, pretrain_arm, use_threads
 
-from fdif_dsl.compiler.files import write_text
 from fdif_dsl.cli.errors import report_errors
+from fdif_dsl.compiler.files import write_text
+
+FREE = ("jobs", "cases", "ablation", "seeds", "ladder")
+"""What may change between calls: it says which runs there are, not what a run finds."""
 
 
 def measure(size: Size, folder: Path, say: Callable[[str], None]) -> str:
@@ -42,9 +46,12 @@ def measure(size: Size, folder: Path, say: Callable[[str], None]) -> str:
         FdifError: a recipe, the network or the machine does not do.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    ledger = Ledger(folder / "results.json", {**dataclasses.asdict(size), "arms": ARMS, "version": version("fdif-dsl")})
+    settings = {"arms": ARMS, "version": version("fdif-dsl")} | {
+        key: value for key, value in dataclasses.asdict(size).items() if key not in FREE}
+    ledger = Ledger(folder / "results.json", settings)
     with _processes(size.jobs) as pool:
-        data = write_phantom(folder / "phantom", size.training, size.validation, size.voxel, size.phantom_seed, pool.map)
+        data = write_phantom(folder / "phantom", size.training, size.validation, size.voxel, size.phantom_seed,
+                             pool.map)
         say(f"the phantom: {data}")
         waiting = {pool.submit(pretrain_arm, folder / "pretrained" / arm, (*size.pretrain, *values)):
                    f"pre-training, {arm}" for arm, (_, values) in ARMS.items()

@@ -30,7 +30,8 @@ class Body:
         axes = [(np.arange(n) - (n - 1) / 2) * step for n in shape]
         place = np.stack(np.meshgrid(*axes, indexing="ij"))
         bent = [9.0 * smooth_field(shape, step, 70.0, random) for _ in range(3)]
-        self.place = (place + np.stack(bent)) / (1 + 0.07 * random.standard_normal(3)).clip(0.85, 1.15)[:, None, None, None]
+        scale = (1 + 0.07 * random.standard_normal(3)).clip(0.85, 1.15)
+        self.place = (place + np.stack(bent)) / scale[:, None, None, None]
         self.tissue = np.zeros(shape, np.uint8)
         self._wall()
         self._skeleton()
@@ -88,7 +89,7 @@ class Body:
         self.paint(spine, "bone")
         for side in (-1, 1):
             self.paint(self.tube([(side * 40, -62, z) for z in (-150, -50, 40)], (20, 19, 10), 4), "muscle")
-        x, y, z = self.place
+        _, y, z = self.place
         period, phase = self.about(30, 3), random.uniform(0, 30)
         ribs = np.abs((z + 0.25 * y + phase) % period - period / 2) < 4.5
         self.paint(ribs & (self.level > 0.82) & (self.level < 0.90) & (z > self.about(-10, 15)), "bone")

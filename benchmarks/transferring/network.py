@@ -1,16 +1,23 @@
-"""The network of the CPU size, which recipes name as `transferring.network:small_unet`."""
+"""The network of the CPU size, which recipes name as `transferring.network:small_resenc`."""
 
 from __future__ import annotations
 
 from typing import Any
 
 
-def small_unet(in_channels: int, out_channels: int, features: int) -> Any:
-    """MONAI's residual U-Net with a layer of 1x1x1 kernels at its end: it alone is left behind when the classes change,
-    and 109 of them cost little. (The head of the built-in `unet` has 3x3x3 kernels between all classes.)"""
-    from monai.networks.nets import UNet
+def small_resenc(in_channels: int, out_channels: int, features: int) -> Any:
+    """nnU-Net's residual encoder U-Net with deep supervision, as ResEnc-L is, with four stages of one block each. All
+    but its last layers, 1x1x1 convolutions, is handed over when the classes change."""
     from torch import nn
 
-    body = UNet(spatial_dims=3, in_channels=in_channels, out_channels=2 * features,
-                channels=[features * 2**i for i in range(4)], strides=(2, 2, 2), num_res_units=2, norm="INSTANCE")
-    return nn.Sequential(body, nn.Conv3d(2 * features, out_channels, 1))
+    from fdif_dsl.runtime.training.extra import require
+
+    unet = require("dynamic_network_architectures.architectures.unet", "nnunet")
+    network = unet.ResidualEncoderUNet(
+        input_channels=in_channels, n_stages=4, features_per_stage=[features * 2**i for i in range(4)],
+        conv_op=nn.Conv3d, kernel_sizes=3, strides=[1, 2, 2, 2], n_blocks_per_stage=[1, 1, 1, 1],
+        num_classes=out_channels, n_conv_per_stage_decoder=1, conv_bias=True, norm_op=nn.InstanceNorm3d,
+        norm_op_kwargs={"eps": 1e-5, "affine": True}, nonlin=nn.LeakyReLU, nonlin_kwargs={"inplace": True},
+        deep_supervision=True)
+    network.apply(unet.ResidualEncoderUNet.initialize)
+    return network

@@ -53,36 +53,38 @@ def _mean(values: Mapping[int, float]) -> str:
 
 
 def _transfer(size: Size, results: Mapping[str, Any]) -> str:
+    arms = [arm for arm in size.ladder if arm != SCRATCH]
     rows = []
     for cases in size.cases:
-        scratch, full = (_means(size, results, arm, cases) for arm in (SCRATCH, FULL))
-        both = [seed for seed in full if seed in scratch]
-        better = sum(full[seed] > scratch[seed] for seed in both)
-        rows.append((cases, _mean(scratch), _mean(full), _difference(full, scratch), f"{better} of {len(both)}"))
-    return _table(("cases", "scratch", "pre-trained", "difference (95 %)", "seeds that gain"), rows)
+        scratch = _means(size, results, SCRATCH, cases)
+        rows.append([cases, _mean(scratch)])
+        for arm in arms:
+            its = _means(size, results, arm, cases)
+            rows[-1] += [_mean(its), _difference(its, scratch)]
+    return _table(("cases", SCRATCH, *(head for arm in arms for head in (arm, "difference (95 %)"))), rows)
 
 
 def _ablation(size: Size, results: Mapping[str, Any]) -> str:
     found = {arm: _means(size, results, arm, size.ablation) for arm in ARMS}
-    return _table((f"pre-trained on, at {size.ablation} cases", "Dice", "to scratch (95 %)", "to all of FDIF (95 %)"), [
-        (ARMS[arm][0], _mean(its), _difference(its, found[SCRATCH]) if arm != SCRATCH else "",
+    return _table(("arm", f"pre-trained on, at {size.ablation} cases", "Dice", "to scratch (95 %)", "to all of FDIF (95 %)"), [
+        (arm, ARMS[arm][0], _mean(its), _difference(its, found[SCRATCH]) if arm != SCRATCH else "",
          _difference(its, found[FULL]) if arm != FULL else "") for arm, its in found.items()])
 
 
 def _classes(size: Size, results: Mapping[str, Any]) -> str:
     found = {arm: [results[name] for seed in size.seeds if (name := run_name(arm, size.ablation, seed)) in results]
-             for arm in (SCRATCH, FULL)}
+             for arm in size.ladder}
     if not all(found.values()):
         return ""
-    scratch, full = (np.mean([by_class(its) for its in found[arm]], axis=0) for arm in (SCRATCH, FULL))
-    return _table((f"class, at {size.ablation} cases", "scratch", "pre-trained"), [
-        (name, f"{a:.1f}", f"{b:.1f}") for name, a, b in
-        zip(found[FULL][0]["classes"], scratch, full, strict=True)])
+    means = [np.mean([by_class(its) for its in found[arm]], axis=0) for arm in size.ladder]
+    return _table((f"class, at {size.ablation} cases", *size.ladder), [
+        (name, *(f"{value:.1f}" for value in values)) for name, *values in
+        zip(found[SCRATCH][0]["classes"], *means, strict=True)])
 
 
 def _pretraining(results: Mapping[str, Any]) -> str:
     return _table(("arm", "steps", "loss, first to last", "Dice of held-out volumes"), [
-        (ARMS[arm][0], its["steps"], f"{its['first_loss']:.2f} to {its['last_loss']:.2f}",
+        (arm, its["steps"], f"{its['first_loss']:.2f} to {its['last_loss']:.2f}",
          ", ".join(f"{value:.3f}" for value in its["dice"].values()))
         for arm in ARMS if (its := results.get(f"pre-training, {arm}"))])
 
