@@ -4,9 +4,9 @@
     python benchmarks/transfer.py --size gpu -o transfer-gpu
 
 The task is to segment liver, spleen, kidneys, stomach, vessels and lesions of a phantom (`phantom/`), half of whose
-cases are CT and half MR. Each arm (`transferring/plan.py`) pre-trains one network with `pretrain`; then `finetune` trains
-copies of it on 2, 4, 8 and 16 cases and scores them on others, with the same seeds, cases, batches and steps as networks
-with random weights.
+cases are CT and half MR. Each arm (`transferring/plan.py`) pre-trains one network with `pretrain`; then `finetune`
+trains copies of it on 2, 4, 8 and 16 cases and scores them on others, with the same seeds, cases, batches and steps as
+networks with random weights.
 
 `results.json` in the folder has every result as soon as it is there: an interrupted benchmark goes on when it is called
 again. `report.md` has the tables, with paired 95 % confidence intervals over seeds.
@@ -27,6 +27,7 @@ from typing import Any
 import click
 from phantom.dataset import write_phantom
 from transferring.ledger import Ledger
+from transferring.picture import draw_phantom
 from transferring.plan import ARMS, SCRATCH, SIZES, Size
 from transferring.report import report, run_name
 from transferring.runs import finetune_once, pretrain_arm, use_threads
@@ -49,10 +50,12 @@ def measure(size: Size, folder: Path, say: Callable[[str], None]) -> str:
     settings = {"arms": ARMS, "version": version("fdif-dsl")} | {
         key: value for key, value in dataclasses.asdict(size).items() if key not in FREE}
     ledger = Ledger(folder / "results.json", settings)
-    with _processes(size.jobs) as pool:
+    with _processes(os.cpu_count() or 1) as pool:
         data = write_phantom(folder / "phantom", size.training, size.validation, size.voxel, size.phantom_seed,
                              pool.map)
-        say(f"the phantom: {data}")
+    draw_phantom(data, folder / "phantom.png")
+    say(f"the phantom: {data}, and a picture beside its folder")
+    with _processes(size.jobs) as pool:
         waiting = {pool.submit(pretrain_arm, folder / "pretrained" / arm, (*size.pretrain, *values)):
                    f"pre-training, {arm}" for arm, (_, values) in ARMS.items()
                    if arm != SCRATCH and f"pre-training, {arm}" not in ledger}

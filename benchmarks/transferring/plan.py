@@ -22,7 +22,7 @@ ARMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "ten": ("all of FDIF, but 10 shapes", (_TEN,)),
     FEW: ("few classes: the 2 shapes and 5 mappers of the recipe `demo`", _DEMO),
 }
-"""The arms, in the order of the paper's ablation: what they are, and the values of the recipe `paper` that make them."""
+"""The arms, in the order of the paper's ablation: what they are, and values of the recipe `paper` that make them."""
 
 
 @dataclass(frozen=True)

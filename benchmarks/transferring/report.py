@@ -66,7 +66,8 @@ def _transfer(size: Size, results: Mapping[str, Any]) -> str:
 
 def _ablation(size: Size, results: Mapping[str, Any]) -> str:
     found = {arm: _means(size, results, arm, size.ablation) for arm in ARMS}
-    return _table(("arm", f"pre-trained on, at {size.ablation} cases", "Dice", "to scratch (95 %)", "to all of FDIF (95 %)"), [
+    head = ("arm", f"pre-trained on, at {size.ablation} cases", "Dice", f"to {SCRATCH} (95 %)", f"to {FULL} (95 %)")
+    return _table(head, [
         (arm, ARMS[arm][0], _mean(its), _difference(its, found[SCRATCH]) if arm != SCRATCH else "",
          _difference(its, found[FULL]) if arm != FULL else "") for arm, its in found.items()])
 

@@ -17,8 +17,8 @@ SMALL = ("train.features=2", "train.patch=[16, 16, 16]", "train.steps=1", "train
 
 def smallest(size):
     """A size with its own code path: the same keys with smaller values behind them."""
-    return replace(size, training=2, validation=1, voxel=16.0, cases=(1, 2), ablation=1, seeds=(1,), jobs=1, ladder=(SCRATCH, FULL),
-                   pretrain=(*size.pretrain, *TINY), finetune=(*size.finetune, *SMALL))
+    return replace(size, training=2, validation=1, voxel=16.0, cases=(1, 2), ablation=1, seeds=(1,), jobs=1,
+                   ladder=(SCRATCH, FULL), pretrain=(*size.pretrain, *TINY), finetune=(*size.finetune, *SMALL))
 
 
 @pytest.fixture(scope="module")
