@@ -18,7 +18,7 @@ import dataclasses
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -29,13 +29,13 @@ from phantom.dataset import write_phantom
 from transferring.ledger import Ledger
 from transferring.picture import draw_phantom
 from transferring.plan import ARMS, SCRATCH, SIZES, Size
-from transferring.report import report, run_name
-from transferring.runs import finetune_once, pretrain_arm, use_threads
+from transferring.report import report
+from transferring.runs import finetune_once, pretrain_arm, set_up
 
 from fdif_dsl.cli.errors import report_errors
 from fdif_dsl.compiler.files import write_text
 
-FREE = ("jobs", "cases", "ablation", "seeds", "ladder")
+FREE = ("jobs", "cases", "ablation", "seeds", "ladder", "longer")
 """What may change between calls: it says which runs there are, not what a run finds."""
 
 
@@ -43,7 +43,7 @@ def measure(size: Size, folder: Path, say: Callable[[str], None]) -> str:
     """Runs what of a size has not been run yet in `folder`; returns the report, which is written there too.
 
     Raises:
-        ValueError: the folder holds results of other settings.
+        FileExistsError: the folder holds results of other settings.
         FdifError: a recipe, the network or the machine does not do.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -56,26 +56,47 @@ def measure(size: Size, folder: Path, say: Callable[[str], None]) -> str:
     draw_phantom(data, folder / "phantom.png")
     say(f"the phantom: {data}, and a picture beside its folder")
     with _processes(size.jobs) as pool:
-        waiting = {pool.submit(pretrain_arm, folder / "pretrained" / arm, (*size.pretrain, *values)):
-                   f"pre-training, {arm}" for arm, (_, values) in ARMS.items()
-                   if arm != SCRATCH and f"pre-training, {arm}" not in ledger}
-        _collect(waiting, ledger, say)
-        waiting = {}
-        for arm, cases, seed in size.runs:
-            if (name := run_name(arm, cases, seed)) not in ledger:
-                weights = None if arm == SCRATCH else ledger[f"pre-training, {arm}"]["weights"]
-                waiting[pool.submit(finetune_once, data, weights, cases, seed, size.finetune)] = name
-        _collect(waiting, ledger, say)
+        _work_off(_tasks(size, folder, data), pool, size.jobs, ledger, say)
     text = report(size, ledger.results)
     write_text(folder / "report.md", text)
     return text
 
 
-def _collect(waiting: dict[Future[Any], str], ledger: Ledger, say: Callable[[str], None]) -> None:
-    """Notes each result as it comes, whatever its place in the order."""
-    for done, future in enumerate(as_completed(waiting), 1):
-        ledger.add(waiting[future], future.result())
-        say(f"{done} of {len(waiting)}: {waiting[future]}, {future.result()['seconds']:.0f} s")
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """A run by its name. `call` is a function and its arguments; of a run that `needs` another one's weights, it lacks
+    these as its last argument."""
+
+    name: str
+    call: tuple[Any, ...]
+    needs: str | None = None
+
+    def complete(self, ledger: Ledger) -> tuple[Any, ...]:
+        return (*self.call, ledger[self.needs]["weights"]) if self.needs else self.call
+
+
+def _tasks(size: Size, folder: Path, data: Path) -> list[Task]:
+    """All runs, the pre-trainings first."""
+    first = [Task(f"pre-training, {arm}", (pretrain_arm, folder / "pretrained" / arm, (*size.pretrain, *values)))
+             for arm, (_, values) in ARMS.items() if arm != SCRATCH]
+    return first + [Task(run.name, (finetune_once, data, run, size.finetune),
+                         None if run.arm == SCRATCH else f"pre-training, {run.arm}") for run in size.runs]
+
+
+def _work_off(tasks: list[Task], pool: ProcessPoolExecutor, jobs: int, ledger: Ledger,
+              say: Callable[[str], None]) -> None:
+    """Runs what is not in the ledger yet, in this order as far as the weights are there that a run needs."""
+    left = [task for task in tasks if task.name not in ledger]
+    count, running = len(left), dict[Future[Any], Task]()
+    while left or running:
+        ready = [task for task in left if task.needs is None or task.needs in ledger]
+        for task in ready[: jobs - len(running)]:
+            left.remove(task)
+            running[pool.submit(*task.complete(ledger))] = task
+        for future in wait(running, return_when=FIRST_COMPLETED).done:
+            task = running.pop(future)
+            ledger.add(task.name, future.result())
+            say(f"{count - len(left) - len(running)} of {count}: {task.name}, {future.result()['seconds']:.0f} s")
 
 
 @contextmanager
@@ -83,7 +104,7 @@ def _processes(jobs: int) -> Iterator[ProcessPoolExecutor]:
     """Processes that share the cores; what waits for them is dropped when something fails or Ctrl-C comes."""
     threads = max(1, (os.cpu_count() or 1) // jobs)
     os.environ.update(OMP_WAIT_POLICY="PASSIVE", OMP_NUM_THREADS=str(threads), FDIF_THREADS=str(threads))
-    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), use_threads, (threads,))
+    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), set_up, (threads,))
     try:
         yield pool
     finally:
@@ -99,7 +120,7 @@ def main(size: str, folder: Path) -> None:
     with report_errors():
         try:
             click.echo(measure(SIZES[size], folder, click.echo))
-        except ValueError as error:
+        except FileExistsError as error:
             raise click.ClickException(str(error)) from None
 
 

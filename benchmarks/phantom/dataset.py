@@ -21,14 +21,14 @@ def write_phantom(folder: Path, training: int, validation: int, voxel: float, se
     the list. A folder that has this data set already is left as it is. `spread` makes cases as `map` does.
 
     Raises:
-        ValueError: the folder holds another data set.
+        FileExistsError: the folder holds another data set.
     """
     path = folder / LIST
     about = f"seed {seed}, {training} + {validation} cases, voxels of {voxel} mm"
     if path.exists():
         there = json.loads(path.read_text(encoding="utf-8")).get("description")
         if there != about:
-            raise ValueError(f"{folder} holds another phantom ({there}, not {about}): name another folder")
+            raise FileExistsError(f"{folder} holds another phantom ({there}, not {about}): name another folder")
         return path
     for name in ("imagesTr", "labelsTr"):
         (folder / name).mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ class Ledger:
     """Results by name, written whole after each. `settings` is what they were found with.
 
     Raises:
-        ValueError: the file holds results of other settings.
+        FileExistsError: the file holds results of other settings.
     """
 
     def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
@@ -25,8 +25,8 @@ class Ledger:
             self._all = json.loads(path.read_text(encoding="utf-8"))
             there = self._all["settings"]
             if there != wanted:
-                other = sorted(key for key in {*there, *wanted} if there.get(key) != wanted.get(key))
-                raise ValueError(f"{path} holds results of other settings ({', '.join(other)}): name another folder")
+                other = ", ".join(key for key in {**there, **wanted} if there.get(key) != wanted.get(key))
+                raise FileExistsError(f"{path} holds results of other settings ({other}): name another folder")
 
     def __contains__(self, name: str) -> bool:
         return name in self._all["results"]

@@ -26,9 +26,24 @@ ARMS: dict[str, tuple[str, tuple[str, ...]]] = {
 
 
 @dataclass(frozen=True)
+class Run:
+    """A fine-tuning of an arm on some cases; `steps` where they are others than the size's."""
+
+    arm: str
+    cases: int
+    seed: int
+    steps: int | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.arm}, {self.cases} cases, seed {self.seed}" + (f", {self.steps} steps" if self.steps else "")
+
+
+@dataclass(frozen=True)
 class Size:
-    """How large a run is: the phantom, then values of the recipes `paper` (pre-training) and `small` (fine-tuning).
-    Every arm is fine-tuned on `ablation` cases, those of `ladder` on each number of `cases`."""
+    """How large a benchmark is: the phantom, then values of the recipes `paper` (pre-training) and `small`
+    (fine-tuning). Every arm is fine-tuned on `ablation` cases, those of `ladder` on each number of `cases`, and for
+    `longer` steps too."""
 
     training: int
     validation: int
@@ -39,18 +54,19 @@ class Size:
     finetune: tuple[str, ...]
     jobs: int
     """Processes side by side."""
+    longer: int
     cases: tuple[int, ...] = (2, 4, 8, 16)
     ablation: int = 4
     seeds: tuple[int, ...] = (1, 2, 3)
     ladder: tuple[str, ...] = (SCRATCH, FULL, FEW)
 
     @property
-    def runs(self) -> list[tuple[str, int, int]]:
-        """The fine-tunings (arm, cases, seed). The number of cases of the ablation comes first, and all arms of a seed
-        together, so that a benchmark that is cut short can be reported."""
-        first = [(arm, self.ablation, seed) for seed in self.seeds for arm in ARMS]
+    def runs(self) -> list[Run]:
+        """All fine-tunings, seed by seed in each part, so that a benchmark that is cut short can be reported."""
         others = [count for count in self.cases if count != self.ablation]
-        return first + [(arm, count, seed) for seed in self.seeds for count in others for arm in self.ladder]
+        return [*(Run(arm, self.ablation, seed) for seed in self.seeds for arm in ARMS),
+                *(Run(arm, count, seed) for seed in self.seeds for count in others for arm in self.ladder),
+                *(Run(arm, self.ablation, seed, self.longer) for seed in self.seeds for arm in self.ladder)]
 
 
 _NETWORK = ("train.network=transferring.network:small_resenc", "train.features=12", "train.batch=2",
@@ -58,7 +74,7 @@ _NETWORK = ("train.network=transferring.network:small_resenc", "train.features=1
 
 SIZES = {
     "cpu": Size(
-        training=16, validation=12, voxel=6.0, phantom_seed=2026, jobs=2,
+        training=16, validation=12, voxel=6.0, phantom_seed=2026, jobs=2, longer=600,
         pretrain=(
             *_NETWORK, "volume.grid=[32, 32, 32]", "volume.objects=[2, 4]", "volume.label=multi_task",
             "placement.translate=0.25", "train.crops=1", "train.dice=present", "train.lr=3e-3", "train.steps=600",
@@ -68,7 +84,8 @@ SIZES = {
             *_NETWORK, "data.spacing=[6.0, 6.0, 6.0]", "data.normalise=zscore", "train.patch=[32, 32, 32]",
             "train.lr=6e-3", "train.steps=200", "augment.flip=0", "validate.overlap=0.25", "validate.distance=false")),
     "gpu": Size(
-        training=16, validation=24, voxel=2.5, phantom_seed=2026, jobs=1, seeds=(1, 2, 3, 4, 5), ladder=(SCRATCH, FULL),
+        training=16, validation=24, voxel=2.5, phantom_seed=2026, jobs=1, longer=20000, seeds=(1, 2, 3, 4, 5),
+        ladder=(SCRATCH, FULL),
         pretrain=("train.steps=20000", "augment.normalise=zscore", "train.accelerator=gpu", "monitor.validate=2000"),
         finetune=(
             "train.network=swin_unetr", "train.features=48", "train.batch=2", "train.accelerator=gpu",

@@ -8,11 +8,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from transferring.plan import ARMS, FULL, SCRATCH, Size
-
-
-def run_name(arm: str, cases: int, seed: int) -> str:
-    return f"{arm}, {cases} cases, seed {seed}"
+from transferring.plan import ARMS, FULL, SCRATCH, Run, Size
 
 
 def by_class(result: Mapping[str, Any]) -> np.ndarray:
@@ -31,12 +27,14 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
 def report(size: Size, results: Mapping[str, Any]) -> str:
     """The tables of what has been found so far. Differences are of the same seed, so of the same cases, batches and new
     tensors; a value is a mean over seeds of the mean over classes."""
-    return "\n\n".join([_transfer(size, results), _ablation(size, results), _classes(size, results),
-                        _pretraining(results)]) + "\n"
+    by_cases = [(str(cases), cases, None) for cases in size.cases]
+    by_steps = [(f"{size.longer} steps, {size.ablation} cases", size.ablation, size.longer)]
+    return "\n\n".join([_ladder("cases", by_cases + by_steps, size, results), _ablation(size, results),
+                        _classes(size, results), _pretraining(results)]) + "\n"
 
 
-def _means(size: Size, results: Mapping[str, Any], arm: str, cases: int) -> dict[int, float]:
-    names = {seed: run_name(arm, cases, seed) for seed in size.seeds}
+def _means(size: Size, results: Mapping[str, Any], arm: str, cases: int, steps: int | None = None) -> dict[int, float]:
+    names = {seed: Run(arm, cases, seed, steps).name for seed in size.seeds}
     return {seed: float(by_class(results[name]).mean()) for seed, name in names.items() if name in results}
 
 
@@ -52,16 +50,18 @@ def _mean(values: Mapping[int, float]) -> str:
     return f"{np.mean(list(values.values())):.1f}" if values else ""
 
 
-def _transfer(size: Size, results: Mapping[str, Any]) -> str:
+def _ladder(head: str, kinds: Sequence[tuple[str, int, int | None]], size: Size, results: Mapping[str, Any]) -> str:
+    """A row for each kind of fine-tuning: what it is called, its cases, its steps."""
     arms = [arm for arm in size.ladder if arm != SCRATCH]
     rows = []
-    for cases in size.cases:
-        scratch = _means(size, results, SCRATCH, cases)
-        rows.append([cases, _mean(scratch)])
+    for called, cases, steps in kinds:
+        scratch = _means(size, results, SCRATCH, cases, steps)
+        row = [called, str(len(scratch)), _mean(scratch)]
         for arm in arms:
-            its = _means(size, results, arm, cases)
-            rows[-1] += [_mean(its), _difference(its, scratch)]
-    return _table(("cases", SCRATCH, *(head for arm in arms for head in (arm, "difference (95 %)"))), rows)
+            its = _means(size, results, arm, cases, steps)
+            row += [_mean(its), _difference(its, scratch)]
+        rows.append(row)
+    return _table((head, "seeds", SCRATCH, *(part for arm in arms for part in (arm, "gain (95 %)"))), rows)
 
 
 def _ablation(size: Size, results: Mapping[str, Any]) -> str:
@@ -73,7 +73,7 @@ def _ablation(size: Size, results: Mapping[str, Any]) -> str:
 
 
 def _classes(size: Size, results: Mapping[str, Any]) -> str:
-    found = {arm: [results[name] for seed in size.seeds if (name := run_name(arm, size.ablation, seed)) in results]
+    found = {arm: [results[name] for seed in size.seeds if (name := Run(arm, size.ablation, seed).name) in results]
              for arm in size.ladder}
     if not all(found.values()):
         return ""

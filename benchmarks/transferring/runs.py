@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
 import tempfile
+import threading
 import time
 from functools import cache
 from pathlib import Path
@@ -13,13 +16,23 @@ import numpy as np
 
 from fdif_dsl.runtime.finetuning import Bank, FinetuneRecipe, finetune, open_data
 from fdif_dsl.runtime.training.record import LAST, WEIGHTS
+from transferring.plan import Run
 
 
-def use_threads(count: int) -> None:
-    """Shares the cores with the processes beside this one."""
+def set_up(threads: int) -> None:
+    """Makes a process ready: it shares the cores with those beside it, and ends with the one that started it."""
     import torch
 
-    torch.set_num_threads(count)
+    torch.set_num_threads(threads)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed cannot say so, and what trained on alone would meet the next call of the benchmark."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def pretrain_arm(folder: Path, overrides: tuple[str, ...]) -> dict[str, Any]:
@@ -44,11 +57,12 @@ def pretrain_arm(folder: Path, overrides: tuple[str, ...]) -> dict[str, Any]:
             "seconds": time.perf_counter() - start}
 
 
-def finetune_once(data: Path, weights: str | None, cases: int, seed: int,
-                  overrides: tuple[str, ...]) -> dict[str, Any]:
+def finetune_once(data: Path, run: Run, overrides: tuple[str, ...], weights: str | None = None) -> dict[str, Any]:
     """Fine-tunes on some cases of the phantom; the Dice of each held-out case and class, None where it has none."""
     start = time.perf_counter()
-    given = [f"data.cases={cases}", f"train.seeds=[{seed}]"]
+    given = [f"data.cases={run.cases}", f"train.seeds=[{run.seed}]"]
+    if run.steps is not None:
+        given.append(f"train.steps={run.steps}")
     if weights is not None:
         given.append(f"train.weights={json.dumps(weights)}")
     recipe = _recipe(data, (*overrides, *given))

@@ -108,7 +108,7 @@ def test_files_are_a_data_set(tmp_path):
     assert np.array_equal(image.affine, label.affine)
     before = path.stat().st_mtime_ns
     assert write_phantom(tmp_path, 2, 1, VOXEL, seed=5) == path and path.stat().st_mtime_ns == before
-    with pytest.raises(ValueError, match="another phantom"):
+    with pytest.raises(FileExistsError, match="another phantom"):
         write_phantom(tmp_path, 2, 1, VOXEL, seed=6)
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from transfer import measure
 from transferring.ledger import Ledger
-from transferring.plan import ARMS, FULL, SCRATCH, SIZES
-from transferring.report import by_class, interval, report, run_name
+from transferring.plan import ARMS, FULL, SCRATCH, SIZES, Run
+from transferring.report import by_class, interval, report
 
 TINY = ("volume.grid=[16, 16, 16]", "volume.objects=2", "train.features=2", "train.steps=1", "train.warmup=0",
         "monitor.validate=1", "monitor.volumes=1")
@@ -17,7 +17,7 @@ SMALL = ("train.features=2", "train.patch=[16, 16, 16]", "train.steps=1", "train
 
 def smallest(size):
     """A size with its own code path: the same keys with smaller values behind them."""
-    return replace(size, training=2, validation=1, voxel=16.0, cases=(1, 2), ablation=1, seeds=(1,), jobs=1,
+    return replace(size, training=2, validation=1, voxel=16.0, cases=(1, 2), ablation=1, seeds=(1,), jobs=1, longer=2,
                    ladder=(SCRATCH, FULL), pretrain=(*size.pretrain, *TINY), finetune=(*size.finetune, *SMALL))
 
 
@@ -31,8 +31,8 @@ def test_each_run_leaves_a_result(done):
     folder, size, _, text = done
     results = json.loads((folder / "results.json").read_text())["results"]
     assert set(results) == {f"pre-training, {arm}" for arm in ARMS if arm != SCRATCH} | {
-        run_name(*its) for its in size.runs}
-    scratch, full = (results[run_name(arm, 1, 1)] for arm in (SCRATCH, FULL))
+        run.name for run in size.runs}
+    scratch, full = (results[Run(arm, 1, 1).name] for arm in (SCRATCH, FULL))
     assert scratch["trained_on"] == full["trained_on"] and len(full["trained_on"]) == 1
     assert np.shape(full["dice"]) == (1, 6)
     assert not scratch["taken"] and "new: decoder.seg_layers" in full["taken"]
@@ -51,7 +51,7 @@ def test_an_interrupted_benchmark_goes_on(done):
     path = folder / "results.json"
     whole = path.read_text()
     table = json.loads(whole)
-    lost = run_name(SCRATCH, 2, 1)
+    lost = Run(SCRATCH, 2, 1).name
     kept = table["results"].pop(lost)
     path.write_text(json.dumps(table))
     assert measure(size, folder, said.append) == text
@@ -61,7 +61,7 @@ def test_an_interrupted_benchmark_goes_on(done):
 
 def test_results_of_other_settings_are_not_mixed(done):
     folder, size, _, _ = done
-    with pytest.raises(ValueError, match="other settings \\(finetune\\)"):
+    with pytest.raises(FileExistsError, match="other settings \\(finetune\\)"):
         measure(replace(size, finetune=(*size.finetune, "train.steps=2")), folder, print)
 
 
@@ -78,11 +78,11 @@ def test_a_missing_class_is_left_out():
 
 def test_the_report_pairs_seeds():
     size = replace(SIZES["cpu"], cases=(4,), seeds=(1, 2, 3), ladder=(SCRATCH, FULL))
-    results = {run_name(arm, 4, seed): {"dice": [[value + 0.01 * seed]], "classes": ["liver"]}
+    results = {Run(arm, 4, seed).name: {"dice": [[value + 0.01 * seed]], "classes": ["liver"]}
                for arm, value in ((SCRATCH, 0.40), (FULL, 0.47)) for seed in (1, 2, 3)}
-    del results[run_name(SCRATCH, 4, 3)]  # as in a benchmark that was cut short
+    del results[Run(SCRATCH, 4, 3).name]  # as in a benchmark that was cut short
     text = report(size, results)
-    assert "| 4 | 41.5 | 49.0 | +7.0 (+7.0 to +7.0) |" in text
+    assert "| 4 | 2 | 41.5 | 49.0 | +7.0 (+7.0 to +7.0) |" in text
     assert "| liver | 41.5 | 49.0 |" in text
 
 
