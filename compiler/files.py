@@ -62,6 +62,12 @@ def claim_directory(path: Path, owner: str) -> None:
     Raises:
         FdifError: where the folder holds something else, which must not be mixed with or overwritten.
     """
+    check_directory(path, owner)
+    path.mkdir(parents=True, exist_ok=True)
+
+
+def check_directory(path: Path, owner: str) -> None:
+    """Raises what `claim_directory` would, and changes nothing."""
     if path.exists() and not path.is_dir():
         raise FdifError(Diagnostic("E0803", f"{path} is a file, and a folder is to go there",
                                    hint="name another folder with -o"))
@@ -69,4 +75,3 @@ def claim_directory(path: Path, owner: str) -> None:
         raise FdifError(Diagnostic(
             "E0804", f"{path} holds files of something else", why=f"it is not empty and has no {owner}",
             hint="name a new or empty folder with -o"))
-    path.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,9 @@ from fdif_dsl.runtime.training.record import BEST_WEIGHTS, WEIGHTS
 if TYPE_CHECKING:
     import torch
 
+ABOUT = "fdif"
+"""The key in an exported file under which it says what the weights are, beside what its tool reads."""
+
 _GIVE = f"give the folder of a run of `fdifc pretrain`, or {BEST_WEIGHTS} or {WEIGHTS} in it"
 _ZIP = b"PK\x03\x04"  # how a file of torch begins
 
@@ -127,7 +130,7 @@ def _foreign(path: Path, stored: Any) -> FdifError:
             hint=f"give the run's {BEST_WEIGHTS} or {WEIGHTS}, which has the weights and what they were made from"))
     why = "it was written by another program"
     if isinstance(stored, dict) and "network_weights" in stored:
-        why = "it is what `fdifc export` made of some" if "fdif" in stored else \
+        why = "it is what `fdifc export` made of some" if ABOUT in stored else \
             "it has weights, and does not say from which network and recipe"
     return FdifError(Diagnostic("E0863", f"{path} holds no weights of `fdifc pretrain`", why=why, hint=_GIVE))
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +65,7 @@ def golden() -> Path:
 
 
 @pytest.fixture(scope="session")
-def a_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+def a_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Path]]:
     """`a_run("vnet", "volume.grid=[32, 32, 32]")`: the folder of a run of the paper's recipe on two shapes, with the
     weights.pt that it leaves, of a network as it was made. The same call gives the same folder."""
     from fdif_dsl.runtime.recipe import Recipe, resolve
@@ -93,7 +94,9 @@ def a_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
             checkpoints.save_weights(make_learner(recipe, row, meaning), 30)
         return made[network, *overrides]
 
-    return run
+    yield run
+    for folder in made.values():  # the weights of some have half a gigabyte
+        shutil.rmtree(folder)
 
 
 @pytest.fixture

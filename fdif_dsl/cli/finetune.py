@@ -66,11 +66,13 @@ def command(ctx: click.Context, recipe: str, overrides: tuple[str, ...], path: P
             found = function(chosen, directory, name=name, overwrite=overwrite, hooks=hooks)
         except KeyboardInterrupt:
             report.close()
+            if not report.begun:
+                raise
             click.echo(f"interrupted; what was not finished is made anew with --overwrite, in {directory}", err=True)
             ctx.exit(INTERRUPTED)
     for each in score_tables(found):
         stdout().print(each)
-    click.echo(f"every score in {directory / 'scores.csv'}; weights and curves in the folders of the runs")
+    click.echo(f"every score in {directory / 'scores.csv'}; weights, curves and pictures in the folders of the runs")
 
 
 def _toml(value: object) -> str:
@@ -83,6 +85,7 @@ class _Report:
     def __init__(self) -> None:
         from contextlib import ExitStack
 
+        self.begun = False
         self._open = ExitStack()
         self._steps: Steps | None = None
         self._look: Any = None
@@ -110,6 +113,7 @@ class _Report:
 
     def begin(self, about: str) -> None:
         """All is checked."""
+        self.begun = True
         click.echo(about)
 
     def run(self, start: str, seed: int) -> None:

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from fdif_dsl.grammar.diagnostics import printable
 from fdif_dsl.runtime.finetuning import ClassComparison, Classified, Comparison, Difference, Result
+from fdif_dsl.runtime.finetuning.runs import counted
 
 _FEW = 10  # cases; of fewer, a bootstrap draws too narrow an interval
 Found = Result | Comparison | Classified | ClassComparison
@@ -31,7 +32,7 @@ def score_tables(found: Found) -> Iterator[Any]:
 
 
 def _scores(result: Result) -> Table:
-    table = _table(f"{_count(len(result.cases), 'held-out case')}, {_count(len(result.seeds), 'seed')}",
+    table = _table(f"{counted(len(result.cases), 'held-out case')}, {counted(len(result.seeds), 'seed')}",
                    "class", "Dice", "HD95 mm", "cases")
     for name, dice, hd95, k in zip(result.classes, result.by_class(result.dice), result.by_class(result.hd95),
                                    range(len(result.classes)), strict=True):
@@ -42,7 +43,7 @@ def _scores(result: Result) -> Table:
 
 def _differences(found: Comparison) -> Table:
     one, other = found.pretrained, found.scratch
-    table = _table(f"Dice of {_count(len(one.cases), 'held-out case')}, {_count(len(one.seeds), 'seed')}",
+    table = _table(f"Dice of {counted(len(one.cases), 'held-out case')}, {counted(len(one.seeds), 'seed')}",
                    "class", "pretrained", "scratch", "difference", "95 % interval")
     rows = zip(one.classes, one.by_class(one.dice), other.by_class(other.dice), found.classes, strict=True)
     for name, mine, its, difference in rows:
@@ -73,7 +74,7 @@ def _named_differences(found: ClassComparison) -> Table:
 
 
 def _images(found: Classified) -> str:
-    return f"{_count(len(found.truth), 'test image')}, {_count(len(found.seeds), 'seed')}"
+    return f"{counted(len(found.truth), 'test image')}, {counted(len(found.seeds), 'seed')}"
 
 
 def _verdict(mean: Difference, points: str, cases: int) -> str:
@@ -88,7 +89,8 @@ def _verdict(mean: Difference, points: str, cases: int) -> str:
 
 
 def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0),
+                  min_width=len(title))
     for column in columns:
         table.add_column(column, header_style="dim", overflow="fold", justify="right" if table.columns else "left")
     return table
@@ -101,7 +103,3 @@ def _name(name: str) -> str:
 
 def _number(value: float, digits: int = 3) -> str:
     return "" if math.isnan(value) else f"{value:.{digits}f}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -36,7 +36,7 @@ def card(pretrained: Pretrained, form: Form, title: str, channels: int) -> str:
     return f"""\
 ---
 license: apache-2.0
-library_name: {form.package}
+library_name: {form.library}
 tags: [medical-imaging, 3d-segmentation, pre-training, formula-driven]
 ---
 
@@ -74,7 +74,7 @@ def _classes(pretrained: Pretrained) -> str:
     lines = []
     for task, (_, *classes) in pretrained.tasks.items():
         shown = ", ".join(classes[:_LISTED]) + (f" and {len(classes) - _LISTED} more" if len(classes) > _LISTED else "")
-        lines.append(f"{len(classes)} classes of {task}: {shown}.")
+        lines.append(f"{len(classes)} class{'es' if len(classes) > 1 else ''} of {task}: {shown}.")
     return "\n\n".join(lines)
 
 
@@ -90,9 +90,9 @@ def _scores(pretrained: Pretrained) -> str:
         summary: dict[str, Any] = json.loads((pretrained.path.parent / SUMMARY).read_text(encoding="utf-8"))
         best = summary["best"]
         if best and best["step"] == pretrained.step:
-            mean = best["mean"]
+            mean = float(best["mean"])
         elif summary["steps"] == pretrained.step and summary["validation"]:
-            means = [task["mean"] for task in summary["validation"].values()]
+            means = [float(task["mean"]) for task in summary["validation"].values()]
             mean = sum(means) / len(means)
         else:
             return ""

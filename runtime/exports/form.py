@@ -9,9 +9,6 @@ from typing import Any
 
 from fdif_dsl.runtime.pretrained import Pretrained
 
-ABOUT = "fdif"
-"""The key in an exported file, beside what its tool reads, under which `facts` stand."""
-
 
 @dataclass(frozen=True)
 class Form:
@@ -19,20 +16,21 @@ class Form:
 
     `name` is the file that the tool reads, `stored` what torch saves in it, `texts` further files by their names.
     `usage` is Markdown: how to use it. `next` says, given that file, the command or line that a user needs next;
-    `notes` what they should know before. `package` is the tool's name on the Python package index.
+    `notes` what they should know before. `library` is the tool's name at Hugging Face.
     """
 
     name: str
     stored: Any
     usage: str
     next: Callable[[Path], str]
-    package: str
+    library: str
     notes: tuple[str, ...] = ()
     texts: Mapping[str, str] = field(default_factory=dict)
 
 
 def facts(pretrained: Pretrained, channels: int) -> dict[str, Any]:
-    """What the weights are, as plain values; `channels` are those of the images that they take."""
+    """What stands in an exported file under `ABOUT`, as plain values; `channels` are those of the images that the
+    weights take."""
     return {"network": pretrained.network, "features": pretrained.features, "patch": list(pretrained.patch),
             "channels": channels, "task": pretrained.task, "label": pretrained.label,
             "tasks": {task: list(classes) for task, classes in pretrained.tasks.items()},

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 from fdif_dsl.runtime.exports.form import Form, file_stem
 from fdif_dsl.runtime.exports.weights import untrained, widened, without
 from fdif_dsl.runtime.pretrained import Pretrained
+from fdif_dsl.runtime.training.networks import NETWORKS
 
-_CODE = {
+CODE = {
     "unet": """\
 from monai.networks.nets import UNet
 
@@ -47,7 +50,7 @@ def form(pretrained: Pretrained, channels: int) -> Form:
     """The weights by their names, and nothing else, so that `load_state_dict(strict=False)` takes them as they are."""
     weights = widened(pretrained, channels)
     notes: list[str] = []
-    known = pretrained.network in _CODE
+    known = pretrained.network in NETWORKS
     if not known:
         notes.append("which layers of a network of your own are its head is not known, so they are among the weights; "
                      "with another number of classes, remove them before you load the others")
@@ -58,13 +61,13 @@ def form(pretrained: Pretrained, channels: int) -> Form:
         weights = without(weights, pretrained.head)
     name = f"{file_stem(pretrained)}.pt"
     return Form(name, weights, _usage(pretrained, name, channels) if known else _usage_of_own(pretrained, name),
-                lambda path: f'network.load_state_dict(torch.load("{path}", weights_only=True)'
+                lambda path: f"network.load_state_dict(torch.load({json.dumps(str(path))}, weights_only=True)"
                              + (", strict=False)" if known else ")"),
                 "monai" if pretrained.network not in ("resenc_l", "primus_m") else "pytorch", tuple(notes))
 
 
 def _usage(pretrained: Pretrained, name: str, channels: int) -> str:
-    code = _CODE[pretrained.network].format(
+    code = CODE[pretrained.network].format(
         channels=channels, features=pretrained.features, patch=pretrained.patch,
         widths=tuple(pretrained.features * 2**i for i in range(4)))
     fixed = "" if pretrained.network not in ("unetr", "primus_m") else (

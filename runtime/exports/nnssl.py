@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import Any
 
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
-from fdif_dsl.runtime.exports.form import ABOUT, Form, facts, file_stem
+from fdif_dsl.runtime.exports.form import Form, facts, file_stem
 from fdif_dsl.runtime.exports.weights import untrained, without
-from fdif_dsl.runtime.pretrained import Pretrained
+from fdif_dsl.runtime.pretrained import ABOUT, Pretrained
 
 NETWORKS = ("resenc_l", "primus_m")
 
@@ -51,11 +52,11 @@ def form(pretrained: Pretrained, channels: int) -> Form:
     stem = file_stem(pretrained)
     return Form(
         _NAME,
-        {"network_weights": without(pretrained.weights, untrained(pretrained)) if untrained(pretrained) else
-         dict(pretrained.weights), "nnssl_adaptation_plan": plan, "citations": _CITATIONS,
-         ABOUT: facts(pretrained, 1)},
+        {"network_weights": without(pretrained.weights, untrained(pretrained)), "nnssl_adaptation_plan": plan,
+         "citations": _CITATIONS, ABOUT: facts(pretrained, 1)},
         _usage(stem, _TRAINERS[pretrained.network]),
-        lambda path: f"nnUNetv2_preprocess_like_nnssl -d DATASET_ID -n {stem} -pc {path} -am like_pretrained", "nnssl",
+        lambda path: f"nnUNetv2_preprocess_like_nnssl -d DATASET_ID -n {stem} -pc {shlex.quote(str(path))} "
+                     "-am like_pretrained", "nnssl",
         tuple(notes),
         {"adaptation_plan.json": json.dumps(plan | {"citations": _CITATIONS}, indent=4) + "\n",
          "config.json": json.dumps({"description": "Counted by Hugging Face as a download."}, indent=4) + "\n"})

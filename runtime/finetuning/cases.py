@@ -72,7 +72,7 @@ def labels_wrong(path: Path, why: str, hint: str = "") -> FdifError:
 
 def list_wrong(path: Path, title: str, why: str = "", hint: str = "", place: str = "") -> FdifError:
     return FdifError(Diagnostic("E0909", title, where=f"{path}: {place}" if place else str(path), why=why,
-                                hint=hint or "`docs/finetuning.md` shows what a list looks like"))
+                                hint=hint or "the page on fine-tuning shows what a list looks like"))
 
 
 def _few(values: Sequence[Any]) -> str:

@@ -15,16 +15,17 @@ def changes(settings: Augment, label: bool) -> Any:
     transforms = require("monai.transforms")
     both = ("image", "label") if label else ("image",)
 
-    def modes(image: str) -> tuple[str, ...]:
-        return (image, "nearest")[: len(both)]
+    turn, zoom = float(np.deg2rad(settings.degrees)), settings.zoom_by
 
-    turn = float(np.deg2rad(settings.degrees))
+    def affine(chance: float, **ranges: Any) -> Any:
+        # Zoomed by MONAI's RandZoom, image and label would be a part of a voxel apart.
+        return transforms.RandAffined(both, prob=chance, padding_mode="border",
+                                      mode=("bilinear", "nearest")[: len(both)], **ranges)
+
     steps: list[tuple[float, list[Any]]] = [
         (settings.flip, [transforms.RandFlipd(both, settings.flip, spatial_axis=axis) for axis in range(3)]),
-        (settings.rotate, [transforms.RandRotated(both, turn, turn, turn, prob=settings.rotate, mode=modes("bilinear"),
-                                                  padding_mode="border")]),
-        (settings.zoom, [transforms.RandZoomd(both, settings.zoom, 1 - settings.zoom_by, 1 + settings.zoom_by,
-                                              mode=modes("trilinear"), padding_mode="edge")]),
+        (settings.rotate, [affine(settings.rotate, rotate_range=(turn,) * 3)]),
+        (settings.zoom, [affine(settings.zoom, scale_range=(zoom,) * 3)]),
         (settings.noise, [transforms.RandGaussianNoised("image", settings.noise, std=settings.noise_by)]),
         (settings.contrast, [transforms.RandScaleIntensityd("image", settings.contrast_by, settings.contrast)]),
         (settings.shift, [transforms.RandShiftIntensityd("image", settings.shift_by, prob=settings.shift)]),

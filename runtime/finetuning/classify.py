@@ -11,7 +11,7 @@ import numpy as np
 from fdif_dsl.compiler.files import write_text
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.checks import Wrong
-from fdif_dsl.runtime.finetuning.folder import COMPARISON, SCORES
+from fdif_dsl.runtime.finetuning.folder import COMPARISON, SCORES, check_folder
 from fdif_dsl.runtime.finetuning.medmnist import MedMnist, read_medmnist
 from fdif_dsl.runtime.finetuning.naming import (
     ClassComparison,
@@ -21,7 +21,7 @@ from fdif_dsl.runtime.finetuning.naming import (
     naming_difference_table,
 )
 from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
-from fdif_dsl.runtime.finetuning.runs import NO_HOOKS, Hooks, run_all
+from fdif_dsl.runtime.finetuning.runs import NO_HOOKS, Hooks, counted, run_all
 from fdif_dsl.runtime.finetuning.settle import PRETRAINED, SCRATCH, settle
 from fdif_dsl.runtime.settings.places import complain
 
@@ -48,6 +48,7 @@ def compare_classified(recipe: FinetuneRecipe, directory: Path, *, name: str = "
 
 def _results(recipe: FinetuneRecipe, directory: Path, name: str, compare: bool, overwrite: bool,
              hooks: Hooks) -> dict[str, Classified]:
+    check_folder(directory, overwrite)
     data = read_medmnist(Path(recipe.data.path))
     settled = settle(recipe, name, compare, data.size)
     row = settled.plan.row
@@ -55,6 +56,10 @@ def _results(recipe: FinetuneRecipe, directory: Path, name: str, compare: bool, 
         raise FdifError(Diagnostic("E0851", f"`{row.name}` cannot classify", where=f"{name}: train.network",
                                    why="it is not known which part of it is its encoder",
                                    hint="take a network of `fdifc list networks`"))
+    if recipe.data.normalise == "ct":
+        raise FdifError(complain(recipe.source, "data", "normalise", Wrong(
+            "`ct` needs labelled voxels", "images of MedMNIST have a class as a whole",
+            'write "zscore", "unit" or "keep"'), code="E0947"))
     if recipe.data.cases > len(data.train.labels):
         raise FdifError(complain(recipe.source, "data", "cases", Wrong(
             f"there are {len(data.train.labels)} images to train on, and {recipe.data.cases} are asked for",
@@ -65,7 +70,7 @@ def _results(recipe: FinetuneRecipe, directory: Path, name: str, compare: bool, 
 
         return run(recipe, settled, data, seed, folder, scratch=scratch, stop=stop, report=hooks.report)
 
-    found = run_all(recipe, name, settled, directory, compare=compare, overwrite=overwrite, hooks=hooks,
+    found = run_all(recipe, name, settled, directory, compare=compare, hooks=hooks,
                     about=_about(recipe, row.name, data), one=one,
                     facts={"data": str(data.path), "classes": data.classes, "channels": data.channels})
     results = {start: _gather(recipe, data, runs) for start, runs in found.items()}
@@ -75,7 +80,7 @@ def _results(recipe: FinetuneRecipe, directory: Path, name: str, compare: bool, 
 
 def _about(recipe: FinetuneRecipe, network: str, data: MedMnist) -> str:
     count = recipe.data.cases or len(data.train.labels)
-    return (f"fine-tuning the encoder of {network} for {recipe.train.steps} steps on {count} of "
+    return (f"fine-tuning the encoder of {network} for {counted(recipe.train.steps, 'step')} on {count} of "
             f"{len(data.train.labels)} images, with {len(data.test.labels)} held out\n"
             f"{data.path}: {data.classes} classes, images of {' x '.join(map(str, data.size))} voxels")
 

@@ -11,7 +11,7 @@ from fdif_dsl.compiler.progress import Progress
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.ahead import ahead
 from fdif_dsl.runtime.finetuning.cases import Case, DataList, labels_wrong
-from fdif_dsl.runtime.finetuning.volumes import Stored, read_volume
+from fdif_dsl.runtime.finetuning.volumes import Stored, read_volume, unsaid
 
 MOST = 1024
 """The most classes of a data set; more, and the label is rather a picture than classes."""
@@ -58,13 +58,15 @@ def examine(data: DataList, progress: Progress | None = None) -> Checked:
     known = None if data.classes is None else len(data.classes)
     facts: dict[str, Facts] = {}
     mistakes: list[Diagnostic] = []
-    for done, (case, found) in enumerate(zip(cases, ahead(lambda case: _look(case, known), cases), strict=True), 1):
-        if isinstance(found, Facts):
-            facts[case.name] = found
-        else:
-            mistakes.extend(found)
-        if progress is not None:
-            progress(done, len(cases))
+    with unsaid():
+        looks = ahead(lambda case: _look(case, known), cases)
+        for done, (case, found) in enumerate(zip(cases, looks, strict=True), 1):
+            if isinstance(found, Facts):
+                facts[case.name] = found
+            else:
+                mistakes.extend(found)
+            if progress is not None:
+                progress(done, len(cases))
     if not mistakes:
         mistakes.extend(_together(data, facts))
     _raise_first(mistakes)
@@ -143,20 +145,21 @@ def _labels(path: str, voxels: np.ndarray, classes: int | None) -> tuple[dict[in
 
     if len(voxels) != 1:
         return wrong("a label has several channels", f"it has {len(voxels)}", "give a file with one class a voxel")
-    values, counts = np.unique(voxels, return_counts=True)
-    odd = [v for v in values.tolist() if v != v or v != int(v)] if voxels.dtype.kind != "f" or np.isfinite(
-        values).all() else [v for v in values.tolist() if not np.isfinite(v)]
-    if odd:
-        return wrong("a label holds values that are no classes", f"{odd[0]:g} is no whole number",
-                     "labels are whole numbers from 0; resample labels by nearest neighbour")
-    found = {int(v): int(n) for v, n in zip(values.tolist(), counts.tolist(), strict=True)}
+    flat = voxels.reshape(-1)
+    if flat.dtype.kind == "f":
+        odd = flat[~np.isfinite(flat) | (flat != np.rint(flat))]
+        if odd.size:
+            return wrong("a label holds values that are no classes", f"{odd[0]:g} is no whole number",
+                         "labels are whole numbers from 0; resample labels by nearest neighbour")
     most = MOST if classes is None else classes - 1
-    beyond = [v for v in found if not 0 <= v <= most]
-    if beyond:
+    low, high = int(flat.min()), int(flat.max())
+    if low < 0 or high > most:
         have = f"the list has classes 0 to {most}" if classes is not None else f"classes are 0 to {most}"
-        return wrong("a label holds a class that the data set does not have", f"it holds {beyond[0]}, and {have}",
+        return wrong("a label holds a class that the data set does not have",
+                     f"it holds {high if high > most else low}, and {have}",
                      "add the class to the list, or correct the label")
-    return found, []
+    counts = np.bincount(flat.astype(np.int64))
+    return {int(value): int(counts[value]) for value in np.flatnonzero(counts)}, []
 
 
 def _together(data: DataList, facts: Mapping[str, Facts]) -> list[Diagnostic]:

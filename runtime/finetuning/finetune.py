@@ -10,7 +10,7 @@ import numpy as np
 
 from fdif_dsl.compiler.files import write_text
 from fdif_dsl.runtime.finetuning.compare import Comparison, compared
-from fdif_dsl.runtime.finetuning.folder import COMPARISON, SCORES
+from fdif_dsl.runtime.finetuning.folder import COMPARISON, SCORES, check_folder
 from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
 from fdif_dsl.runtime.finetuning.result import Result, difference_table, table
 from fdif_dsl.runtime.finetuning.runs import NO_HOOKS, Hooks, run_all
@@ -40,8 +40,9 @@ def finetune(recipe: FinetuneRecipe, directory: Path, *, name: str = "recipe", d
         FdifError: the data, the weights, the network or the machine do not do, or the folder holds something else.
         KeyboardInterrupt: a signal ended it.
     """
+    check_folder(directory, overwrite)
     work = begin(recipe, name, False, data, hooks.examining)
-    return next(iter(_results(work, directory, False, overwrite, hooks).values()))
+    return next(iter(_results(work, directory, False, hooks).values()))
 
 
 def compare(recipe: FinetuneRecipe, directory: Path, *, name: str = "recipe", data: Bank | None = None,
@@ -51,14 +52,15 @@ def compare(recipe: FinetuneRecipe, directory: Path, *, name: str = "recipe", da
 
         comparison.csv  for each class, and for their mean: both Dice scores, the difference and its interval
     """
+    check_folder(directory, overwrite)
     work = begin(recipe, name, True, data, hooks.examining)
-    results = _results(work, directory, True, overwrite, hooks)
+    results = _results(work, directory, True, hooks)
     out = compared(results[PRETRAINED], results[SCRATCH])
     write_text(directory / COMPARISON, difference_table(out))
     return out
 
 
-def _results(work: Work, directory: Path, compare: bool, overwrite: bool, hooks: Hooks) -> dict[str, Result]:
+def _results(work: Work, directory: Path, compare: bool, hooks: Hooks) -> dict[str, Result]:
     """The result of each start."""
 
     def one(seed: int, folder: Path, scratch: bool, stop: Stop) -> Run:
@@ -69,7 +71,7 @@ def _results(work: Work, directory: Path, compare: bool, overwrite: bool, hooks:
     data = work.bank.data
     facts = {"data": str(data.list.path), "classes": list(data.classes), "channels": data.channels,
              "spacing": work.bank.spacing, "held_out": [case.name for case in work.held_out]}
-    found = run_all(work.recipe, work.name, work.settled, directory, compare=compare, overwrite=overwrite, hooks=hooks,
+    found = run_all(work.recipe, work.name, work.settled, directory, compare=compare, hooks=hooks,
                     about=str(work), facts=facts, one=one)
     results = {start: _gather(work, runs) for start, runs in found.items()}
     write_text(directory / SCORES, table(results))

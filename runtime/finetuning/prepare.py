@@ -19,7 +19,7 @@ from fdif_dsl.runtime.finetuning.examine import Checked, examine
 from fdif_dsl.runtime.finetuning.lists import read_list
 from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
 from fdif_dsl.runtime.finetuning.shelf import Shelf
-from fdif_dsl.runtime.finetuning.volumes import read_volume
+from fdif_dsl.runtime.finetuning.volumes import read_volume, unsaid
 from fdif_dsl.runtime.training.extra import require
 
 CUT = (0.5, 99.5)
@@ -74,7 +74,8 @@ class Bank:
 
     def __getitem__(self, case: Case) -> Prepared:
         if case.name not in self._kept:
-            made = prepare(case, self.spacing, self.orientation, len(self.data.classes))
+            with unsaid():
+                made = prepare(case, self.spacing, self.orientation, len(self.data.classes))
             self._kept[case.name] = replace(made, image=self._shelf.keep(made.image),
                                             label=self._shelf.keep(made.label))
         return self._kept[case.name]

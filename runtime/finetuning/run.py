@@ -20,7 +20,7 @@ from fdif_dsl.runtime.finetuning.result import nanmean
 from fdif_dsl.runtime.finetuning.show import Sample, draw, sample, write_classes
 from fdif_dsl.runtime.finetuning.split import few
 from fdif_dsl.runtime.finetuning.tuner import Tuner
-from fdif_dsl.runtime.finetuning.volumes import read_volume
+from fdif_dsl.runtime.finetuning.volumes import read_volume, unsaid
 from fdif_dsl.runtime.finetuning.weights import take_over
 from fdif_dsl.runtime.finetuning.work import Work
 from fdif_dsl.runtime.training.interrupt import Stop
@@ -96,7 +96,8 @@ def _score(work: Work, network: torch.nn.Module, grey: Grey, folder: Path, stop:
     for case in work.held_out:
         if stop.wanted:
             raise KeyboardInterrupt
-        prepared, label = work.bank[case], read_volume(case.label)
+        with unsaid():
+            prepared, label = work.bank[case], read_volume(case.label)
         image = scaled(prepared.image, grey.of(prepared))
         with half(device, work.recipe.train.precision):
             answer = predict(network, image, work.settled.plan.patch, validate.overlap, device)

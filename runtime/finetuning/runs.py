@@ -36,6 +36,11 @@ class Hooks:
 NO_HOOKS = Hooks()
 
 
+def counted(number: int, noun: str) -> str:
+    """A number and what there is of it."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 class Outcome(Protocol):
     """What a run found. `taken` says what came from the weights, and is empty where there were none."""
 
@@ -53,11 +58,11 @@ One = Callable[[int, Path, bool, Stop], Found]
 """A run of a seed in a folder, from scratch where that is true."""
 
 
-def run_all(recipe: FinetuneRecipe, name: str, settled: Settled, directory: Path, *, compare: bool, overwrite: bool,
+def run_all(recipe: FinetuneRecipe, name: str, settled: Settled, directory: Path, *, compare: bool,
             hooks: Hooks, about: str, facts: Mapping[str, Any], one: One[Found]) -> dict[str, list[Found]]:
     """The outcomes of each start, one for each seed: with the recipe's weights, if it has any, and, to compare, from
     scratch. `about` is said first; `facts` are written down with the outcomes in run.json."""
-    claim(directory, overwrite)
+    claim(directory)
     if hooks.on_start is not None:
         hooks.on_start(about)
     write_text(directory / RECIPE, recipe.to_toml(f"The recipe {name}, in full."))

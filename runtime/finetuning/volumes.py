@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +38,18 @@ class Stored:
         return by_axis[2], by_axis[1], by_axis[0]
 
 
+@contextmanager
+def unsaid() -> Iterator[None]:
+    """Keeps nibabel's notes about odd headers off the terminal."""
+    logger = logging.getLogger("nibabel.global")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
 def read_volume(path: Path) -> Stored:
     """A file of three axes, or of four, the last of which are channels.
 
@@ -43,14 +58,17 @@ def read_volume(path: Path) -> Stored:
     """
     import nibabel
     from nibabel.filebasedimages import ImageFileError
+    from nibabel.spatialimages import HeaderDataError
 
     if not path.is_file():
         raise FdifError(Diagnostic("E0911", "a file is missing", where=str(path), why="the data set names it",
                                    hint="put it there, or take its case off the list"))
     try:
-        loaded: Any = nibabel.load(path)  # type: ignore[attr-defined]
-        voxels, affine = np.asanyarray(loaded.dataobj), np.asarray(loaded.affine, np.float64)
-    except (ImageFileError, OSError, EOFError, ValueError, ArithmeticError, zlib.error) as error:
+        with np.errstate(all="ignore"):
+            loaded: Any = nibabel.load(path)  # type: ignore[attr-defined]
+            voxels, affine = np.asanyarray(loaded.dataobj), np.asarray(loaded.affine, np.float64)
+    except (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, ArithmeticError, MemoryError,
+            zlib.error) as error:
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise FdifError(Diagnostic("E0912", "a file cannot be read", where=str(path), why=why.replace(str(path), "it"),
                                    hint="it may have been cut off while it was copied; copy it again")) from error
@@ -62,7 +80,7 @@ def read_volume(path: Path) -> Stored:
         what = f"its voxels are {voxels.dtype}" if voxels.ndim == 4 else f"its shape is {list(voxels.shape)}"
         raise FdifError(Diagnostic("E0912", "a file holds no volume", where=str(path), why=what,
                                    hint="a volume has three axes, or four, the last of which are channels"))
-    if np.linalg.matrix_rank(affine[:3, :3]) < 3 or not np.isfinite(affine).all():
+    if not np.isfinite(affine).all() or np.linalg.matrix_rank(affine[:3, :3]) < 3:
         raise FdifError(Diagnostic("E0912", "a file does not say where its voxels lie", where=str(path),
                                    why="the affine in its header cannot be inverted",
                                    hint="write the header anew, with the size of a voxel in mm"))

@@ -9,6 +9,7 @@ from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.finetuning.cases import Case
 from fdif_dsl.runtime.finetuning.prepare import Bank, open_data
 from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
+from fdif_dsl.runtime.finetuning.runs import counted
 from fdif_dsl.runtime.finetuning.settle import Settled, settle
 from fdif_dsl.runtime.finetuning.split import split
 
@@ -33,10 +34,10 @@ class Work:
         count = recipe.data.cases or len(self.train)
         spacing = self.bank.spacing
         voxels = "" if spacing is None else "; voxels (z, y, x) of {:.3g} x {:.3g} x {:.3g} mm".format(*spacing)
-        return (f"fine-tuning {self.settled.plan.row.name} for {recipe.train.steps} steps on {count} of "
-                f"{len(self.train)} cases, with {len(self.held_out)} held out\n"
+        return (f"fine-tuning {self.settled.plan.row.name} for {counted(recipe.train.steps, 'step')} on {count} of "
+                f"{counted(len(self.train), 'case')}, with {len(self.held_out)} held out\n"
                 f"{data.list.path}: {len(data.classes) - 1} {'class' if len(data.classes) == 2 else 'classes'}, "
-                f"{data.channels} {'channel' if data.channels == 1 else 'channels'}{voxels}")
+                f"{counted(data.channels, 'channel')}{voxels}")
 
 
 def begin(recipe: FinetuneRecipe, name: str, compare: bool, data: Bank | None = None,
@@ -56,4 +57,6 @@ def begin(recipe: FinetuneRecipe, name: str, compare: bool, data: Bank | None = 
             "E0938", f"`vnet` cannot take images of {data.data.channels} channels", where=f"{name}: train.network",
             why=f"it repeats its input until it has {_VNET} channels",
             hint="take another network, or 1, 2, 4, 8 or 16 channels"))
+    if ":" in settled.plan.row.name:  # a network of the user's is tried before anything is written
+        settled.plan.row.build(settled.plan.features, len(data.data.classes), settled.plan.patch, data.data.channels)
     return Work(recipe, name, settled, data, *split(data.data.list, recipe))

@@ -6,17 +6,24 @@ A fence's info string says what to do with it:
     sdf error=E0234     fails with these codes, separated by commas
     ... file=name.sdf   is written under that name, for all other examples of the page
     python              runs, after the page's earlier ones; with `>>>` its output is compared too
-    console             lines `$ fdifc ...` run; output that follows is compared, `...` standing for anything
+    console             lines `$ fdifc ...`, `$ nnUNetv2_...` and `$ export NAME=VALUE ...` run, after all before them;
+                        output that follows is compared, `...` standing for anything
+    console run=NETWORK before that, the folder of a run that pre-trained this network appears as `run`
 """
 
 from __future__ import annotations
 
 import doctest
 import json
+import os
 import re
 import runpy
 import shlex
+import shutil
+import subprocess
+import sys
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +34,16 @@ from click.testing import CliRunner
 from fdif_dsl.cli import cli
 from fdif_dsl.compiler.library import Library, load_library
 from fdif_dsl.grammar.diagnostics import FdifError
+from fdif_dsl.runtime.training.extra import mend_torchvision
+
+mend_torchvision()  # what it says is no command's output
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("docs/*.md"), *ROOT.glob("examples/**/*.md"), ROOT / "CONTRIBUTING.md"])
 LANGUAGES = {"sdf", "python", "console", "text", "toml", "json"}
 BACKENDS = ("interpret", "torch", "cpu")
 OUTPUT = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+SLOW = ("fdifc pretrain", "nnUNetv2_")  # they load Lightning and train, or start processes that load torch
 
 _FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _STATED = re.compile(r"^# (?P<call>.+?) = (?P<value>-?(?:\d[\w.+-]*|inf|nan))(?: where (?P<given>.+))?$", re.MULTILINE)
@@ -68,12 +79,12 @@ def _of(language: str) -> list[Any]:
     return [pytest.param(b, id=str(b)) for blocks in BLOCKS.values() for b in blocks if b.language == language]
 
 
-def _with(language: str) -> list[Any]:
-    """The pages that have such blocks; those whose commands train a network take a while."""
+def _examples() -> list[Any]:
+    """The pages with blocks that run."""
     out = []
     for page, blocks in BLOCKS.items():
-        texts = [b.text for b in blocks if b.language == language]
-        slow = [pytest.mark.slow] if any("fdifc pretrain" in t for t in texts) else []  # loads Lightning, and trains
+        texts = [b.text for b in blocks if b.language in ("python", "console")]
+        slow = [pytest.mark.slow] if any(name in text for text in texts for name in SLOW) else []
         out += [pytest.param(page, id=str(page.relative_to(ROOT)), marks=slow)] if texts else []
     return out
 
@@ -94,7 +105,7 @@ def _write_files(page: Path, folder: Path) -> None:
 def test_fences_are_understood(page: Path) -> None:
     for block in BLOCKS[page]:
         assert block.language in LANGUAGES, block
-        assert block.options.keys() <= {"error", "file"}, block
+        assert block.options.keys() <= {"error", "file", "run"}, block
 
 
 @pytest.mark.parametrize("block", _of("sdf"))
@@ -145,41 +156,64 @@ def _evaluate(lib: Library, name: str, arguments: list[float], given: str, backe
     return float(lib.displacements[name].offset([arguments], grid=grid or [8, 8, 8], backend=backend)[0])
 
 
-@pytest.mark.parametrize("page", _with("python"))
-def test_python(page: Path, folder: Path) -> None:
+@pytest.mark.parametrize("page", _examples())
+def test_examples(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     _write_files(page, folder)
     names: dict[str, Any] = {"__name__": "__main__"}
     for block in BLOCKS[page]:
-        if block.language != "python":
-            continue
-        if ">>> " not in block.text:
-            exec(compile(block.text, str(block), "exec"), names)
-            continue
-        test = doctest.DocTestParser().get_doctest(block.text, names, str(block), str(page), block.line)
-        report: list[str] = []
-        doctest.DocTestRunner(optionflags=OUTPUT).run(test, out=report.append, clear_globs=False)
-        assert not report, "".join(report)
-        names = test.globs
+        if "run" in block.options:
+            run = request.getfixturevalue("a_run")(block.options["run"], "augment.normalise=zscore")
+            shutil.copytree(run, folder / "run", copy_function=os.link)
+        if block.language == "python":
+            names = _run_python(block, names)
+        elif block.language == "console":
+            for part in re.split(r"^\$ ", block.text.replace("\\\n", " "), flags=re.MULTILINE)[1:]:
+                _run_command(block, part, monkeypatch)
 
 
-@pytest.mark.parametrize("page", _with("console"))
-def test_console(page: Path, folder: Path) -> None:
-    _write_files(page, folder)
-    for block in BLOCKS[page]:
-        if block.language != "console":
-            continue
-        for part in re.split(r"^\$ ", block.text.replace("\\\n", " "), flags=re.MULTILINE)[1:]:
-            command, _, wanted = part.partition("\n")
-            program, *words = shlex.split(command, comments=True)
-            if program != "fdifc":
-                continue
-            result = CliRunner().invoke(cli, words, prog_name="fdifc")
-            if result.exception and not isinstance(result.exception, SystemExit):
-                raise result.exception
-            assert result.exit_code == (1 if "error[" in wanted else 0), f"{block}: {command}\n{result.output}"
-            output = "\n".join(line.rstrip() for line in result.output.splitlines()) + "\n"
-            assert not wanted or doctest.OutputChecker().check_output(wanted, output, OUTPUT), \
-                f"{block}: {command}\n{output}"
+def _run_python(block: Block, names: dict[str, Any]) -> dict[str, Any]:
+    """Runs a block, and gives the names that are there after it."""
+    if ">>> " not in block.text:
+        exec(compile(block.text, str(block), "exec"), names)
+        return names
+    test = doctest.DocTestParser().get_doctest(block.text, names, str(block), str(block.page), block.line)
+    report: list[str] = []
+    doctest.DocTestRunner(optionflags=OUTPUT).run(test, out=report.append, clear_globs=False)
+    assert not report, "".join(report)
+    return test.globs
+
+
+def _run_command(block: Block, part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs a command, the first line of `part`, and compares its output with the others."""
+    command, _, wanted = part.partition("\n")
+    program, *words = shlex.split(command, comments=True)
+    if program == "export":
+        for word in words:
+            name, _, value = word.partition("=")
+            monkeypatch.setenv(name, value.replace("$PWD", os.fspath(Path.cwd())))
+    elif program.startswith("nnUNetv2_"):
+        _run_nnunet(block, program, words)
+    elif program == "fdifc":
+        result = CliRunner().invoke(cli, words, prog_name="fdifc")
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        assert result.exit_code == (1 if "error[" in wanted else 0), f"{block}: {command}\n{result.output}"
+        # Where a machine is slow, commands say that they compile.
+        output = "".join(f"{line.rstrip()}\n" for line in result.output.splitlines()
+                         if not line.startswith("fdif-dsl: compiling"))
+        assert not wanted or doctest.OutputChecker().check_output(wanted, output, OUTPUT), \
+            f"{block}: {command}\n{output}"
+
+
+def _run_nnunet(block: Block, program: str, words: list[str]) -> None:
+    """Runs a program of nnU-Net in a process of its own."""
+    found = [point.value for point in entry_points(group="console_scripts", name=program)]
+    if not found:
+        pytest.skip("nnunetv2 is not installed; CONTRIBUTING says how to")
+    module, _, function = found[0].partition(":")
+    done = subprocess.run([sys.executable, "-c", f"from {module} import {function}; {function}()", *words],
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{block}: {program}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if p.parent.name != "docs"], ids=lambda p: str(p.relative_to(ROOT)))

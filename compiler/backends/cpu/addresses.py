@@ -28,7 +28,7 @@ int32_at = _pointer_to(types.int32)
 int64_at = _pointer_to(types.int64)
 uint8_at = _pointer_to(types.uint8)
 uint16_at = _pointer_to(types.uint16)
-uint32_at = _pointer_to(types.uint32)
+uint64_at = _pointer_to(types.uint64)
 
 
 def _pointer_as(kind: Any) -> Any:
@@ -43,7 +43,6 @@ def _pointer_as(kind: Any) -> Any:
 float64_of = _pointer_as(types.float64)
 uint8_of = _pointer_as(types.uint8)
 uint16_of = _pointer_as(types.uint16)
-uint32_of = _pointer_as(types.uint32)
 
 
 @intrinsic
@@ -139,17 +138,17 @@ def _spread(builder: Any, number: Any, vector: Any) -> Any:
     return builder.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(ir.IntType(32), vector.count), None))
 
 
-def copy_line(width: int, kind: Any) -> Any:
-    """A function (out, row): copies a line of `width` numbers of this kind."""
-    pointer, size = pointer_type(kind), kind.bitwidth // 8
+def copy_line(width: int) -> Any:
+    """A function (out, row): copies a line of `width` numbers of any one kind."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        vector = ir.VectorType(context.get_value_type(kind), width)
+        kind = signature.args[0].dtype
+        vector, size = ir.VectorType(context.get_value_type(kind), width), kind.bitwidth // 8
         out, row = args
         builder.store(_load(builder, row, vector, size), builder.bitcast(out, vector.as_pointer()), align=size)
         return context.get_dummy_value()
 
-    return intrinsic(lambda context, out, row: (types.void(pointer, pointer), generate))
+    return intrinsic(lambda context, out, row: (types.void(out, out), generate))
 
 
 def fill_line(width: int) -> Any:
@@ -177,3 +176,46 @@ def ramp_line(width: int) -> Any:
 
     number = types.float32
     return intrinsic(lambda context, out, start, step, row: (types.void(pointer, number, number, pointer), generate))
+
+
+# A bit for each voxel: the words in which a tile keeps where an object is.
+
+
+def inside_bits(width: int) -> Any:
+    """A function (distance, word): the word's lowest `width` bits tell which distances are <= 0, and those that are no
+    number become infinity, which is nowhere; how many bits are set."""
+    number, vector = types.float32, ir.VectorType(ir.FloatType(), width)
+    pointers = pointer_type(number), pointer_type(types.uint64)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        out, word = args
+        distance = _load(builder, out, vector, 4)
+        infinity = ir.Constant(vector, [float("inf")] * width)
+        known = builder.select(builder.fcmp_unordered("uno", distance, distance), infinity, distance)
+        builder.store(known, builder.bitcast(out, vector.as_pointer()), align=4)
+        inside = builder.fcmp_ordered("<=", distance, ir.Constant(vector, [0.0] * width))
+        bits = builder.bitcast(inside, ir.IntType(width))
+        bits = bits if width == 64 else builder.zext(bits, ir.IntType(64))
+        builder.store(bits, word)
+        return builder.ctpop(bits)
+
+    return intrinsic(lambda context, distance, word: (types.int64(*pointers), generate))
+
+
+def paint_bits(width: int) -> Any:
+    """A function (labels, word, label): sets those of `width` labels, whole numbers of any one kind, whose bit in the
+    word is set."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        out, word, label = args
+        kind = signature.args[2]
+        vector, size = ir.VectorType(context.get_value_type(kind), width), kind.bitwidth // 8
+        bits = builder.load(word)
+        bits = bits if width == 64 else builder.trunc(bits, ir.IntType(width))
+        inside = builder.bitcast(bits, ir.VectorType(ir.IntType(1), width))
+        painted = builder.select(inside, _spread(builder, label, vector), _load(builder, out, vector, size))
+        builder.store(painted, builder.bitcast(out, vector.as_pointer()), align=size)
+        return context.get_dummy_value()
+
+    words = pointer_type(types.uint64)
+    return intrinsic(lambda context, labels, word, label: (types.void(labels, words, labels.dtype), generate))

@@ -226,8 +226,7 @@ class Driver:
         if grid.voxels == 0:
             return Rendered(image, label, np.zeros(len(jobs), np.int64))
         table, tiles = self._header(grid, len(jobs))
-        words = -(-len(jobs) // layout.BITS)
-        inside = self._take(words * tiles * math.prod(self.tile))
+        inside = self._take(tiles * len(jobs) * -(-math.prod(self.tile) // layout.BITS))
         state = np.zeros((tiles, len(jobs)), np.uint8)
         counts = np.zeros((tiles, len(jobs)), np.int32)
         inverses = np.array([job.inverse[:3] for job in jobs], np.float64)
@@ -246,7 +245,7 @@ class Driver:
             self._call("draw", table, _scratch((6 + spread) * voxels + self._place))
 
         def paint() -> None:
-            self._call("label", table, _scratch(2 * voxels))
+            self._call("label", table, _scratch(voxels))
 
         notes = profile or Profile()
         ticks = np.zeros((tiles if profile else 0, 2), np.int64)
@@ -330,8 +329,8 @@ class Driver:
         try:
             found = self._kept.pop()  # another thread may have taken the last
         except IndexError:
-            found = np.empty(0, np.uint32)
-        return found if size <= len(found) < 4 * size + 4096 else np.empty(size, np.uint32)
+            found = np.empty(0, np.uint64)
+        return found if size <= len(found) < 4 * size + 4096 else np.empty(size, np.uint64)
 
 
 def tiles_of(grid: Grid, tile: Sides = layout.TILE) -> tuple[int, int, int]:

@@ -10,10 +10,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba.core.types import float32
-from numba.core.types import uint8 as uint8_type
-from numba.core.types import uint16 as uint16_type
-
 from fdif_dsl.compiler.backends.cpu import addresses, layout
 from fdif_dsl.compiler.backends.cpu.addresses import (
     call_bounds,
@@ -33,8 +29,7 @@ from fdif_dsl.compiler.backends.cpu.addresses import (
     uint8_of,
     uint16_at,
     uint16_of,
-    uint32_at,
-    uint32_of,
+    uint64_at,
 )
 from fdif_dsl.compiler.backends.cpu.prelude import (
     INF,
@@ -46,8 +41,7 @@ from fdif_dsl.compiler.backends.cpu.prelude import (
     most,
     select,
     uint8,
-    uint16,
-    uint32,
+    uint64,
 )
 
 SIDES = layout.TILE
@@ -55,8 +49,12 @@ MEASURED = False
 X, Y, Z = SIDES
 LINES = Y * Z
 VOXELS = X * Y * Z
-copy_numbers, copy_bytes, copy_shorts = (addresses.copy_line(X, kind) for kind in (float32, uint8_type, uint16_type))
-fill_line, ramp_line = addresses.fill_line(X), addresses.ramp_line(X)
+copy_line, fill_line, ramp_line = addresses.copy_line(X), addresses.fill_line(X), addresses.ramp_line(X)
+BITS = layout.BITS
+FULL, REST = VOXELS // BITS, VOXELS % BITS  # words whose bits are all voxels, and the voxels of one more
+WORDS = FULL + (REST > 0)
+inside_word, inside_rest = addresses.inside_bits(BITS), addresses.inside_bits(max(REST, 1))
+paint_word, paint_rest = addresses.paint_bits(BITS), addresses.paint_bits(max(REST, 1))
 # Float32 numbers of what a tile knows of its place: x of a line, a number for each line, minus infinity or
 # infinity for each voxel on or beyond the grid, and as float64 y and z of each line.
 PLACE = X + LINES + VOXELS + 4 * LINES
@@ -67,6 +65,7 @@ WHITE = f32(128)
 ROUNDING = 1e-6
 SMALL = layout.LARGEST
 LEAST_POSITIVE = 2.0**-149  # of float32
+ALL = 2**64 - 1  # bits of a word
 PACK = 4096  # box positions are three numbers below this in one
 
 
@@ -365,7 +364,7 @@ def spread_tables(object_: Any, tx: int, ty: int, tz: int, spread: Any, width: i
     for k in range(object_[layout.VALUES_X]):
         row = shift(float32_at(object_[layout.TABLE_X]), k * width + tx * X)
         for r in range(LINES):
-            copy_numbers(shift(out, r * X), row)
+            copy_line(shift(out, r * X), row)
         out = shift(out, VOXELS)
     for k in range(object_[layout.VALUES_Y]):
         row = shift(float32_at(object_[layout.TABLE_Y]), k * height + ty * Y)
@@ -380,12 +379,27 @@ def spread_tables(object_: Any, tx: int, ty: int, tz: int, spread: Any, width: i
 
 
 @inline
+def put_tile(table: Any, tx: int, ty: int, tz: int, values: Any, out: Any) -> None:
+    """A tile's values into the grid's, but for those that lie beyond it."""
+    width, height, depth = table[layout.WIDTH], table[layout.HEIGHT], table[layout.DEPTH]
+    wide, high, deep = min(X, width - tx * X), min(Y, height - ty * Y), min(Z, depth - tz * Z)
+    for w in range(deep):
+        for u in range(high):
+            line = shift(out, ((tz * Z + w) * height + ty * Y + u) * width + tx * X)
+            row = shift(values, (w * Y + u) * X)
+            if wide == X:
+                copy_line(line, row)
+            else:
+                for i in range(wide):
+                    line[i] = row[i]
+
+
+@inline
 def draw_tiles(table: Any, first: int, last: int, scratch: Any) -> None:
     """Tiles first <= t < last of the image, the inside bits and the counts."""
     width, height, depth = table[layout.WIDTH], table[layout.HEIGHT], table[layout.DEPTH]
     tiles_x, tiles_y, tiles_z = table[layout.TILES_X], table[layout.TILES_Y], table[layout.TILES_Z]
     objects = table[layout.OBJECTS]
-    words = (objects + layout.BITS - 1) // layout.BITS
     px, py, pz = scratch, shift(scratch, VOXELS), shift(scratch, 2 * VOXELS)
     distance, value, total = shift(scratch, 3 * VOXELS), shift(scratch, 4 * VOXELS), shift(scratch, 5 * VOXELS)
     place, spread = shift(scratch, 6 * VOXELS), shift(scratch, 6 * VOXELS + PLACE)
@@ -398,7 +412,6 @@ def draw_tiles(table: Any, first: int, last: int, scratch: Any) -> None:
         state = shift(uint8_at(table[layout.STATE]), t * objects)
         began = cycles() if MEASURED else 0
         in_kernels = 0
-        cleared = 0  # words of inside bits that hold this tile's
         for i in range(VOXELS):
             total[i] = ZERO
         for k in range(objects):
@@ -406,10 +419,11 @@ def draw_tiles(table: Any, first: int, last: int, scratch: Any) -> None:
             if todo == layout.SKIP:
                 continue
             object_ = shift(table, layout.HEADER + k * layout.COLUMNS)
-            inside = shift(uint32_at(table[layout.INSIDE]), (t * words + k // layout.BITS) * VOXELS)
-            bit = uint32(1 << (k % layout.BITS))
+            inside = shift(uint64_at(table[layout.INSIDE]), (t * objects + k) * WORDS)
             if todo == layout.FILL:
                 count = wide * high * deep
+                for i in range(WORDS):
+                    inside[i] = uint64(ALL)
             else:
                 inverse = shift(float64_at(table[layout.INVERSES]), 12 * k)
                 coordinate(inverse, 0, place, px)
@@ -427,105 +441,57 @@ def draw_tiles(table: Any, first: int, last: int, scratch: Any) -> None:
                     in_kernels += cycles() - before if MEASURED else 0
                 if partial:
                     blank(place, distance)
-                # A distance that is no number is nowhere: infinitely far away.
                 count = 0
-                for i in range(VOXELS):
-                    d = distance[i]
-                    distance[i] = select(d == d, d, INF)
-                    count += d <= ZERO
+                for i in range(FULL):
+                    count += inside_word(shift(distance, i * BITS), shift(inside, i))
+                if REST:
+                    count += inside_rest(shift(distance, FULL * BITS), shift(inside, FULL))
             counts[k] = count
-            if count != 0:
-                while cleared <= k // layout.BITS:
-                    empty = shift(uint32_at(table[layout.INSIDE]), (t * words + cleared) * VOXELS)
-                    for i in range(VOXELS):
-                        empty[i] = uint32(0)
-                    cleared += 1
             limits = float64_at(object_[layout.LIMITS])
             if todo == layout.FILL:
                 grey = f32(limits[2])
                 for i in range(VOXELS):
-                    inside[i] = inside[i] | bit
                     total[i] = total[i] + grey
-            else:
-                if count != 0:
-                    for i in range(VOXELS):
-                        inside[i] = inside[i] | select(distance[i] <= ZERO, bit, uint32(0))
-                if count != 0 or limits[0] > LEAST_POSITIVE:
-                    before = cycles() if MEASURED else 0
-                    call_mapper(object_[layout.MAPPER], distance, float32_at(object_[layout.MAPPER_VALUES]), value,
-                                VOXELS)
-                    in_kernels += cycles() - before if MEASURED else 0
-                    for i in range(VOXELS):
-                        v = value[i]
-                        total[i] = total[i] + select(v == v, v, ZERO)
+            elif count != 0 or limits[0] > LEAST_POSITIVE:
+                before = cycles() if MEASURED else 0
+                call_mapper(object_[layout.MAPPER], distance, float32_at(object_[layout.MAPPER_VALUES]), value,
+                            VOXELS)
+                in_kernels += cycles() - before if MEASURED else 0
+                for i in range(VOXELS):
+                    v = value[i]
+                    total[i] = total[i] + select(v == v, v, ZERO)
         grey_levels = uint8_of(distance)
         for i in range(VOXELS):
             v = total[i]
             v = select(v > ZERO, v, ZERO)
             grey_levels[i] = uint8(select(v < WHITE, v, WHITE))
-        for w in range(deep):
-            for u in range(high):
-                line = shift(image, ((tz * Z + w) * height + ty * Y + u) * width + tx * X)
-                row = shift(grey_levels, (w * Y + u) * X)
-                if wide == X:
-                    copy_bytes(line, row)
-                else:
-                    for i in range(wide):
-                        line[i] = row[i]
+        put_tile(table, tx, ty, tz, grey_levels, image)
         if MEASURED:
             int64_at(table[layout.CYCLES])[2 * t] = in_kernels
             int64_at(table[layout.CYCLES])[2 * t + 1] = cycles() - began
 
 
 @inline
-def label_tiles(table: Any, first: int, last: int, scratch: Any) -> None:
-    """Tiles first <= t < last of the labels, from the inside bits: objects in painting order."""
-    width, height, depth = table[layout.WIDTH], table[layout.HEIGHT], table[layout.DEPTH]
+def label_tiles(table: Any, first: int, last: int, labels: Any, out: Any) -> None:
+    """Tiles first <= t < last of the labels, from the inside bits: objects in painting order. `labels` has room for
+    a tile, `out` is the whole grid's."""
     tiles_x, tiles_y = table[layout.TILES_X], table[layout.TILES_Y]
     objects = table[layout.OBJECTS]
-    words = (objects + layout.BITS - 1) // layout.BITS
     order = int64_at(table[layout.ORDER])
     for t in range(first, last):
-        tx, ty, tz = t % tiles_x, t // tiles_x % tiles_y, t // (tiles_x * tiles_y)
-        wide, high, deep = min(X, width - tx * X), min(Y, height - ty * Y), min(Z, depth - tz * Z)
         counts = shift(int32_at(table[layout.COUNTS]), t * objects)
-        # As wide as the bits, so that a lane of one is a lane of the other.
-        labels = uint32_of(scratch)
         for i in range(VOXELS):
-            labels[i] = uint32(0)
+            labels[i] = 0
         for j in range(objects):
             k = order[j]
             if counts[k] != 0:
-                inside = shift(uint32_at(table[layout.INSIDE]), (t * words + k // layout.BITS) * VOXELS)
-                bit = uint32(1 << (k % layout.BITS))
-                class_ = uint32(table[layout.HEADER + k * layout.COLUMNS + layout.CLASS])
-                for i in range(VOXELS):
-                    labels[i] = select((inside[i] & bit) != 0, class_, labels[i])
-        bytes_, shorts = uint8_of(shift(scratch, VOXELS)), uint16_of(shift(scratch, VOXELS))
-        if table[layout.WIDE_LABEL] != 0:
-            for i in range(VOXELS):
-                shorts[i] = uint16(labels[i])
-        else:
-            for i in range(VOXELS):
-                bytes_[i] = uint8(labels[i])
-        for w in range(deep):
-            for u in range(high):
-                place = ((tz * Z + w) * height + ty * Y + u) * width + tx * X
-                first_of_line = (w * Y + u) * X
-                if table[layout.WIDE_LABEL] != 0:
-                    shorts_out, shorts_in = shift(uint16_at(table[layout.LABEL]), place), shift(shorts, first_of_line)
-                    if wide == X:
-                        copy_shorts(shorts_out, shorts_in)
-                    else:
-                        for i in range(wide):
-                            shorts_out[i] = shorts_in[i]
-                else:
-                    bytes_out, bytes_in = shift(uint8_at(table[layout.LABEL]), place), shift(bytes_, first_of_line)
-                    if wide == X:
-                        copy_bytes(bytes_out, bytes_in)
-                    else:
-                        for i in range(wide):
-                            bytes_out[i] = bytes_in[i]
+                inside = shift(uint64_at(table[layout.INSIDE]), (t * objects + k) * WORDS)
+                class_ = table[layout.HEADER + k * layout.COLUMNS + layout.CLASS]
+                for i in range(FULL):
+                    paint_word(shift(labels, i * BITS), shift(inside, i), class_)
+                if REST:
+                    paint_rest(shift(labels, FULL * BITS), shift(inside, FULL), class_)
+        put_tile(table, t % tiles_x, t // tiles_x % tiles_y, t // (tiles_x * tiles_y), labels, out)
 
 
 def draw(table: Any, scratch: Any) -> None:
@@ -545,4 +511,8 @@ def label(table: Any, scratch: Any) -> None:
         first = take(shift(table, layout.LABELLING), layout.TILES_AT_ONCE)
         if first >= tiles:
             break
-        label_tiles(table, first, min(first + layout.TILES_AT_ONCE, tiles), scratch)
+        last = min(first + layout.TILES_AT_ONCE, tiles)
+        if table[layout.WIDE_LABEL] != 0:
+            label_tiles(table, first, last, uint16_of(scratch), uint16_at(table[layout.LABEL]))
+        else:
+            label_tiles(table, first, last, uint8_of(scratch), uint8_at(table[layout.LABEL]))

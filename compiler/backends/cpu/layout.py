@@ -12,7 +12,7 @@ LEVELS = (4, 2, 1)
 """Sides of the boxes that are looked at, in tiles: a box is split until it is decided."""
 LARGEST = 2.0**20  # the magnitude up to which bounds hold: LIMIT of passes/intervals.py
 CHUNK = 64  # boxes in one call of a bounds kernel
-BITS = 32  # objects in one word of INSIDE
+BITS = 64  # voxels in one word of INSIDE
 
 # Header
 WIDTH, HEIGHT, DEPTH = 0, 1, 2  # voxels along x, y and z
@@ -22,7 +22,7 @@ INVERSES = 7  # float64 [objects][12]: rows of the matrices from world to object
 IMAGE = 8  # uint8 [D][H][W]
 LABEL = 9  # uint8 or uint16 [D][H][W]
 WIDE_LABEL = 10  # 1 for uint16
-INSIDE = 11  # uint32 bits: [tiles][words][voxels of the tile], bit k % 32 of word k // 32 is object k's
+INSIDE = 11  # uint64 [tiles][objects][words]: which voxels of the tile are inside; meaningless where COUNTS is 0
 STATE = 12  # uint8 [tiles][objects]: what is to be done there
 COUNTS = 13  # int32 [tiles][objects]: voxels of the tile with distance <= 0
 ORDER = 14  # int64 [objects]: the order in which labels are painted

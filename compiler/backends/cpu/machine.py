@@ -14,12 +14,12 @@ import sys
 import threading
 from collections.abc import Mapping
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import llvmlite.binding as llvm
 
+from fdif_dsl.compiler.backends.store.origin import check_compiler, digest_of, versions_of
 from fdif_dsl.compiler.backends.store.unit import Unit
 from fdif_dsl.compiler.refusal import refusal
 
@@ -29,8 +29,8 @@ _FOLDER = Path(__file__).parent
 APART = frozenset({
     "__init__", "backend", "codegen", "driver", "driver_kernels", "layout", "objects", "sampling",
     "sampling_kernels", "scalars"})
-# Settings of numba that change how it works, and not what it makes.
-_IDLE = frozenset({"NUMBA_CACHE_DIR", "NUMBA_NUM_THREADS", "NUMBA_THREADING_LAYER"})
+# Settings of numba that change how it works, and not what it makes for a CPU.
+_IDLE = frozenset({"NUMBA_CACHE_DIR", "NUMBA_ENABLE_CUDASIM", "NUMBA_NUM_THREADS", "NUMBA_THREADING_LAYER"})
 
 
 # What code depends on ---------------------------------------------------------------------------
@@ -51,21 +51,11 @@ def ingredients() -> list[Path]:
 @cache
 def compiler_digest() -> str:
     """What changes when the code that makes kernels changes."""
-    digest = hashlib.sha256()
-    for path in ingredients():
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
+    return digest_of(ingredients())
 
 
 def versions() -> dict[str, str]:
-    def version(package: str) -> str:
-        try:
-            return metadata.version(package)
-        except metadata.PackageNotFoundError:
-            return "none"
-
-    return {"python": ".".join(map(str, sys.version_info[:3])), "numba": version("numba"),
-            "llvmlite": version("llvmlite")}
+    return {"python": ".".join(map(str, sys.version_info[:3])), **versions_of("numba", "llvmlite")}
 
 
 @cache
@@ -123,8 +113,7 @@ class CpuTarget:
         return {"compiler": compiler_digest(), "triple": triple, "cpu": cpu, "features": features, **versions()}
 
     def check(self, facts: Mapping[str, Any], directory: Path) -> None:
-        if facts["compiler"] != compiler_digest():
-            raise refusal(directory, "E0703", "was compiled by another version of fdif-dsl")
+        check_compiler(facts, compiler_digest(), directory)
         lacking = _features(facts["features"]) - _features(host()[2])
         if facts["triple"] != host()[0] or lacking:
             why = f"it uses {', '.join(sorted(lacking))}" if lacking else f"it is code for {facts['triple']}"

@@ -27,10 +27,10 @@ jit: Any = numba.njit
 __all__ = [
     "INF", "ZERO", "abs", "acos", "asin", "atan2", "ceil", "copysign", "cos", "exp", "exp2_of_product", "f32", "floor",
     "fma", "inline", "insert_function", "intrinsic", "jit", "least", "log", "most", "pow", "power_of_two", "round",
-    "select", "sign", "sin", "sqrt", "tan", "uint8", "uint16", "uint32",
+    "select", "sign", "sin", "sqrt", "tan", "uint8", "uint16", "uint64",
 ]
 
-f32, uint8, uint16, uint32 = np.float32, np.uint8, np.uint16, np.uint32
+f32, uint8, uint16, uint64 = np.float32, np.uint8, np.uint16, np.uint64
 # Helpers are inlined into the loop that uses them; `contract` lets a·b + c become one instruction.
 inline: Callable[[Any], Any] = jit(
     error_model="numpy", fastmath={"contract"}, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)

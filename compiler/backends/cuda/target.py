@@ -8,13 +8,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from fdif_dsl.compiler.backends.store.origin import check_compiler, digest_of, versions_of
 from fdif_dsl.compiler.backends.store.unit import Unit
-from fdif_dsl.compiler.refusal import refusal
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 
 _FOLDER = Path(__file__).parent
@@ -71,8 +70,7 @@ class CudaTarget:
         return {"compiler": compiler_digest(), "capability": list(self.capability), **versions()}
 
     def check(self, facts: Mapping[str, Any], directory: Path) -> None:
-        if facts["compiler"] != compiler_digest():
-            raise refusal(directory, "E0703", "was compiled by another version of fdif-dsl")
+        check_compiler(facts, compiler_digest(), directory)
 
 
 def pack(text: bytes, binary: bytes) -> bytes:
@@ -122,21 +120,12 @@ def require_packages(what: str, where: str) -> None:
 @cache
 def compiler_digest() -> str:
     """What changes when the code that makes kernels changes."""
-    digest = hashlib.sha256()
-    for path in [*(_FOLDER / f"{name}.py" for name in _INGREDIENTS), _FOLDER.parent / "elementary.py",
-                 _FOLDER.parent.parent / "ops.py"]:
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
+    return digest_of([*(_FOLDER / f"{name}.py" for name in _INGREDIENTS), _FOLDER.parent / "elementary.py",
+                      _FOLDER.parent.parent / "ops.py"])
 
 
 @cache
 def versions() -> dict[str, str]:
-    def version(package: str) -> str:
-        try:
-            return metadata.version(package)
-        except metadata.PackageNotFoundError:
-            return "none"
-
     # The compiler and the assembler, as the wheels of CUDA 13 and of 12 call them.
-    toolkit = ("nvidia-nvvm", "nvidia-nvjitlink", "nvidia-cuda-nvcc-cu12", "nvidia-nvjitlink-cu12")
-    return {name: version(name) for name in ("numba", "numba-cuda", *toolkit)}
+    return versions_of("numba", "numba-cuda", "nvidia-nvvm", "nvidia-nvjitlink", "nvidia-cuda-nvcc-cu12",
+                       "nvidia-nvjitlink-cu12")

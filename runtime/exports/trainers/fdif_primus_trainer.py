@@ -36,19 +36,21 @@ class FdifPrimusTrainer(nnUNet_Primus_M_Trainer):  # type: ignore[misc]
 
     def initialize(self) -> None:
         super().initialize()
-        # A run that goes on, or that is only validated, has weights of its own.
-        if self._continued or (Path(self.output_folder) / "checkpoint_final.pth").is_file():
-            return
+        if self._continued and any(Path(self.output_folder).glob("checkpoint_*.pth")):
+            return  # nnU-Net goes on with the weights in there
         path = self.configuration_manager.configuration.get(WEIGHTS)
         if path is None or not Path(path).is_file():
             raise RuntimeError(f"there are no pre-trained weights at {path}; `{WEIGHTS}` in the configuration "
                                f"{self.configuration_name} says where they are, which `fdifc nnunet-plans` writes")
         stored = torch.load(path, map_location="cpu", weights_only=True)
-        facts = stored.get("fdif", stored)
+        facts = stored.get("fdif", stored)  # of an export, or of what a run left
         network: Any = getattr(self.network, "module", self.network)  # DistributedDataParallel
         network = getattr(network, "_orig_mod", network)  # torch.compile
         state = network.state_dict()
-        fitted = fit(stored["network_weights"], state, facts["patch"], self.configuration_manager.patch_size)
+        weights = stored["network_weights"]
+        if facts["task"] == "classification":  # it did not train the decoder
+            weights = {name: tensor for name, tensor in weights.items() if not name.startswith(_DECODER)}
+        fitted = fit(weights, state, facts["patch"], self.configuration_manager.patch_size)
         network.load_state_dict(state | fitted)
         fresh = [name for name in state if name not in fitted]
         self.print_to_log_file(f"{len(fitted)} of {len(state)} tensors are pre-trained, from {path}; made anew: "

@@ -12,6 +12,7 @@ import torch
 from fdif_dsl.grammar.diagnostics import FdifError
 from fdif_dsl.runtime.exports import export as module
 from fdif_dsl.runtime.exports.export import TOOLS, export
+from fdif_dsl.runtime.exports.monai import CODE
 from fdif_dsl.runtime.pretrained import Pretrained
 from fdif_dsl.runtime.recipe import Recipe
 from fdif_dsl.runtime.training.networks import NETWORKS
@@ -24,9 +25,10 @@ def unet(a_run: Any) -> Pretrained:
     return Pretrained.read(a_run(*UNET))
 
 
-def test_every_network_has_a_tool_and_its_stem(a_run: Any) -> None:
+def test_every_network_has_a_tool_its_stem_and_lines_that_make_it(a_run: Any) -> None:
     for name, row in NETWORKS.items():
         assert row.stem and any(tool.networks is None or name in tool.networks for tool in TOOLS.values())
+    assert NETWORKS.keys() == CODE.keys()
     weights = Pretrained.read(a_run(*UNET)).weights
     assert all(weights[name].shape[1] == 1 for name in NETWORKS["unet"].stem)
 

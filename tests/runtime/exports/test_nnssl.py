@@ -7,6 +7,7 @@ The fork is no package that could be installed here. What it reads stands in its
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import torch
 
 from fdif_dsl.grammar.diagnostics import FdifError
 from fdif_dsl.runtime.exports.export import export
-from fdif_dsl.runtime.exports.nnssl import adaptation_plan
+from fdif_dsl.runtime.exports.nnssl import adaptation_plan, form
 from fdif_dsl.runtime.pretrained import Pretrained
 
 PATCH = [64, 96, 128]
@@ -125,6 +126,13 @@ def test_the_fork_takes_stem_and_encoder(a_run: Any, tmp_path: Path, network: st
     assert beside.pop("citations") == stored["citations"] and beside == stored["nnssl_adaptation_plan"]
     for citation in stored["citations"]:
         check(citation, {"type": str, "name": str, "apa_citations": list})
+
+
+def test_only_what_was_trained_is_exported() -> None:
+    names = ["encoder.stem.a", "encoder.stages.a", "decoder.encoder.stem.a", "decoder.stages.a", "decoder.seg_layers.a"]
+    pretrained = replace(of("resenc_l"), weights={name: torch.ones(1) for name in names}, task="classification")
+    assert list(form(pretrained, 1).stored["network_weights"]) == names[:3]
+    assert list(form(replace(pretrained, task="segmentation"), 1).stored["network_weights"]) == names
 
 
 def test_channels_are_the_forks_business(tmp_path: Path) -> None:

@@ -77,6 +77,20 @@ def test_nnunet_loads_resenc_l_into_a_network_with_other_classes(a_run: Any, tmp
     assert len({tensor.untyped_storage().data_ptr() for tensor in stored.values()}) < len(stored) / 2
 
 
+@pytest.mark.slow  # the same network
+def test_resenc_l_for_several_channels(a_run: Any, tmp_path: Path) -> None:
+    pytest.importorskip("dynamic_network_architectures")
+    pretrained = Pretrained.read(a_run("resenc_l"))
+    file = export(pretrained, "nnunet", tmp_path / "out", 3).files[0]
+    assert file.stat().st_size <= 420e6
+    stored = torch.load(file, weights_only=True)
+    weights = stored["network_weights"]
+    wide = [name for name, tensor in weights.items() if tensor.shape != pretrained.weights[name].shape]
+    assert len(wide) == 4 and len({weights[name].data_ptr() for name in wide}) == 1  # one tensor by four names
+    torch.testing.assert_close(weights[wide[0]].sum(1, keepdim=True), pretrained.weights[wide[0]])
+    assert stored["fdif"]["channels"] == read_weights(tmp_path / "out").channels == 3
+
+
 @pytest.mark.slow  # the same network, a step of it, and nnU-Net's start
 def test_nnunet_trains_from_resenc_l(a_run: Any, nnunet: Any, preprocessed: Path, tmp_path: Path) -> None:
     file = export(Pretrained.read(a_run("resenc_l")), "nnunet", tmp_path / "out").files[0]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 from importlib.resources import files
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -76,3 +78,62 @@ def test_weights_of_another_network(trainer: Any) -> None:
         trainer.fit({"conv.weight": torch.ones(1)}, primus(patch).state_dict(), patch, patch)
     with pytest.raises(ValueError, match=r"eva\.pos_embed has the shape \(1, 8, 36\), and the network's \(1, 27, 36\)"):
         trainer.fit(primus(patch).state_dict(), primus([24, 24, 24]).state_dict(), patch, patch)
+
+
+class Parallel(torch.nn.Module):
+    """As DistributedDataParallel holds a network."""
+
+    def __init__(self, module: Any) -> None:
+        super().__init__()
+        self.module = module
+
+
+@pytest.fixture
+def start(trainer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """`start(network, continued)` initialises a trainer whose network nnU-Net made so, and gives what it logged."""
+
+    def run(network: Any, continued: bool = False) -> list[str]:
+        its = trainer.FdifPrimusTrainer.__new__(trainer.FdifPrimusTrainer)
+        said: list[str] = []
+        made = "initialize", lambda self: setattr(self, "network", network)
+        monkeypatch.setattr(trainer.nnUNet_Primus_M_Trainer, *made)
+        its.output_folder, its._continued, its.print_to_log_file = str(tmp_path), continued, said.append
+        its.configuration_name = "3d_fdif"
+        its.configuration_manager = SimpleNamespace(
+            patch_size=[16, 16, 16], configuration={"pretrained_weights": str(tmp_path / "fdif_primus_m.pth")})
+        its.initialize()
+        return said
+
+    return run
+
+
+@pytest.mark.parametrize("wrap", [lambda n: n, torch.compile, lambda n: Parallel(torch.compile(n))],
+                         ids=["bare", "compiled", "parallel"])
+def test_the_network_starts_from_the_weights(start: Any, tmp_path: Path, wrap: Any) -> None:
+    old, new = primus([16, 16, 16]), primus([16, 16, 16])
+    facts = {"patch": [16, 16, 16], "task": "segmentation"}
+    torch.save({"network_weights": old.state_dict(), "fdif": facts}, tmp_path / "fdif_primus_m.pth")
+    [said] = start(wrap(new))
+    count = len(new.state_dict())
+    assert said.startswith(f"{count - 2} of {count} tensors are pre-trained, from {tmp_path}")
+    assert all(torch.equal(tensor, old.state_dict()[name]) for name, tensor in new.state_dict().items()
+               if not name.startswith("up_projection.decode.2"))
+
+
+def test_the_decoder_of_one_that_learnt_to_classify_is_not_taken(start: Any, tmp_path: Path) -> None:
+    network = primus([16, 16, 16])
+    torch.save({"network_weights": network.state_dict(), "patch": [16, 16, 16], "task": "classification"},
+               tmp_path / "fdif_primus_m.pth")
+    [said] = start(network)
+    fresh = said.partition("made anew: ")[2].split(", ")
+    assert fresh == [name for name in network.state_dict() if name.startswith("up_projection.")]
+
+
+def test_a_training_that_goes_on_keeps_its_own_weights(start: Any, tmp_path: Path) -> None:
+    network = primus([16, 16, 16])
+    with pytest.raises(RuntimeError, match="there are no pre-trained weights at"):
+        start(network, continued=True)  # there is nothing to go on from
+    (tmp_path / "checkpoint_latest.pth").touch()
+    assert start(network, continued=True) == []
+    with pytest.raises(RuntimeError, match="`pretrained_weights` in the configuration 3d_fdif says where they are"):
+        start(network)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,48 @@ error[E0944]: {tmp_path / "run"} holds an earlier fine-tuning
     finetune(tiny(datalist(), "train.steps=1", "validate.distance=false"), tmp_path / "run", overwrite=True)
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
         "finetune.toml", "run.json", "scores.csv", "scratch-seed-1"]
+
+
+OWN = """\
+import torch
+
+def net(in_channels, out_channels):
+    return torch.nn.Sequential(torch.nn.Conv3d(in_channels, 3, 3, padding=1), torch.nn.Conv3d(3, out_channels, 1))
+
+def deaf(out_channels):
+    return torch.nn.Conv3d(1, out_channels, 1)
+"""
+
+
+def test_a_network_of_the_users_own(
+        nnunet: Any, tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tuned_net.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [*sys.path, str(tmp_path)])
+    path = nnunet(channels=2)
+    result = finetune(tiny(path, "train.network=tuned_net:net", "train.steps=1"), tmp_path / "run")
+    assert result.dice.shape == (1, 2, 2)
+    with pytest.raises(FdifError) as error:
+        finetune(tiny(path, "train.network=tuned_net:deaf"), tmp_path / "other")
+    assert "the network cannot take patches of 16 x 16 x 16 voxels" in str(error.value)
+    assert not (tmp_path / "other").exists()
+
+
+def test_grey_levels_of_whole_volumes_know_no_foreground(medmnist: Path, tmp_path: Path) -> None:
+    recipe = FinetuneRecipe.load("medmnist", [f'data.path="{medmnist}"', "data.normalise=ct"])
+    with pytest.raises(FdifError) as error:
+        classify(recipe, tmp_path / "run")
+    assert str(error.value) == """\
+error[E0947]: `ct` needs labelled voxels
+  --> command line:1:6
+  |
+1 | data.normalise="ct"
+  |      ^^^^^^^^^
+  why: images of MedMNIST have a class as a whole
+  hint: write "zscore", "unit" or "keep\""""
+    many = FinetuneRecipe.load("medmnist", [f'data.path="{medmnist}"', "data.cases=13"])
+    with pytest.raises(FdifError, match="there are 12 images to train on, and 13 are asked for"):
+        classify(many, tmp_path / "run")
 
 
 def test_volumes_of_medmnist(medmnist: Path, weights: Any, tiny: Any, tmp_path: Path) -> None:
