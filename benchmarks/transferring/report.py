@@ -33,8 +33,9 @@ def report(size: Size, results: Mapping[str, Any]) -> str:
                         _classes(size, results), _pretraining(results)]) + "\n"
 
 
-def _means(size: Size, results: Mapping[str, Any], arm: str, cases: int, steps: int | None = None) -> dict[int, float]:
-    names = {seed: Run(arm, cases, seed, steps).name for seed in size.seeds}
+def _means(seeds: Sequence[int], results: Mapping[str, Any], arm: str, cases: int,
+           steps: int | None = None) -> dict[int, float]:
+    names = {seed: Run(arm, cases, seed, steps).name for seed in seeds}
     return {seed: float(by_class(results[name]).mean()) for seed, name in names.items() if name in results}
 
 
@@ -53,19 +54,20 @@ def _mean(values: Mapping[int, float]) -> str:
 def _ladder(head: str, kinds: Sequence[tuple[str, int, int | None]], size: Size, results: Mapping[str, Any]) -> str:
     """A row for each kind of fine-tuning: what it is called, its cases, its steps."""
     arms = [arm for arm in size.ladder if arm != SCRATCH]
+    seeds = (*size.seeds, *size.more_seeds)
     rows = []
     for called, cases, steps in kinds:
-        scratch = _means(size, results, SCRATCH, cases, steps)
+        scratch = _means(seeds, results, SCRATCH, cases, steps)
         row = [called, str(len(scratch)), _mean(scratch)]
         for arm in arms:
-            its = _means(size, results, arm, cases, steps)
+            its = _means(seeds, results, arm, cases, steps)
             row += [_mean(its), _difference(its, scratch)]
         rows.append(row)
     return _table((head, "seeds", SCRATCH, *(part for arm in arms for part in (arm, "gain (95 %)"))), rows)
 
 
 def _ablation(size: Size, results: Mapping[str, Any]) -> str:
-    found = {arm: _means(size, results, arm, size.ablation) for arm in ARMS}
+    found = {arm: _means(size.seeds, results, arm, size.ablation) for arm in ARMS}
     head = ("arm", f"pre-trained on, at {size.ablation} cases", "Dice", f"to {SCRATCH} (95 %)", f"to {FULL} (95 %)")
     return _table(head, [
         (arm, ARMS[arm][0], _mean(its), _difference(its, found[SCRATCH]) if arm != SCRATCH else "",
@@ -73,7 +75,8 @@ def _ablation(size: Size, results: Mapping[str, Any]) -> str:
 
 
 def _classes(size: Size, results: Mapping[str, Any]) -> str:
-    found = {arm: [results[name] for seed in size.seeds if (name := Run(arm, size.ablation, seed).name) in results]
+    seeds = (*size.seeds, *size.more_seeds)
+    found = {arm: [results[name] for seed in seeds if (name := Run(arm, size.ablation, seed).name) in results]
              for arm in size.ladder}
     if not all(found.values()):
         return ""
