@@ -103,7 +103,6 @@ def _work_off(tasks: list[Task], pool: ProcessPoolExecutor, jobs: int, ledger: L
 def _processes(jobs: int) -> Iterator[ProcessPoolExecutor]:
     """Processes that share the cores; what waits for them is dropped when something fails or Ctrl-C comes."""
     threads = max(1, (os.cpu_count() or 1) // jobs)
-    os.environ.update(OMP_WAIT_POLICY="PASSIVE", OMP_NUM_THREADS=str(threads), FDIF_THREADS=str(threads))
     pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), set_up, (threads,))
     try:
         yield pool

@@ -21,6 +21,7 @@ from transferring.plan import Run
 
 def set_up(threads: int) -> None:
     """Makes a process ready: it shares the cores with those beside it, and ends with the one that started it."""
+    os.environ.update(OMP_WAIT_POLICY="PASSIVE", FDIF_THREADS=str(threads))  # torch reads the first as it is loaded
     import torch
 
     torch.set_num_threads(threads)
