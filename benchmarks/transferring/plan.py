@@ -42,9 +42,8 @@ class Run:
 @dataclass(frozen=True)
 class Size:
     """How large a benchmark is: the phantom, then values of the recipes `paper` (pre-training) and `small`
-    (fine-tuning). Every arm is fine-tuned on `ablation` cases with each of the `seeds`, those of `ladder` on each
-    number of `cases`; on `ablation` cases these have `more_seeds`, and `scratch` and `full` run for `longer` steps too.
-    """
+    (fine-tuning). Every arm is fine-tuned on `ablation` cases, those of `ladder` on each number of `cases`; on
+    `ablation` cases `scratch` and `full` run for `longer` steps too."""
 
     training: int
     validation: int
@@ -59,7 +58,6 @@ class Size:
     cases: tuple[int, ...] = (2, 4, 8, 16)
     ablation: int = 4
     seeds: tuple[int, ...] = (1, 2, 3)
-    more_seeds: tuple[int, ...] = ()
     ladder: tuple[str, ...] = (SCRATCH, FULL, FEW)
 
     @property
@@ -68,8 +66,7 @@ class Size:
         others = [count for count in self.cases if count != self.ablation]
         return [*(Run(arm, self.ablation, seed) for seed in self.seeds for arm in ARMS),
                 *(Run(arm, count, seed) for seed in self.seeds for count in others for arm in self.ladder),
-                *(Run(arm, self.ablation, seed, self.longer) for seed in self.seeds for arm in (SCRATCH, FULL)),
-                *(Run(arm, self.ablation, seed) for seed in self.more_seeds for arm in self.ladder)]
+                *(Run(arm, self.ablation, seed, self.longer) for seed in self.seeds for arm in (SCRATCH, FULL))]
 
 
 _NETWORK = ("train.network=transferring.network:small_resenc", "train.features=12", "train.batch=2",
@@ -77,7 +74,7 @@ _NETWORK = ("train.network=transferring.network:small_resenc", "train.features=1
 
 SIZES = {
     "cpu": Size(
-        training=16, validation=12, voxel=6.0, phantom_seed=2026, jobs=2, longer=600, more_seeds=(4, 5, 6),
+        training=16, validation=12, voxel=6.0, phantom_seed=2026, jobs=2, longer=600,
         pretrain=(
             *_NETWORK, "volume.grid=[32, 32, 32]", "volume.objects=[2, 4]", "volume.label=multi_task",
             "placement.translate=0.25", "train.crops=1", "train.dice=present", "train.lr=3e-3", "train.steps=600",

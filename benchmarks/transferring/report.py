@@ -54,13 +54,14 @@ def _mean(values: Mapping[int, float]) -> str:
 def _ladder(head: str, kinds: Sequence[tuple[str, int, int | None]], size: Size, results: Mapping[str, Any]) -> str:
     """A row for each kind of fine-tuning: what it is called, its cases, its steps."""
     arms = [arm for arm in size.ladder if arm != SCRATCH]
-    seeds = (*size.seeds, *size.more_seeds)
     rows = []
     for called, cases, steps in kinds:
-        scratch = _means(seeds, results, SCRATCH, cases, steps)
+        scratch = _means(size.seeds, results, SCRATCH, cases, steps)
+        if not scratch:
+            continue
         row = [called, str(len(scratch)), _mean(scratch)]
         for arm in arms:
-            its = _means(seeds, results, arm, cases, steps)
+            its = _means(size.seeds, results, arm, cases, steps)
             row += [_mean(its), _difference(its, scratch)]
         rows.append(row)
     return _table((head, "seeds", SCRATCH, *(part for arm in arms for part in (arm, "gain (95 %)"))), rows)
@@ -75,8 +76,7 @@ def _ablation(size: Size, results: Mapping[str, Any]) -> str:
 
 
 def _classes(size: Size, results: Mapping[str, Any]) -> str:
-    seeds = (*size.seeds, *size.more_seeds)
-    found = {arm: [results[name] for seed in seeds if (name := Run(arm, size.ablation, seed).name) in results]
+    found = {arm: [results[name] for seed in size.seeds if (name := Run(arm, size.ablation, seed).name) in results]
              for arm in size.ladder}
     if not all(found.values()):
         return ""

@@ -17,8 +17,8 @@ SMALL = ("train.features=2", "train.patch=[16, 16, 16]", "train.steps=1", "train
 
 def smallest(size):
     """A size with its own code path: the same keys with smaller values behind them."""
-    return replace(size, training=2, validation=1, voxel=16.0, cases=(1, 2), ablation=1, seeds=(1,), more_seeds=(),
-                   jobs=1, longer=2, ladder=(SCRATCH, FULL), pretrain=(*size.pretrain, *TINY),
+    return replace(size, training=2, validation=1, voxel=16.0, cases=(1, 2), ablation=1, seeds=(1,), jobs=1,
+                   longer=2, ladder=(SCRATCH, FULL), pretrain=(*size.pretrain, *TINY),
                    finetune=(*size.finetune, *SMALL))
 
 
@@ -78,8 +78,7 @@ def test_a_missing_class_is_left_out():
 
 
 def test_the_report_pairs_seeds():
-    size = replace(SIZES["cpu"], cases=(4,), seeds=(1, 2), more_seeds=(3,),
-                   ladder=(SCRATCH, FULL))
+    size = replace(SIZES["cpu"], cases=(4,), seeds=(1, 2, 3), ladder=(SCRATCH, FULL))
     results = {Run(arm, 4, seed).name: {"dice": [[value + 0.01 * seed]], "classes": ["liver"]}
                for arm, value in ((SCRATCH, 0.40), (FULL, 0.47)) for seed in (1, 2, 3)}
     del results[Run(SCRATCH, 4, 3).name]  # as in a benchmark that was cut short
