@@ -6,10 +6,8 @@ tubes around splines. None of it is a signed distance.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import interpolate, ndimage, spatial
 
 from phantom.fields import Array, smooth_field
@@ -49,7 +47,7 @@ class Body:
     def about(self, value: float, deviation: float) -> float:
         return float(value + deviation * self.random.standard_normal())
 
-    def solid(self, centre: Sequence[float], axes: Sequence[float], power: float = 2.2, rough: float = 0.08,
+    def solid(self, centre: ArrayLike, axes: ArrayLike, power: float = 2.2, rough: float = 0.08,
               turn: float = 12.0) -> Array:
         """A level that is below 1 inside a superellipsoid; place, size, orientation (degrees) and surface vary."""
         where = np.asarray(centre) + 6.0 * self.random.standard_normal(3)
@@ -60,13 +58,14 @@ class Body:
         level = (np.abs(local / size[:, None, None, None]) ** power).sum(0) ** (1 / power)
         return np.asarray(level + rough * smooth_field(self.shape, self.step, 22.0, self.random))
 
-    def tube(self, points: Sequence[Sequence[float]], radii: Sequence[float], jitter: float) -> Mask:
+    def tube(self, points: ArrayLike, radii: ArrayLike, jitter: float) -> Mask:
         """What lies within a changing radius of a smooth curve through points that vary by `jitter` mm."""
-        knots = np.asarray(points, float) + jitter * self.random.standard_normal((len(points), 3))
-        wide = np.asarray(radii, float) * np.exp(0.12 * self.random.standard_normal(len(radii)))
-        at = np.linspace(0, 1, len(points))
+        knots = np.asarray(points, float)
+        knots = knots + jitter * self.random.standard_normal(knots.shape)
+        wide = np.asarray(radii, float) * np.exp(0.12 * self.random.standard_normal(len(knots)))
+        at = np.linspace(0, 1, len(knots))
         fine = np.linspace(0, 1, 160)
-        order = min(3, len(points) - 1)
+        order = min(3, len(knots) - 1)
         curve = interpolate.make_interp_spline(at, knots, order)(fine)
         near = np.all([(self.place[i] > curve[:, i].min() - 2 * wide.max()) & (self.place[i] < curve[:, i].max()
                       + 2 * wide.max()) for i in range(3)], axis=0)

@@ -27,9 +27,9 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
 def report(size: Size, results: Mapping[str, Any]) -> str:
     """The tables of what has been found so far. Differences are of the same seed, so of the same cases, batches and new
     tensors; a value is a mean over seeds of the mean over classes."""
-    by_cases = [(str(cases), cases, None) for cases in size.cases]
-    by_steps = [(f"{size.longer} steps, {size.ablation} cases", size.ablation, size.longer)]
-    return "\n\n".join([_ladder("cases", by_cases + by_steps, size, results), _ablation(size, results),
+    kinds = [*((str(cases), cases, None) for cases in size.cases),
+             (f"{size.ablation}, {size.longer} steps", size.ablation, size.longer)]
+    return "\n\n".join([_ladder("cases", kinds, size, results), _ablation(size, results),
                         _classes(size, results), _pretraining(results)]) + "\n"
 
 
