@@ -25,7 +25,7 @@ def require(name: str, extra: str = "train") -> Any:
     install = f"pip install 'fdif-dsl[{extra}]'" if extra else f"pip install {package}"
     if find_spec(package) is None:
         raise FdifError(Diagnostic(
-            "E0821", f"pre-training needs the package `{package}`, which is not installed", hint=install))
+            "E0821", f"training needs the package `{package}`, which is not installed", hint=install))
     mend_torchvision()
     try:
         return import_module(name)

@@ -17,7 +17,7 @@ def test_a_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(FdifError) as error:
         extra.require("monai.networks.nets")
     assert str(error.value) == """\
-error[E0821]: pre-training needs the package `monai`, which is not installed
+error[E0821]: training needs the package `monai`, which is not installed
   hint: pip install 'fdif-dsl[train]'"""
 
 

@@ -153,7 +153,7 @@ def test_wandb_that_is_not_installed(own: Library, small: Any, tmp_path: Path, m
     real = extra.find_spec
     monkeypatch.setattr(extra, "find_spec", lambda name: None if name == "wandb" else real(name))
     assert refused(own, small("monitor.wandb=trials"), tmp_path / "run") == """\
-error[E0821]: pre-training needs the package `wandb`, which is not installed
+error[E0821]: training needs the package `wandb`, which is not installed
   hint: pip install wandb"""
 
 
