@@ -8,6 +8,7 @@ from typing import Any
 
 from fdif_dsl.runtime.exports.form import Form
 from fdif_dsl.runtime.pretrained import Pretrained
+from fdif_dsl.runtime.settings.reading import sections_toml
 from fdif_dsl.runtime.training.record import SUMMARY
 
 CARD = "README.md"
@@ -62,7 +63,7 @@ With fdif-dsl {pretrained.version} and the same library of formulas, `fdifc pret
 again from this text.
 
 ```toml
-{_toml(pretrained)}```
+{sections_toml(pretrained.recipe)}```
 """
 
 
@@ -76,12 +77,6 @@ def _classes(pretrained: Pretrained) -> str:
         shown = ", ".join(classes[:_LISTED]) + (f" and {len(classes) - _LISTED} more" if len(classes) > _LISTED else "")
         lines.append(f"{len(classes)} class{'es' if len(classes) > 1 else ''} of {task}: {shown}.")
     return "\n\n".join(lines)
-
-
-def _toml(pretrained: Pretrained) -> str:
-    return "\n".join(f"[{section}]\n" + "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n"
-                                                for key, value in table.items())
-                     for section, table in pretrained.recipe.items())
 
 
 def _scores(pretrained: Pretrained) -> str:

@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional
 from torch.utils.data import IterableDataset
 
-from fdif_dsl.runtime.finetuning.changes import changes
+from fdif_dsl.runtime.finetuning.changes import changes, place_of, random_of
 from fdif_dsl.runtime.finetuning.data.medmnist import MedMnist
 from fdif_dsl.runtime.finetuning.data.split import few
 from fdif_dsl.runtime.finetuning.fit import fit, half
@@ -109,18 +109,13 @@ class Volumes(IterableDataset):  # type: ignore[type-arg, misc, unused-ignore]
         first = 0
         while True:
             numbers = list(range(first, first + self.batch))
-            places = [self._image(number) for number in numbers]
+            places = [self.which[place_of(number, len(self.which), self.seed)] for number in numbers]
             yield {"image": torch.stack([self._seen(number, i) for number, i in zip(numbers, places, strict=True)]),
                    "label": torch.as_tensor(self.data.train.labels[places]), "number": numbers}
             first += self.batch
 
-    def _image(self, number: int) -> int:
-        turn, place = divmod(number, len(self.which))
-        return self.which[int(np.random.default_rng((self.seed, turn)).permutation(len(self.which))[place])]
-
     def _seen(self, number: int, image: int) -> torch.Tensor:
-        random = np.random.RandomState(np.random.SeedSequence((self.seed, number)).generate_state(4))
-        self.changes.set_random_state(state=random)
+        self.changes.set_random_state(state=random_of(number, self.seed))
         seen = as_seen(self.data.train.images[image], self.patch, self.how)
         out: torch.Tensor = self.changes({"image": seen})["image"]
         return out

@@ -15,7 +15,7 @@ import torch
 from monai.transforms.utils import generate_label_classes_crop_centers
 from torch.utils.data import IterableDataset
 
-from fdif_dsl.runtime.finetuning.changes import changes
+from fdif_dsl.runtime.finetuning.changes import changes, place_of, random_of
 from fdif_dsl.runtime.finetuning.data.normalise import Scaling, scaled
 from fdif_dsl.runtime.finetuning.data.prepare import Prepared
 from fdif_dsl.runtime.finetuning.recipe import Augment
@@ -72,9 +72,8 @@ class Patches(IterableDataset):  # type: ignore[type-arg, misc, unused-ignore]
 
     def patch_of(self, number: int) -> dict[str, torch.Tensor]:
         """Patch `number` of the run: image float32 (c, *patch) and label (1, *patch)."""
-        turn, place = divmod(number, len(self.sources))
-        source = self.sources[np.random.default_rng((self.seed, turn)).permutation(len(self.sources))[place]]
-        random = np.random.RandomState(np.random.SeedSequence((self.seed, number)).generate_state(4))
+        source = self.sources[place_of(number, len(self.sources), self.seed)]
+        random = random_of(number, self.seed)
         case = source.case
         shape = case.label.shape[1:]
         sides = [min(side, n) for side, n in zip(self.patch, shape, strict=True)]

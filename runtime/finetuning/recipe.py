@@ -12,6 +12,7 @@ from fdif_dsl.runtime.checks import Wrong
 from fdif_dsl.runtime.finetuning.rules import FORM
 from fdif_dsl.runtime.settings.places import Sources, complain, in_file
 from fdif_dsl.runtime.settings.reading import read, to_toml
+from fdif_dsl.runtime.settings.warmup import check_warmup, shorten_warmup
 
 SMALL: Any = None
 """What a field holds until the value of the recipe `small` is put in its place."""
@@ -78,11 +79,7 @@ class Train:
     """A run for each. The seed decides which cases are drawn, the new tensors, the batches."""
 
     def __post_init__(self) -> None:
-        values = FORM.complete(self, "train")
-        if values["warmup"] > values["steps"]:
-            raise FdifError(complain((), "train", "warmup", Wrong(
-                f"{values['warmup']} steps of warm-up in a run of {values['steps']} steps",
-                hint="make `warmup` smaller or `steps` larger")))
+        check_warmup(FORM.complete(self, "train"))
 
 
 @dataclass(frozen=True)
@@ -138,11 +135,10 @@ class FinetuneRecipe:
             FdifError: one diagnostic for each mistake, at its line of the file.
         """
         given = read(FORM.rules, FORM.open(name_or_path), overrides)
-        values, train = given.values, given.values["train"]
-        if ("train", "steps") in given.replaced and ("train", "warmup") not in given.replaced:
-            train["warmup"] = min(train.get("warmup", FORM.defaults["train"]["warmup"]), train["steps"])
+        shorten_warmup(given, FORM.defaults["train"]["warmup"])
+        values = given.values
         try:
-            return cls(Data(**values["data"]), Train(**train), Augment(**values["augment"]),
+            return cls(Data(**values["data"]), Train(**values["train"]), Augment(**values["augment"]),
                        Validate(**values["validate"]), given.sources)
         except FdifError as error:
             raise FdifError(*(in_file(given.sources, d) for d in error.diagnostics)) from None

@@ -16,6 +16,7 @@ from fdif_dsl.runtime.recipe.rules import FORM
 from fdif_dsl.runtime.recipe.sections import PAPER, Augmentation, Monitor, Placement, Training
 from fdif_dsl.runtime.settings.places import Sources, complain, in_file
 from fdif_dsl.runtime.settings.reading import read, to_toml
+from fdif_dsl.runtime.settings.warmup import shorten_warmup
 
 
 @dataclass(frozen=True)
@@ -110,12 +111,11 @@ def _built_in(name: str) -> Recipe:
 def _read(source: SourceFile, overrides: Sequence[str] = ()) -> Recipe:
     """The recipe that a TOML text holds, with some values replaced."""
     given = read(FORM.rules, source, overrides)
-    values, train = given.values, given.values["train"]
-    if ("train", "steps") in given.replaced and ("train", "warmup") not in given.replaced:  # made for long runs
-        train["warmup"] = min(train.get("warmup", FORM.defaults["train"]["warmup"]), train["steps"])
+    shorten_warmup(given, FORM.defaults["train"]["warmup"])
+    values = given.values
     try:
         return Recipe(**values["volume"], **values["classes"], placement=Placement(**values["placement"]),
-                      training=Training(**train), augment=Augmentation(**values["augment"]),
+                      training=Training(**values["train"]), augment=Augmentation(**values["augment"]),
                       monitor=Monitor(**values["monitor"]), source=given.sources)
     except FdifError as error:  # values that are wrong together; a nested record does not know its file
         raise FdifError(*(in_file(given.sources, d) for d in error.diagnostics)) from None

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from fdif_dsl.grammar.diagnostics import FdifError
-from fdif_dsl.runtime.checks import Wrong
 from fdif_dsl.runtime.recipe.rules import FORM
-from fdif_dsl.runtime.settings.places import complain
+from fdif_dsl.runtime.settings.warmup import check_warmup
 
 PAPER: Any = None
 """What a field holds until the paper's value is put in its place."""
@@ -85,11 +83,7 @@ class Training:
     seed: int = PAPER
 
     def __post_init__(self) -> None:
-        values = FORM.complete(self, "train")
-        if values["warmup"] > values["steps"]:
-            raise FdifError(complain((), "train", "warmup", Wrong(
-                f"{values['warmup']} steps of warm-up in a run of {values['steps']} steps",
-                hint="make `warmup` smaller or `steps` larger")))
+        check_warmup(FORM.complete(self, "train"))
 
 
 @dataclass(frozen=True)

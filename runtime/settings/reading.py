@@ -68,9 +68,13 @@ def parse(source: SourceFile) -> dict[str, Any]:
 
 def to_toml(about: str, tables: Mapping[str, Mapping[str, Any]]) -> str:
     """Sections and their values as a TOML text, which `read` takes again."""
-    sections = (f"[{name}]\n" + "".join(f"{key} = {_toml(value)}\n" for key, value in table.items())
-                for name, table in tables.items())
-    return f"about = {_toml(about)}\n\n" + "\n".join(sections)
+    return f"about = {_toml(about)}\n\n" + sections_toml(tables)
+
+
+def sections_toml(tables: Mapping[str, Mapping[str, Any]]) -> str:
+    """The sections of such a text alone."""
+    return "\n".join(f"[{name}]\n" + "".join(f"{key} = {_toml(value)}\n" for key, value in table.items())
+                     for name, table in tables.items())
 
 
 def _toml(value: Any) -> str:
