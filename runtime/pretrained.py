@@ -83,6 +83,12 @@ class Pretrained:
             raise _foreign(file, stored) from error
 
 
+def over_channels(kernel: torch.Tensor, channels: int) -> torch.Tensor:
+    """A kernel (out, 1, ...) over one channel as one over several: it is repeated, and divided by their number, so that
+    the same image in all of them gives what it gave in one."""
+    return kernel.repeat_interleave(channels, 1) / channels
+
+
 def _find(path: Path) -> Path:
     """The file to read for what a user named."""
     if path.is_dir():

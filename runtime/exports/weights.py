@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
-from fdif_dsl.runtime.pretrained import Pretrained
+from fdif_dsl.runtime.pretrained import Pretrained, over_channels
 from fdif_dsl.runtime.training.networks import NETWORKS
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def widened(pretrained: Pretrained, channels: int) -> dict[str, torch.Tensor]:
     if name == "vnet" and 16 % channels:
         raise cannot("MONAI's VNet takes 1, 2, 4, 8 or 16 channels", "add an empty channel to the images")
     places = {weights[stem].data_ptr() for stem in NETWORKS[name].stem if stem in weights}
-    wide = {place: next(t for t in weights.values() if t.data_ptr() == place).repeat_interleave(channels, 1) / channels
+    wide = {place: over_channels(next(t for t in weights.values() if t.data_ptr() == place), channels)
             for place in places}
     return {name: wide.get(tensor.data_ptr(), tensor) for name, tensor in weights.items()}
 

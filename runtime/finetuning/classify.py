@@ -21,9 +21,10 @@ from fdif_dsl.runtime.finetuning.naming import (
     naming_difference_table,
 )
 from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
-from fdif_dsl.runtime.finetuning.runs import NO_HOOKS, Hooks, counted, run_all
+from fdif_dsl.runtime.finetuning.runs import NO_HOOKS, Hooks, run_all
 from fdif_dsl.runtime.finetuning.settle import PRETRAINED, SCRATCH, settle
 from fdif_dsl.runtime.settings.places import complain
+from fdif_dsl.runtime.wording import counted
 
 if TYPE_CHECKING:
     from fdif_dsl.runtime.finetuning.classifier import Run

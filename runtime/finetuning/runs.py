@@ -36,11 +36,6 @@ class Hooks:
 NO_HOOKS = Hooks()
 
 
-def counted(number: int, noun: str) -> str:
-    """A number and what there is of it."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 class Outcome(Protocol):
     """What a run found. `taken` says what came from the weights, and is empty where there were none."""
 

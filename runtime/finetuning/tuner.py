@@ -9,7 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from fdif_dsl.runtime.finetuning.recipe import Train
 from fdif_dsl.runtime.training.interrupt import Stop
-from fdif_dsl.runtime.training.module import make_optimizer
+from fdif_dsl.runtime.training.module import make_optimizer, seed_dropout
 from fdif_dsl.runtime.training.schedule import rate
 
 
@@ -23,7 +23,7 @@ class Tuner(LightningModule):
         self.network, self.loss, self.settings, self.body, self.seed = network, loss, settings, body, seed
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> torch.Tensor:
-        torch.manual_seed((self.seed * 1_000_003 + batch["number"][0]) % 2**63)  # for dropout
+        seed_dropout(self.seed, batch["number"][0])
         loss: torch.Tensor = self.loss(self.network(batch["image"]), batch["label"])
         return loss
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
-from fdif_dsl.runtime.pretrained import Pretrained
+from fdif_dsl.runtime.pretrained import Pretrained, over_channels
 from fdif_dsl.runtime.training.networks import Network
 
 Patch = tuple[int, int, int]
@@ -77,7 +77,7 @@ def _fit(name: str, source: Any, tensor: Any, before: Patch, patch: Patch) -> An
         return _resized(source, before, patch, tensor.shape[1])
     other = (*source.shape[:1], *source.shape[2:]) == (*tensor.shape[:1], *tensor.shape[2:])
     if source.ndim == 5 and source.shape[1] == 1 and other:
-        return source.expand(-1, tensor.shape[1], -1, -1, -1) / tensor.shape[1]
+        return over_channels(source, tensor.shape[1])
     return None
 
 

@@ -10,8 +10,8 @@ from fdif_dsl.runtime.finetuning.data.cases import Case
 from fdif_dsl.runtime.finetuning.data.prepare import Bank, open_data
 from fdif_dsl.runtime.finetuning.data.split import split
 from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
-from fdif_dsl.runtime.finetuning.runs import counted
 from fdif_dsl.runtime.finetuning.settle import Settled, settle
+from fdif_dsl.runtime.wording import counted
 
 _VNET = 16  # channels to which it repeats its input
 

@@ -49,7 +49,7 @@ class Learner(LightningModule):
         """The loss of a batch of volumes: `image` float32 (b, 1, D, H, W), `label` int64 (b, tasks, D, H, W), and the
         `number` of each."""
         numbers = batch["number"]
-        torch.manual_seed((self.settings.seed * 1_000_003 + numbers[0]) % 2**63)  # for dropout
+        seed_dropout(self.settings.seed, numbers[0])
         image = normalise(batch["image"], self.recipe.augment.normalise)
         image, label = crops(image, batch["label"], self.patch, self.settings.crops, self.recipe.augment,
                              self.settings.seed, numbers)
@@ -67,6 +67,11 @@ class Learner(LightningModule):
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: rate(step, settings.warmup, settings.steps, settings.schedule))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def seed_dropout(seed: int, number: int) -> None:
+    """Makes dropout in a step depend on the seed of the run and the number of the first volume in the batch alone."""
+    torch.manual_seed((seed * 1_000_003 + number) % 2**63)
 
 
 def make_optimizer(parameters: Any, settings: Any) -> torch.optim.Optimizer:

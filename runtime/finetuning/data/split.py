@@ -12,6 +12,7 @@ from fdif_dsl.runtime.checks import Wrong
 from fdif_dsl.runtime.finetuning.data.cases import Case, DataList
 from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
 from fdif_dsl.runtime.settings.places import complain
+from fdif_dsl.runtime.wording import counted
 
 _DEAL = 12345  # folds are the same for every seed, so that runs of several seeds are scored on the same cases
 
@@ -35,7 +36,7 @@ def split(data: DataList, recipe: FinetuneRecipe) -> tuple[tuple[Case, ...], tup
     else:
         if len(data.cases) < settings.folds:
             raise FdifError(complain(recipe.source, "data", "folds", Wrong(
-                f"{_cases(len(data.cases))} cannot be dealt into {settings.folds} folds",
+                f"{counted(len(data.cases), 'case')} cannot be dealt into {settings.folds} folds",
                 hint="take fewer folds" if len(data.cases) > 2 else "more cases are needed: some to train on, and some "
                 "to score on"), code="E0919"))
         folds = deal(data.cases, settings.folds)
@@ -43,7 +44,7 @@ def split(data: DataList, recipe: FinetuneRecipe) -> tuple[tuple[Case, ...], tup
         train = tuple(case for case in data.cases if case not in held_out)
     if not train or settings.cases > len(train):
         raise FdifError(complain(recipe.source, "data", "cases", Wrong(
-            f"there are {_cases(len(train))} to train on, and {max(1, settings.cases)} are asked for",
+            f"there are {counted(len(train), 'case')} to train on, and {max(1, settings.cases)} are asked for",
             f"{len(held_out)} of {len(data.cases) + len(data.held_out)} are held out", "ask for fewer, or 0 for all"),
             code="E0919"))
     return train, held_out
@@ -73,7 +74,3 @@ def few(classes: Sequence[Set[int]], count: int, seed: int) -> list[int]:
         missing -= classes[case]
         drawn.append(case)
     return drawn
-
-
-def _cases(count: int) -> str:
-    return "1 case" if count == 1 else f"{count} cases"
