@@ -122,12 +122,28 @@ call_points = _call(5)
 call_bounds = _call(9)
 
 
-# Lines: a few numbers side by side, each a vector instruction or two. As loops, LLVM would spread them over whole
-# tiles and gather.
+# Vectors: LLVM is only sure of those of a power of two of numbers; of odd widths, some processors' code generators
+# abort. So a line is done in such pieces, and a word of bits is always 64 voxels.
 
 
-def _load(builder: Any, row: Any, vector: Any, align: int) -> Any:
-    found = builder.load(builder.bitcast(row, vector.as_pointer()))
+def _pieces(width: int) -> list[tuple[int, int]]:
+    """Where each piece of a line begins, and its width: powers of two, the widest first."""
+    found, start = [], 0
+    while start < width:
+        size = 1 << (width - start).bit_length() - 1
+        found.append((start, size))
+        start += size
+    return found
+
+
+def _place(builder: Any, row: Any, start: int, vector: Any) -> Any:
+    """A pointer to the vector that begins `start` numbers after `row`."""
+    there = builder.gep(row, [ir.Constant(ir.IntType(64), start)])
+    return builder.bitcast(there, vector.as_pointer())
+
+
+def _load(builder: Any, row: Any, start: int, vector: Any, align: int) -> Any:
+    found = builder.load(_place(builder, row, start, vector))
     found.align = align
     return found
 
@@ -138,14 +154,21 @@ def _spread(builder: Any, number: Any, vector: Any) -> Any:
     return builder.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(ir.IntType(32), vector.count), None))
 
 
+# Lines: a few numbers side by side, each a vector instruction or two. As loops, LLVM would spread them over whole
+# tiles and gather.
+
+
 def copy_line(width: int) -> Any:
     """A function (out, row): copies a line of `width` numbers of any one kind."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         kind = signature.args[0].dtype
-        vector, size = ir.VectorType(context.get_value_type(kind), width), kind.bitwidth // 8
+        element, size = context.get_value_type(kind), kind.bitwidth // 8
         out, row = args
-        builder.store(_load(builder, row, vector, size), builder.bitcast(out, vector.as_pointer()), align=size)
+        for start, count in _pieces(width):
+            vector = ir.VectorType(element, count)
+            found = _load(builder, row, start, vector, size)
+            builder.store(found, _place(builder, out, start, vector), align=size)
         return context.get_dummy_value()
 
     return intrinsic(lambda context, out, row: (types.void(out, out), generate))
@@ -153,11 +176,13 @@ def copy_line(width: int) -> Any:
 
 def fill_line(width: int) -> Any:
     """A function (out, number): sets a line of `width` float32 numbers."""
-    pointer, vector = pointer_type(types.float32), ir.VectorType(ir.FloatType(), width)
+    pointer = pointer_type(types.float32)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         out, number = args
-        builder.store(_spread(builder, number, vector), builder.bitcast(out, vector.as_pointer()), align=4)
+        for start, count in _pieces(width):
+            vector = ir.VectorType(ir.FloatType(), count)
+            builder.store(_spread(builder, number, vector), _place(builder, out, start, vector), align=4)
         return context.get_dummy_value()
 
     return intrinsic(lambda context, out, number: (types.void(pointer, types.float32), generate))
@@ -165,13 +190,17 @@ def fill_line(width: int) -> Any:
 
 def ramp_line(width: int) -> Any:
     """A function (out, start, step, row): start + step · row, rounded once, for a line of float32 numbers."""
-    pointer, vector = pointer_type(types.float32), ir.VectorType(ir.FloatType(), width)
+    pointer = pointer_type(types.float32)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        out, start, step, row = args
-        fma = insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fma.v{width}f32")
-        operands = [_spread(builder, step, vector), _load(builder, row, vector, 4), _spread(builder, start, vector)]
-        builder.store(builder.call(fma, operands), builder.bitcast(out, vector.as_pointer()), align=4)
+        out, first, step, row = args
+        for start, count in _pieces(width):
+            vector = ir.VectorType(ir.FloatType(), count)
+            name = f"llvm.fma.v{count}f32"
+            fma = insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), name)
+            found = builder.call(fma, [_spread(builder, step, vector), _load(builder, row, start, vector, 4),
+                                       _spread(builder, first, vector)])
+            builder.store(found, _place(builder, out, start, vector), align=4)
         return context.get_dummy_value()
 
     number = types.float32
@@ -180,42 +209,40 @@ def ramp_line(width: int) -> Any:
 
 # A bit for each voxel: the words in which a tile keeps where an object is.
 
+_WORD = 64
 
-def inside_bits(width: int) -> Any:
-    """A function (distance, word): the word's lowest `width` bits tell which distances are <= 0, and those that are no
-    number become infinity, which is nowhere; how many bits are set."""
-    number, vector = types.float32, ir.VectorType(ir.FloatType(), width)
-    pointers = pointer_type(number), pointer_type(types.uint64)
+
+@intrinsic
+def inside_word(context: Any, distance: Any, word: Any) -> Any:
+    """Set the bits of a word where its 64 distances are <= 0, and make those that are no number infinity, which is
+    nowhere; how many bits are set."""
+    number, vector = types.float32, ir.VectorType(ir.FloatType(), _WORD)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         out, word = args
-        distance = _load(builder, out, vector, 4)
-        infinity = ir.Constant(vector, [float("inf")] * width)
+        distance = _load(builder, out, 0, vector, 4)
+        infinity = ir.Constant(vector, [float("inf")] * _WORD)
         known = builder.select(builder.fcmp_unordered("uno", distance, distance), infinity, distance)
-        builder.store(known, builder.bitcast(out, vector.as_pointer()), align=4)
-        inside = builder.fcmp_ordered("<=", distance, ir.Constant(vector, [0.0] * width))
-        bits = builder.bitcast(inside, ir.IntType(width))
-        bits = bits if width == 64 else builder.zext(bits, ir.IntType(64))
+        builder.store(known, _place(builder, out, 0, vector), align=4)
+        inside = builder.fcmp_ordered("<=", distance, ir.Constant(vector, [0.0] * _WORD))
+        bits = builder.bitcast(inside, ir.IntType(_WORD))
         builder.store(bits, word)
         return builder.ctpop(bits)
 
-    return intrinsic(lambda context, distance, word: (types.int64(*pointers), generate))
+    return types.int64(pointer_type(number), pointer_type(types.uint64)), generate
 
 
-def paint_bits(width: int) -> Any:
-    """A function (labels, word, label): sets those of `width` labels, whole numbers of any one kind, whose bit in the
-    word is set."""
+@intrinsic
+def paint_word(context: Any, labels: Any, word: Any, label: Any) -> Any:
+    """Set those of 64 labels, whole numbers of any one kind, whose bit in the word is set."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         out, word, label = args
         kind = signature.args[2]
-        vector, size = ir.VectorType(context.get_value_type(kind), width), kind.bitwidth // 8
-        bits = builder.load(word)
-        bits = bits if width == 64 else builder.trunc(bits, ir.IntType(width))
-        inside = builder.bitcast(bits, ir.VectorType(ir.IntType(1), width))
-        painted = builder.select(inside, _spread(builder, label, vector), _load(builder, out, vector, size))
-        builder.store(painted, builder.bitcast(out, vector.as_pointer()), align=size)
+        vector, size = ir.VectorType(context.get_value_type(kind), _WORD), kind.bitwidth // 8
+        inside = builder.bitcast(builder.load(word), ir.VectorType(ir.IntType(1), _WORD))
+        painted = builder.select(inside, _spread(builder, label, vector), _load(builder, out, 0, vector, size))
+        builder.store(painted, _place(builder, out, 0, vector), align=size)
         return context.get_dummy_value()
 
-    words = pointer_type(types.uint64)
-    return intrinsic(lambda context, labels, word, label: (types.void(labels, words, labels.dtype), generate))
+    return types.void(labels, pointer_type(types.uint64), labels.dtype), generate

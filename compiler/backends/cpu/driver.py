@@ -226,7 +226,8 @@ class Driver:
         if grid.voxels == 0:
             return Rendered(image, label, np.zeros(len(jobs), np.int64))
         table, tiles = self._header(grid, len(jobs))
-        inside = self._take(tiles * len(jobs) * -(-math.prod(self.tile) // layout.BITS))
+        words = -(-math.prod(self.tile) // layout.BITS)
+        inside = self._take(tiles * len(jobs) * words)
         state = np.zeros((tiles, len(jobs)), np.uint8)
         counts = np.zeros((tiles, len(jobs)), np.int32)
         inverses = np.array([job.inverse[:3] for job in jobs], np.float64)
@@ -242,10 +243,10 @@ class Driver:
             self._call("cull_objects", table, _scratch(8 * layout.CHUNK), np.empty(2 * tiles, np.int64))
 
         def draw() -> None:
-            self._call("draw", table, _scratch((6 + spread) * voxels + self._place))
+            self._call("draw", table, _scratch((5 + spread) * voxels + words * layout.BITS + self._place))
 
         def paint() -> None:
-            self._call("label", table, _scratch(voxels))
+            self._call("label", table, _scratch(words * layout.BITS))
 
         notes = profile or Profile()
         ticks = np.zeros((tiles if profile else 0, 2), np.int64)

@@ -21,8 +21,10 @@ from fdif_dsl.compiler.backends.cpu.addresses import (
     float64_at,
     float64_of,
     fma64,
+    inside_word,
     int32_at,
     int64_at,
+    paint_word,
     shift,
     take,
     uint8_at,
@@ -51,10 +53,8 @@ LINES = Y * Z
 VOXELS = X * Y * Z
 copy_line, fill_line, ramp_line = addresses.copy_line(X), addresses.fill_line(X), addresses.ramp_line(X)
 BITS = layout.BITS
-FULL, REST = VOXELS // BITS, VOXELS % BITS  # words whose bits are all voxels, and the voxels of one more
-WORDS = FULL + (REST > 0)
-inside_word, inside_rest = addresses.inside_bits(BITS), addresses.inside_bits(max(REST, 1))
-paint_word, paint_rest = addresses.paint_bits(BITS), addresses.paint_bits(max(REST, 1))
+WORDS = (VOXELS + BITS - 1) // BITS
+FILLED = WORDS * BITS  # voxels of a tile, filled up to whole words: what is beyond the tile is outside
 # Float32 numbers of what a tile knows of its place: x of a line, a number for each line, minus infinity or
 # infinity for each voxel on or beyond the grid, and as float64 y and z of each line.
 PLACE = X + LINES + VOXELS + 4 * LINES
@@ -401,8 +401,8 @@ def draw_tiles(table: Any, first: int, last: int, scratch: Any) -> None:
     tiles_x, tiles_y, tiles_z = table[layout.TILES_X], table[layout.TILES_Y], table[layout.TILES_Z]
     objects = table[layout.OBJECTS]
     px, py, pz = scratch, shift(scratch, VOXELS), shift(scratch, 2 * VOXELS)
-    distance, value, total = shift(scratch, 3 * VOXELS), shift(scratch, 4 * VOXELS), shift(scratch, 5 * VOXELS)
-    place, spread = shift(scratch, 6 * VOXELS), shift(scratch, 6 * VOXELS + PLACE)
+    value, total, distance = shift(scratch, 3 * VOXELS), shift(scratch, 4 * VOXELS), shift(scratch, 5 * VOXELS)
+    place, spread = shift(scratch, 5 * VOXELS + FILLED), shift(scratch, 5 * VOXELS + FILLED + PLACE)
     image = uint8_at(table[layout.IMAGE])
     for t in range(first, last):
         tx, ty, tz = t % tiles_x, t // tiles_x % tiles_y, t // (tiles_x * tiles_y)
@@ -441,11 +441,11 @@ def draw_tiles(table: Any, first: int, last: int, scratch: Any) -> None:
                     in_kernels += cycles() - before if MEASURED else 0
                 if partial:
                     blank(place, distance)
+                for i in range(VOXELS, FILLED):
+                    distance[i] = INF
                 count = 0
-                for i in range(FULL):
+                for i in range(WORDS):
                     count += inside_word(shift(distance, i * BITS), shift(inside, i))
-                if REST:
-                    count += inside_rest(shift(distance, FULL * BITS), shift(inside, FULL))
             counts[k] = count
             limits = float64_at(object_[layout.LIMITS])
             if todo == layout.FILL:
@@ -474,7 +474,7 @@ def draw_tiles(table: Any, first: int, last: int, scratch: Any) -> None:
 @inline
 def label_tiles(table: Any, first: int, last: int, labels: Any, out: Any) -> None:
     """Tiles first <= t < last of the labels, from the inside bits: objects in painting order. `labels` has room for
-    a tile, `out` is the whole grid's."""
+    the words of a tile, `out` is the whole grid's."""
     tiles_x, tiles_y = table[layout.TILES_X], table[layout.TILES_Y]
     objects = table[layout.OBJECTS]
     order = int64_at(table[layout.ORDER])
@@ -487,10 +487,8 @@ def label_tiles(table: Any, first: int, last: int, labels: Any, out: Any) -> Non
             if counts[k] != 0:
                 inside = shift(uint64_at(table[layout.INSIDE]), (t * objects + k) * WORDS)
                 class_ = table[layout.HEADER + k * layout.COLUMNS + layout.CLASS]
-                for i in range(FULL):
+                for i in range(WORDS):
                     paint_word(shift(labels, i * BITS), shift(inside, i), class_)
-                if REST:
-                    paint_rest(shift(labels, FULL * BITS), shift(inside, FULL), class_)
         put_tile(table, t % tiles_x, t // tiles_x % tiles_y, t // (tiles_x * tiles_y), labels, out)
 
 
