@@ -26,10 +26,10 @@ from fdif_dsl.compiler.backends.cpu.driver import Profile
 from fdif_dsl.compiler.backends.cuda import CudaBackend
 from fdif_dsl.compiler.backends.cuda.kernels import LibraryKernels
 from fdif_dsl.compiler.backends.torch import TorchBackend
-from fdif_dsl.compiler.grid import Grid
-from fdif_dsl.runtime.batches import sample_batch
+from fdif_dsl.compiler.ir.grid import Grid
 from fdif_dsl.runtime.recipe import Recipe, resolve
-from fdif_dsl.runtime.render import place
+from fdif_dsl.runtime.scenes.batches import sample_batch
+from fdif_dsl.runtime.scenes.render import place
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 BATCHES = (1, 4, 16, 64)

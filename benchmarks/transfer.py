@@ -33,7 +33,7 @@ from transferring.report import report
 from transferring.runs import finetune_once, pretrain_arm, set_up
 
 from fdif_dsl.cli.errors import report_errors
-from fdif_dsl.compiler.files import write_text
+from fdif_dsl.compiler.support.files import write_text
 
 FREE = ("jobs", "cases", "ablation", "seeds", "ladder", "longer")
 """What may change between calls: it says which runs there are, not what a run finds."""

@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterable
 from importlib.resources import files
 from pathlib import Path
 
-from fdif_dsl.compiler import elaborate, modules
-from fdif_dsl.compiler.builtins import BUILTINS, CONSTANTS, PRIORS, Builtin
-from fdif_dsl.compiler.modules import load_modules, standard_folder
-from fdif_dsl.compiler.ops import OPS
+from fdif_dsl.compiler.frontend import elaborate, modules
+from fdif_dsl.compiler.frontend.builtins import BUILTINS, CONSTANTS, PRIORS, Builtin
+from fdif_dsl.compiler.frontend.modules import load_modules, standard_folder
+from fdif_dsl.compiler.ir.ops import OPS
 from fdif_dsl.grammar import ast
 from fdif_dsl.grammar import parse as parsing
 

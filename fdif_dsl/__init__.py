@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from fdif_dsl.compiler.library import Library, load_library
     from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
     from fdif_dsl.runtime.recipe import Recipe
-    from fdif_dsl.runtime.render import Volume, render
-    from fdif_dsl.runtime.sampler import sample_scene
-    from fdif_dsl.runtime.scene import Scene
-    from fdif_dsl.runtime.stream import VolumeStream
+    from fdif_dsl.runtime.scenes.render import Volume, render
+    from fdif_dsl.runtime.scenes.sampler import sample_scene
+    from fdif_dsl.runtime.scenes.scene import Scene
+    from fdif_dsl.runtime.streams.stream import VolumeStream
 
 # Each name is imported when it is first used, so that `import fdif_dsl` costs next to nothing.
 _HOMES = {
     "Library": "compiler.library", "load_library": "compiler.library",
     "Diagnostic": "grammar.diagnostics", "FdifError": "grammar.diagnostics",
-    "Recipe": "runtime.recipe", "Volume": "runtime.render", "render": "runtime.render",
-    "sample_scene": "runtime.sampler", "Scene": "runtime.scene", "VolumeStream": "runtime.stream",
+    "Recipe": "runtime.recipe", "Volume": "runtime.scenes.render", "render": "runtime.scenes.render",
+    "sample_scene": "runtime.scenes.sampler", "Scene": "runtime.scenes.scene", "VolumeStream": "runtime.streams.stream",
 }
 
 __all__ = [

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from fdif_dsl.compiler.check import check_files
+from fdif_dsl.compiler.frontend.diagnose import check_files
 
 SNAPSHOTS = sorted(Path(__file__).parent.glob("*/snapshots/*.txt"))
 UPDATE = os.environ.get("FDIF_UPDATE_SNAPSHOTS") == "1"
@@ -91,10 +91,9 @@ def test_titles_are_unique() -> None:
 
 
 def test_every_code_has_a_snapshot() -> None:
-    compiler = files("fdif_dsl.compiler")
-    folders = (files("fdif_dsl.grammar"), compiler.joinpath("check"))
+    front = files("fdif_dsl.compiler.frontend")
+    folders = (files("fdif_dsl.grammar"), front, *(f for f in front.iterdir() if f.is_dir()))
     sources = [f for folder in folders for f in folder.iterdir() if f.name.endswith(".py")]
-    sources += [compiler.joinpath(f"{name}.py") for name in ("modules", "elaborate")]
     raised = {code for source in sources for code in re.findall(r'"(E0[0-9]{3})"', source.read_text("utf-8"))}
     shown = {code for _, case in CASES for code in re.findall(r"^error\[(E0[0-9]{3})\]", case.message, re.MULTILINE)}
     assert raised - shown == set()

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 import fdif_dsl as fd
-from fdif_dsl.compiler.grid import Grid
-from fdif_dsl.runtime.sampler_definition import sample_parameters
+from fdif_dsl.compiler.ir.grid import Grid
+from fdif_dsl.runtime.scenes.sampler_definition import sample_parameters
 
 GRID = (12, 12, 12)  # small, since an onion's wall scans it for every difference
 NAMES = list(fd.load_library().shapes)

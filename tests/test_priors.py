@@ -11,8 +11,8 @@ import pytest
 from scipy import stats
 
 import fdif_dsl as fd
-from fdif_dsl.compiler.grid import Grid
-from fdif_dsl.runtime.sampler_definition import sample_parameters
+from fdif_dsl.compiler.ir.grid import Grid
+from fdif_dsl.runtime.scenes.sampler_definition import sample_parameters
 
 GRID = Grid((64, 80, 96))
 G = 64.0  # the smallest side

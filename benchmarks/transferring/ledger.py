@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fdif_dsl.compiler.files import write_text
+from fdif_dsl.compiler.support.files import write_text
 
 
 class Ledger:

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from fdif_dsl.compiler.formula import Formula
-from fdif_dsl.compiler.grid import Grid
+from fdif_dsl.compiler.ir.formula import Formula
+from fdif_dsl.compiler.ir.grid import Grid
 
 NAMES = ("cpu", "cuda", "torch", "interpret")
 

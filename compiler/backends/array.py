@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from fdif_dsl.compiler.backends import Placed, Rendered
-from fdif_dsl.compiler.formula import Formula
-from fdif_dsl.compiler.grid import Grid
-from fdif_dsl.compiler.ir import Node
-from fdif_dsl.compiler.parameters import missing_grid, missing_quantities
+from fdif_dsl.compiler.ir.formula import Formula
+from fdif_dsl.compiler.ir.graph import Node
+from fdif_dsl.compiler.ir.grid import Grid
+from fdif_dsl.compiler.ir.parameters import missing_grid, missing_quantities
 from fdif_dsl.compiler.passes.rates import split
-from fdif_dsl.compiler.schedule import Value, make_schedule, run_schedule, run_voxels
+from fdif_dsl.compiler.passes.schedule import Value, make_schedule, run_schedule, run_voxels
 
 # Points evaluated at once. Every intermediate of a formula is kept until its end, so a polygon of nine
 # corners (some 300 operations) holds 80 MB at this size; more points gain nothing, they leave the cache.

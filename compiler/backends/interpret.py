@@ -9,8 +9,8 @@ import numpy as np
 
 from fdif_dsl.compiler.backends import Placed, Rendered
 from fdif_dsl.compiler.backends.array import POINTS, Arrays, compose, object_stage, voxel_stage
-from fdif_dsl.compiler.formula import Formula
-from fdif_dsl.compiler.grid import Grid
+from fdif_dsl.compiler.ir.formula import Formula
+from fdif_dsl.compiler.ir.grid import Grid
 
 
 def _float64(value: Any) -> Any:

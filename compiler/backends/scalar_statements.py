@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from fdif_dsl.compiler.formula import Formula, Quantity
-from fdif_dsl.compiler.ir import REDUCTION, Graph, Node, reachable
-from fdif_dsl.compiler.ops import OPS
+from fdif_dsl.compiler.ir.formula import Formula, Quantity
+from fdif_dsl.compiler.ir.graph import REDUCTION, Graph, Node, reachable
+from fdif_dsl.compiler.ir.ops import OPS
 
 Input = tuple[str, int | str | Node]
 """What an input is: ("slot", number), ("grid", name), ("draw", number), or ("reduction", node)."""

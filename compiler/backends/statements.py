@@ -7,10 +7,10 @@ import re
 
 import numpy as np
 
-from fdif_dsl.compiler.ir import Node
-from fdif_dsl.compiler.ops import OPS
+from fdif_dsl.compiler.ir.graph import Node
+from fdif_dsl.compiler.ir.ops import OPS
 from fdif_dsl.compiler.passes.rates import Stages
-from fdif_dsl.compiler.schedule import run_voxels
+from fdif_dsl.compiler.passes.schedule import run_voxels
 
 # The table spells these as conditional expressions, which numba turns into branches: the loop is the
 # same after optimisation, but compiling it takes half as long again.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fdif_dsl.compiler.ir import Graph, Node
+from fdif_dsl.compiler.ir.graph import Graph, Node
 from fdif_dsl.compiler.passes.cse import cse
 from fdif_dsl.compiler.passes.simplify import simplify
 

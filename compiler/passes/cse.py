@@ -5,8 +5,8 @@ Operands of a commutative op are put in one order, so that a + b and b + a becom
 
 from __future__ import annotations
 
-from fdif_dsl.compiler.ir import LEAVES, Graph, Node, reachable
-from fdif_dsl.compiler.ops import OPS
+from fdif_dsl.compiler.ir.graph import LEAVES, Graph, Node, reachable
+from fdif_dsl.compiler.ir.ops import OPS
 
 
 def cse(graph: Graph, roots: list[Node]) -> list[Node]:

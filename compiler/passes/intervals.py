@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from fdif_dsl.compiler.interval_rules import Ends, Interval
-from fdif_dsl.compiler.ir import REDUCTION, Graph, Node, one_evaluation, rebuild
-from fdif_dsl.compiler.ops import OPS
+from fdif_dsl.compiler.ir.graph import REDUCTION, Graph, Node, one_evaluation, rebuild
+from fdif_dsl.compiler.ir.interval_rules import Ends, Interval
+from fdif_dsl.compiler.ir.ops import OPS
 from fdif_dsl.compiler.passes.cse import cse
 from fdif_dsl.compiler.passes.rates import Rate, infer_rates
 from fdif_dsl.compiler.passes.simplify import make

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 
-from fdif_dsl.compiler.ir import LEAVES, REDUCTION, Node, one_evaluation
+from fdif_dsl.compiler.ir.graph import LEAVES, REDUCTION, Node, one_evaluation
 
 
 class Rate(IntEnum):

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from fdif_dsl.compiler.ir import LEAVES, Graph, Node, reachable
-from fdif_dsl.compiler.ops import OPS
+from fdif_dsl.compiler.ir.graph import LEAVES, Graph, Node, reachable
+from fdif_dsl.compiler.ir.ops import OPS
 
 Rule = Callable[..., Node | None]
 

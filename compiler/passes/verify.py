@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fdif_dsl.compiler.ir import LEAVES, REDUCTION, Node, reachable
-from fdif_dsl.compiler.ops import OPS
+from fdif_dsl.compiler.ir.graph import LEAVES, REDUCTION, Node, reachable
+from fdif_dsl.compiler.ir.ops import OPS
 
 
 def verify(roots: Sequence[Node]) -> None:

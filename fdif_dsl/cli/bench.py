@@ -36,9 +36,9 @@ def command(paths: tuple[Path, ...], recipe: str, count: int | None, seed: int, 
     Volumes 0 to N - 1 of a seed are sampled and rendered; then fewer of them with more and less voxels, objects and
     threads; in rounds, all of it in each round. Figures are the median of the rounds, with the least and the most.
     """
-    from fdif_dsl.compiler.files import claim_directory, write_text
     from fdif_dsl.compiler.library import load_library
-    from fdif_dsl.compiler.progress import bar
+    from fdif_dsl.compiler.support.files import claim_directory, write_text
+    from fdif_dsl.compiler.support.progress import bar
     from fdif_dsl.runtime.bench.report import bench
     from fdif_dsl.runtime.recipe import Recipe, resolve
 

@@ -17,7 +17,7 @@ from fdif_dsl.cli.options import FilePath
 @click.pass_context
 def command(ctx: click.Context, files: tuple[Path, ...], form: str) -> None:
     """Say what is wrong in FILES, with the place, the reason and a hint. Exit code 1 where anything is."""
-    from fdif_dsl.compiler.check import check_files
+    from fdif_dsl.compiler.frontend.diagnose import check_files
 
     found = check_files(list(files))
     if form == "json":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fdif_dsl.cli.options import FilePath
-from fdif_dsl.compiler.progress import bar
+from fdif_dsl.compiler.support.progress import bar
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError, did_you_mean
 
 if TYPE_CHECKING:
@@ -84,10 +84,10 @@ def _target(name: str) -> Target:
 def _explain(paths: list[Path], library: Any, name: str) -> None:
     """The library's own formulas are optimised already, so the sources are elaborated once more."""
     from fdif_dsl.cli.find import find_class
-    from fdif_dsl.compiler.check import check
-    from fdif_dsl.compiler.elaborate import elaborate
-    from fdif_dsl.compiler.explain import explain
-    from fdif_dsl.compiler.modules import load_modules, standard_files
+    from fdif_dsl.compiler.frontend.check import check
+    from fdif_dsl.compiler.frontend.elaborate import elaborate
+    from fdif_dsl.compiler.frontend.modules import load_modules, standard_files
+    from fdif_dsl.compiler.passes.explain import explain
 
     if name:
         find_class(library, name)

@@ -1,4 +1,4 @@
-"""What commands say on the terminal: results on stdout. Progress goes to stderr, see `compiler/progress.py`."""
+"""What commands say on the terminal: results on stdout. Progress goes to stderr, see `compiler/support/progress.py`."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def command(checkpoint: Path, tool: str, directory: Path | None, channels: int) 
     in it.
     """
     from fdif_dsl.runtime.exports.export import export
-    from fdif_dsl.runtime.pretrained import Pretrained
+    from fdif_dsl.runtime.training.pretrained import Pretrained
 
     pretrained = Pretrained.read(checkpoint)
     done = export(pretrained, tool, directory or pretrained.path.parent / tool, channels)

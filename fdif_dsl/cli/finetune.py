@@ -103,7 +103,7 @@ class _Report:
 
     def examining(self, done: int, total: int) -> None:
         """Cases are looked at."""
-        from fdif_dsl.compiler.progress import bar
+        from fdif_dsl.compiler.support.progress import bar
 
         if self._look is None:
             self._look = self._open.enter_context(bar("looking at cases"))

@@ -16,7 +16,7 @@ from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 @click.pass_context
 def command(ctx: click.Context, files: tuple[Path, ...], only_check: bool) -> None:
     """Rewrite FILES in the canonical layout. Meaning and comments stay."""
-    from fdif_dsl.compiler.files import write_text
+    from fdif_dsl.compiler.support.files import write_text
     from fdif_dsl.grammar.format import format_source
     from fdif_dsl.grammar.parse import read_source
 

@@ -82,7 +82,7 @@ def command(recipe: str | None, count: int, validation: int, seed: int, form: st
     from fdif_dsl.runtime.datasets.shard import WHOLE, read_shard
     from fdif_dsl.runtime.datasets.write import write
     from fdif_dsl.runtime.recipe import Recipe, resolve
-    from fdif_dsl.runtime.unions import FILE, with_unions
+    from fdif_dsl.runtime.scenes.unions import FILE, with_unions
 
     shard = WHOLE if shard_text is None else read_shard(shard_text, os.environ)
     name = recipe or ("classification" if form == "classification" else "paper")

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from fdif_dsl.compiler.progress import Progress, at_terminal, tell
+from fdif_dsl.compiler.support.progress import Progress, at_terminal, tell
 
 _LINES = 10  # for a whole data set
 _PAUSE = 30.0  # seconds between two lines, at the least

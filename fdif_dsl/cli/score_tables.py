@@ -11,7 +11,7 @@ from rich.table import Table
 
 from fdif_dsl.grammar.diagnostics import printable
 from fdif_dsl.runtime.finetuning import ClassComparison, Classified, Comparison, Difference, Result
-from fdif_dsl.runtime.wording import counted
+from fdif_dsl.runtime.settings.wording import counted
 
 _FEW = 10  # cases; of fewer, a bootstrap draws too narrow an interval
 Found = Result | Comparison | Classified | ClassComparison

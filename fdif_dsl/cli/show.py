@@ -10,7 +10,7 @@ import click
 from fdif_dsl.cli.console import stdout
 from fdif_dsl.cli.find import find_class
 from fdif_dsl.cli.options import FilePath, library, seed
-from fdif_dsl.compiler.progress import bar
+from fdif_dsl.compiler.support.progress import bar
 
 
 @click.command("show")
@@ -35,7 +35,7 @@ def command(name: str | None, output: Path | None, everything: bool, library_pat
 
     lib = load_library(library_path)
     if everything:
-        from fdif_dsl.runtime.portrait import draw_all
+        from fdif_dsl.runtime.pictures.portrait import draw_all
 
         assert output is not None
         with bar("drawing") as advance:
@@ -46,7 +46,7 @@ def command(name: str | None, output: Path | None, everything: bool, library_pat
     kind, found = find_class(lib, name)
     _print(kind, found.formula)
     if output is not None:
-        from fdif_dsl.runtime.portrait import draw
+        from fdif_dsl.runtime.pictures.portrait import draw
 
         output.parent.mkdir(parents=True, exist_ok=True)
         draw(lib, name, output, seed=seed)

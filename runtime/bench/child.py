@@ -20,8 +20,8 @@ def main(library: str, recipe: str, seed: str, count: str) -> None:
     lib = load_library(library)
     loaded = time.perf_counter() - start
     from fdif_dsl.runtime.recipe import Recipe
-    from fdif_dsl.runtime.render import render
-    from fdif_dsl.runtime.sampler import sample_scene
+    from fdif_dsl.runtime.scenes.render import render
+    from fdif_dsl.runtime.scenes.sampler import sample_scene
 
     chosen = Recipe.load(recipe)
 

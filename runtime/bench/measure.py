@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fdif_dsl.runtime.ahead import ahead
 from fdif_dsl.runtime.bench.setups import Setup, on_threads
 from fdif_dsl.runtime.recipe import Recipe
-from fdif_dsl.runtime.render import render
-from fdif_dsl.runtime.sampler import sample_scene
+from fdif_dsl.runtime.scenes.render import render
+from fdif_dsl.runtime.scenes.sampler import sample_scene
+from fdif_dsl.runtime.streams.ahead import ahead
 
 if TYPE_CHECKING:
     from fdif_dsl.compiler.library import Library

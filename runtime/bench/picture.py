@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fdif_dsl.runtime import palette
 from fdif_dsl.runtime.bench.figures import counted, grid_name, number
-from fdif_dsl.runtime.view import figure_file
+from fdif_dsl.runtime.pictures import palette
+from fdif_dsl.runtime.pictures.view import figure_file
 
 CURVES = ("voxels", "objects", "threads")
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fdif_dsl.compiler.progress import Progress
+from fdif_dsl.compiler.support.progress import Progress
 from fdif_dsl.runtime.bench.fresh import run_process
 from fdif_dsl.runtime.bench.machine import describe_machine
 from fdif_dsl.runtime.bench.measure import Spread, Turn, ratio, spread, take_turns

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from fdif_dsl.compiler.backends.cpu.driver import thread_count
-from fdif_dsl.compiler.grid import MAX_SIDE
-from fdif_dsl.runtime.checks import VOXELS
+from fdif_dsl.compiler.ir.grid import MAX_SIDE
 from fdif_dsl.runtime.recipe import OBJECTS, Recipe
+from fdif_dsl.runtime.settings.checks import VOXELS
 
 _SIDES = (1 / 2, 3 / 4, 1, 3 / 2, 2)
 _COUNTS = (1 / 4, 1 / 2, 1, 2, 4)

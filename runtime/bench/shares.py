@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from fdif_dsl.compiler.backends.cpu import CpuBackend
 from fdif_dsl.compiler.backends.cpu.driver import Profile
-from fdif_dsl.compiler.grid import Grid
+from fdif_dsl.compiler.ir.grid import Grid
 from fdif_dsl.runtime.bench.measure import Advance
 from fdif_dsl.runtime.recipe import Recipe
-from fdif_dsl.runtime.render import place
-from fdif_dsl.runtime.sampler import sample_scene
+from fdif_dsl.runtime.scenes.render import place
+from fdif_dsl.runtime.scenes.sampler import sample_scene
 
 if TYPE_CHECKING:
     from fdif_dsl.compiler.library import Library

@@ -19,8 +19,8 @@ from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.datasets.blosc import b2nd, need_blosc2
 from fdif_dsl.runtime.datasets.manifest import Record, count_voxels
 from fdif_dsl.runtime.datasets.plan import Case, Plan
-from fdif_dsl.runtime.render import Volume
-from fdif_dsl.runtime.scene import Scene
+from fdif_dsl.runtime.scenes.render import Volume
+from fdif_dsl.runtime.scenes.scene import Scene
 
 FOLDER = "nnUNetResEncUNetLPlans_3d_fullres"
 LABELS, SPLITS, CLASSES = "labelsTr.json", "splits_final.json", "classes.json"

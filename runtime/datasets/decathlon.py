@@ -16,9 +16,9 @@ from typing import Any
 from fdif_dsl.runtime.datasets.manifest import Record
 from fdif_dsl.runtime.datasets.nifti import Nifti
 from fdif_dsl.runtime.datasets.plan import TRAINING, VALIDATION, Case, Plan
-from fdif_dsl.runtime.meaning import Task
-from fdif_dsl.runtime.render import Volume
-from fdif_dsl.runtime.scene import Scene
+from fdif_dsl.runtime.recipe.meaning import Task
+from fdif_dsl.runtime.scenes.render import Volume
+from fdif_dsl.runtime.scenes.scene import Scene
 
 LIST = "datalist.json"
 

@@ -19,7 +19,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from fdif_dsl.compiler.backends.cpu.driver import one_thread, thread_count
-from fdif_dsl.compiler.progress import tell
+from fdif_dsl.compiler.support.progress import tell
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.datasets.case import Job
 from fdif_dsl.runtime.datasets.manifest import Record

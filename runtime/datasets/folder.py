@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
-from fdif_dsl.compiler.files import remove_leftovers
+from fdif_dsl.compiler.support.files import remove_leftovers
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.datasets.holding import Holding, part
 from fdif_dsl.runtime.datasets.manifest import MANIFEST, Manifest, Record, read_manifest, read_part

@@ -15,8 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fdif_dsl.compiler.locks import attempt
-from fdif_dsl.compiler.progress import tell
+from fdif_dsl.compiler.support.locks import attempt
+from fdif_dsl.compiler.support.progress import tell
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.datasets.shard import Shard
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from fdif_dsl.compiler.files import write_text
+from fdif_dsl.compiler.support.files import write_text
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.datasets.plan import Case
 

@@ -19,8 +19,8 @@ from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.datasets.manifest import Record
 from fdif_dsl.runtime.datasets.nifti import Nifti
 from fdif_dsl.runtime.datasets.plan import Case, Plan
-from fdif_dsl.runtime.render import Volume
-from fdif_dsl.runtime.scene import Scene
+from fdif_dsl.runtime.scenes.render import Volume
+from fdif_dsl.runtime.scenes.scene import Scene
 
 LIST = "dataset.json"
 IDS = (1, 999)

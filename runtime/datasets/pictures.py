@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from fdif_dsl.runtime import palette
 from fdif_dsl.runtime.datasets.case import draw
 from fdif_dsl.runtime.datasets.plan import Plan
 from fdif_dsl.runtime.datasets.summary import ClassCount, Summary
-from fdif_dsl.runtime.overview import draw_overview
-from fdif_dsl.runtime.view import figure_file
+from fdif_dsl.runtime.pictures import palette
+from fdif_dsl.runtime.pictures.overview import draw_overview
+from fdif_dsl.runtime.pictures.view import figure_file
 
 OVERVIEW, PICTURE = "overview.png", "summary.png"
 _SHOWN = 8  # volumes

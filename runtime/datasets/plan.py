@@ -8,10 +8,10 @@ from functools import cached_property
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol
 
-from fdif_dsl.runtime.meaning import Meaning
 from fdif_dsl.runtime.recipe import Choices, Recipe, resolve
-from fdif_dsl.runtime.render import Volume
-from fdif_dsl.runtime.scene import Scene
+from fdif_dsl.runtime.recipe.meaning import Meaning
+from fdif_dsl.runtime.scenes.render import Volume
+from fdif_dsl.runtime.scenes.scene import Scene
 
 if TYPE_CHECKING:
     from fdif_dsl.compiler.library import Library

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from fdif_dsl.runtime.datasets.manifest import Record
 from fdif_dsl.runtime.datasets.plan import Plan
-from fdif_dsl.runtime.meaning import Task
+from fdif_dsl.runtime.recipe.meaning import Task
 
 SUMMARY = "summary.json"
 _DIGITS = 6

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
-from fdif_dsl.runtime.ahead import ahead
 from fdif_dsl.runtime.datasets import make_format
 from fdif_dsl.runtime.datasets.blosc import read_b2nd
 from fdif_dsl.runtime.datasets.case import draw, encode
@@ -17,7 +16,8 @@ from fdif_dsl.runtime.datasets.manifest import MANIFEST, Manifest, Record, damag
 from fdif_dsl.runtime.datasets.plan import Plan
 from fdif_dsl.runtime.datasets.write import Bar, silent
 from fdif_dsl.runtime.recipe import Placement, Recipe
-from fdif_dsl.runtime.unions import with_unions
+from fdif_dsl.runtime.scenes.unions import with_unions
+from fdif_dsl.runtime.streams.ahead import ahead
 
 if TYPE_CHECKING:
     from fdif_dsl.compiler.library import Library

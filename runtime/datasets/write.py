@@ -8,9 +8,8 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fdif_dsl.compiler.files import write_text
-from fdif_dsl.compiler.progress import Progress
-from fdif_dsl.runtime.ahead import ahead
+from fdif_dsl.compiler.support.files import write_text
+from fdif_dsl.compiler.support.progress import Progress
 from fdif_dsl.runtime.datasets.card import CARD, card
 from fdif_dsl.runtime.datasets.case import Job
 from fdif_dsl.runtime.datasets.folder import Folder
@@ -19,6 +18,7 @@ from fdif_dsl.runtime.datasets.pictures import OVERVIEW, PICTURE, draw_summary, 
 from fdif_dsl.runtime.datasets.plan import Case, Plan
 from fdif_dsl.runtime.datasets.shard import WHOLE, Shard
 from fdif_dsl.runtime.datasets.summary import SUMMARY, summarise
+from fdif_dsl.runtime.streams.ahead import ahead
 
 Engine = Callable[[Job, Sequence[Case]], Iterable[Record]]
 """Makes cases, in any order."""

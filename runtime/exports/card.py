@@ -7,8 +7,8 @@ import math
 from typing import Any
 
 from fdif_dsl.runtime.exports.form import Form
-from fdif_dsl.runtime.pretrained import Pretrained
 from fdif_dsl.runtime.settings.reading import sections_toml
+from fdif_dsl.runtime.training.pretrained import Pretrained
 from fdif_dsl.runtime.training.record import SUMMARY
 
 CARD = "README.md"

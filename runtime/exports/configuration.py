@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fdif_dsl.compiler.files import write_text
+from fdif_dsl.compiler.support.files import write_text
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.exports.nnunet_weights import Weights
 from fdif_dsl.runtime.exports.plans import PARENT, read_plans, resolved, three

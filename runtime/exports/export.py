@@ -7,13 +7,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from fdif_dsl.compiler.files import claim_directory, write_text
+from fdif_dsl.compiler.support.files import claim_directory, write_text
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError, did_you_mean
 from fdif_dsl.runtime.exports import monai, nnssl, nnunet
 from fdif_dsl.runtime.exports.card import CARD, card
 from fdif_dsl.runtime.exports.form import Form
 from fdif_dsl.runtime.exports.weights import check_finite
-from fdif_dsl.runtime.pretrained import Pretrained
+from fdif_dsl.runtime.training.pretrained import Pretrained
 from fdif_dsl.runtime.training.record import save_whole
 
 

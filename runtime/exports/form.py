@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fdif_dsl.runtime.pretrained import Pretrained
+from fdif_dsl.runtime.training.pretrained import Pretrained
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import json
 
 from fdif_dsl.runtime.exports.form import Form, file_stem
 from fdif_dsl.runtime.exports.weights import untrained, widened, without
-from fdif_dsl.runtime.pretrained import Pretrained
 from fdif_dsl.runtime.training.networks import NETWORKS
+from fdif_dsl.runtime.training.pretrained import Pretrained
 
 CODE = {
     "unet": """\

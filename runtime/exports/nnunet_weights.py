@@ -10,8 +10,8 @@ from typing import Any
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.exports import nnunet
 from fdif_dsl.runtime.exports.form import facts
-from fdif_dsl.runtime.pretrained import ABOUT, Pretrained
 from fdif_dsl.runtime.training.networks import Patch
+from fdif_dsl.runtime.training.pretrained import ABOUT, Pretrained
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
-from fdif_dsl.runtime.pretrained import Pretrained, over_channels
 from fdif_dsl.runtime.training.networks import NETWORKS
+from fdif_dsl.runtime.training.pretrained import Pretrained, over_channels
 
 if TYPE_CHECKING:
     import torch

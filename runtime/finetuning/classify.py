@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fdif_dsl.compiler.files import write_text
+from fdif_dsl.compiler.support.files import write_text
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
-from fdif_dsl.runtime.checks import Wrong
 from fdif_dsl.runtime.finetuning.data.medmnist import MedMnist, read_medmnist
 from fdif_dsl.runtime.finetuning.folder import COMPARISON, SCORES, check_folder
 from fdif_dsl.runtime.finetuning.naming import (
@@ -23,8 +22,9 @@ from fdif_dsl.runtime.finetuning.naming import (
 from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
 from fdif_dsl.runtime.finetuning.runs import NO_HOOKS, Hooks, run_all
 from fdif_dsl.runtime.finetuning.settle import PRETRAINED, SCRATCH, settle
+from fdif_dsl.runtime.settings.checks import Wrong
 from fdif_dsl.runtime.settings.places import complain
-from fdif_dsl.runtime.wording import counted
+from fdif_dsl.runtime.settings.wording import counted
 
 if TYPE_CHECKING:
     from fdif_dsl.runtime.finetuning.classifier import Run

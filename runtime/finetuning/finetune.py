@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fdif_dsl.compiler.files import write_text
+from fdif_dsl.compiler.support.files import write_text
 from fdif_dsl.runtime.finetuning.compare import Comparison, compared
 from fdif_dsl.runtime.finetuning.folder import COMPARISON, SCORES, check_folder
 from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from shutil import rmtree
 
-from fdif_dsl.compiler.files import check_directory, claim_directory
+from fdif_dsl.compiler.support.files import check_directory, claim_directory
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.finetuning.settle import PRETRAINED, SCRATCH
 from fdif_dsl.runtime.training.record import ABOUT

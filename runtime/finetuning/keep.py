@@ -9,8 +9,8 @@ from typing import Any
 
 from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
 from fdif_dsl.runtime.finetuning.settle import Settled
-from fdif_dsl.runtime.pretrained import Pretrained
 from fdif_dsl.runtime.training.checkpoints import on_cpu
+from fdif_dsl.runtime.training.pretrained import Pretrained
 from fdif_dsl.runtime.training.record import save_whole
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fdif_dsl.grammar.diagnostics import FdifError
-from fdif_dsl.runtime.checks import Wrong
 from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
 from fdif_dsl.runtime.finetuning.rules import AUTO
-from fdif_dsl.runtime.pretrained import Pretrained
 from fdif_dsl.runtime.recipe import Recipe
+from fdif_dsl.runtime.settings.checks import Wrong
 from fdif_dsl.runtime.settings.places import complain
 from fdif_dsl.runtime.training.networks import Network, check_size, find_network
+from fdif_dsl.runtime.training.pretrained import Pretrained
 
 _ELSE = "unet"  # without weights
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from fdif_dsl.grammar.diagnostics import FdifError
-from fdif_dsl.runtime.checks import Wrong
 from fdif_dsl.runtime.finetuning.rules import FORM
+from fdif_dsl.runtime.settings.checks import Wrong
 from fdif_dsl.runtime.settings.places import Sources, complain, in_file
 from fdif_dsl.runtime.settings.reading import read, to_toml
 from fdif_dsl.runtime.settings.warmup import check_warmup, shorten_warmup

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from fdif_dsl.runtime import checks
-from fdif_dsl.runtime.checks import Rule, Wrong
+from fdif_dsl.runtime.settings import checks
+from fdif_dsl.runtime.settings.checks import Rule, Wrong
 from fdif_dsl.runtime.settings.form import Form
 
 AUTO = "auto"
@@ -109,5 +109,5 @@ RULES: dict[str, dict[str, Rule]] = {
     },
 }
 
-FORM = Form(RULES, home="fdif_dsl.runtime.finetuning.recipes", first="small")
+FORM = Form(RULES, home="fdif_dsl.runtime.finetuning", first="small")
 """`small` gives every key: what another recipe leaves out is as there."""

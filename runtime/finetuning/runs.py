@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from fdif_dsl.compiler.files import write_text
-from fdif_dsl.compiler.progress import Progress
+from fdif_dsl.compiler.support.files import write_text
+from fdif_dsl.compiler.support.progress import Progress
 from fdif_dsl.runtime.finetuning.folder import RECIPE, claim, run_folder
 from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
 from fdif_dsl.runtime.finetuning.settle import Settled

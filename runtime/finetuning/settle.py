@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fdif_dsl.grammar.diagnostics import FdifError
-from fdif_dsl.runtime.checks import Wrong
 from fdif_dsl.runtime.finetuning.network import Plan, plan
 from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
-from fdif_dsl.runtime.pretrained import Pretrained
+from fdif_dsl.runtime.settings.checks import Wrong
 from fdif_dsl.runtime.settings.places import complain
 from fdif_dsl.runtime.training.devices import find_accelerator, find_precision
 from fdif_dsl.runtime.training.extra import require
+from fdif_dsl.runtime.training.pretrained import Pretrained
 
 PRETRAINED, SCRATCH = "pretrained", "scratch"
 

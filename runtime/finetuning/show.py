@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from fdif_dsl.compiler.files import replacing
+from fdif_dsl.compiler.support.files import replacing
 from fdif_dsl.runtime.finetuning.data.prepare import Prepared
 from fdif_dsl.runtime.training.pictures import draw_predictions
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
-from fdif_dsl.runtime.pretrained import Pretrained, over_channels
 from fdif_dsl.runtime.training.networks import Network
+from fdif_dsl.runtime.training.pretrained import Pretrained, over_channels
 
 Patch = tuple[int, int, int]
 _POSITIONS = ("position_embeddings", "pos_embed")

@@ -1,6 +1,6 @@
 """What a data set is made of and how a network is trained on it: a value, and TOML on disk.
 
-No shape, displacement or mapper is named in Python: the paper's choices stand in `recipes/paper.toml`,
+No shape, displacement or mapper is named in Python: the paper's choices stand in `paper.toml`,
 and whatever a recipe leaves out is taken from there.
 """
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fdif_dsl.compiler.formula import Formula
+from fdif_dsl.compiler.ir.formula import Formula
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError, did_you_mean
-from fdif_dsl.runtime.checks import Wrong
-from fdif_dsl.runtime.meaning import MOST, Meaning, meaning_of
+from fdif_dsl.runtime.recipe.meaning import MOST, Meaning, meaning_of
 from fdif_dsl.runtime.recipe.recipe import Recipe
 from fdif_dsl.runtime.recipe.rules import FORM
+from fdif_dsl.runtime.settings.checks import Wrong
 from fdif_dsl.runtime.settings.places import complain
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from fdif_dsl.compiler.parameters import kind_of
+from fdif_dsl.compiler.ir.parameters import kind_of
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.grammar.source import SourceFile
-from fdif_dsl.runtime.checks import Wrong
 from fdif_dsl.runtime.recipe.rules import FORM
 from fdif_dsl.runtime.recipe.sections import PAPER, Augmentation, Monitor, Placement, Training
+from fdif_dsl.runtime.settings.checks import Wrong
 from fdif_dsl.runtime.settings.places import Sources, complain, in_file
 from fdif_dsl.runtime.settings.reading import read, to_toml
 from fdif_dsl.runtime.settings.warmup import shorten_warmup

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fdif_dsl.runtime import checks
-from fdif_dsl.runtime.checks import Rule, Wrong
-from fdif_dsl.runtime.meaning import MEANINGS
+from fdif_dsl.runtime.recipe.meaning import MEANINGS
+from fdif_dsl.runtime.settings import checks
+from fdif_dsl.runtime.settings.checks import Rule, Wrong
 from fdif_dsl.runtime.settings.form import Form
 
 OBJECTS = 10_000
@@ -113,5 +113,5 @@ RULES: dict[str, dict[str, Rule]] = {
     },
 }
 
-FORM = Form(RULES, home="fdif_dsl.runtime.recipes", first="paper")
+FORM = Form(RULES, home="fdif_dsl.runtime.recipe", first="paper")
 """The paper's recipe gives every key: what another recipe leaves out is as in the paper."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError, did_you_mean
 from fdif_dsl.grammar.source import SourceFile
-from fdif_dsl.runtime.checks import Rule, Wrong
+from fdif_dsl.runtime.settings.checks import Rule, Wrong
 from fdif_dsl.runtime.settings.places import complain
 from fdif_dsl.runtime.settings.reading import parse
 

@@ -6,7 +6,7 @@ import re
 
 from fdif_dsl.grammar.diagnostics import Diagnostic, Label
 from fdif_dsl.grammar.source import SourceFile, Span
-from fdif_dsl.runtime.checks import Wrong
+from fdif_dsl.runtime.settings.checks import Wrong
 
 Sources = tuple[SourceFile, ...]
 """The texts that a recipe was read from, the one that overrides the others first."""

@@ -11,8 +11,8 @@ from typing import Any
 
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError, Label, did_you_mean
 from fdif_dsl.grammar.source import SourceFile, Span
-from fdif_dsl.runtime.checks import Rule, Wrong
-from fdif_dsl.runtime.overrides import parse_override
+from fdif_dsl.runtime.settings.checks import Rule, Wrong
+from fdif_dsl.runtime.settings.overrides import parse_override
 from fdif_dsl.runtime.settings.places import Sources, complain
 
 Rules = Mapping[str, Mapping[str, Rule]]

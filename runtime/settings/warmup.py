@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fdif_dsl.grammar.diagnostics import FdifError
-from fdif_dsl.runtime.checks import Wrong
+from fdif_dsl.runtime.settings.checks import Wrong
 from fdif_dsl.runtime.settings.places import complain
 from fdif_dsl.runtime.settings.reading import Given
 

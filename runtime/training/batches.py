@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from fdif_dsl.runtime.stream import VolumeStream, use_one_thread
+from fdif_dsl.runtime.streams.stream import VolumeStream, use_one_thread
 
 
 class Batches(IterableDataset):  # type: ignore[type-arg, misc, unused-ignore]

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from fdif_dsl.runtime import palette
+from fdif_dsl.runtime.pictures import palette
+from fdif_dsl.runtime.pictures.view import figure_file
 from fdif_dsl.runtime.training.scores import Score
-from fdif_dsl.runtime.view import figure_file
 
 
 @dataclass(frozen=True)

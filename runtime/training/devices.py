@@ -8,10 +8,10 @@ from typing import Any
 
 from fdif_dsl.compiler.backends.cuda.backend import simulated
 from fdif_dsl.compiler.backends.cuda.target import require_packages
-from fdif_dsl.compiler.progress import tell
+from fdif_dsl.compiler.support.progress import tell
 from fdif_dsl.grammar.diagnostics import Diagnostic
-from fdif_dsl.runtime.checks import Wrong
 from fdif_dsl.runtime.recipe import Recipe
+from fdif_dsl.runtime.settings.checks import Wrong
 from fdif_dsl.runtime.settings.places import Sources, complain
 
 

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
 
-from fdif_dsl.compiler.progress import tell
+from fdif_dsl.compiler.support.progress import tell
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 
 _declared: list[Any] = []  # operators last as long as the object that declared them

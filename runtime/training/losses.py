@@ -11,8 +11,8 @@ from monai.losses.ds_loss import DeepSupervisionLoss
 from torch import nn
 from torch.nn import functional
 
-from fdif_dsl.runtime.meaning import Meaning
 from fdif_dsl.runtime.recipe import Recipe
+from fdif_dsl.runtime.recipe.meaning import Meaning
 from fdif_dsl.runtime.training.heads import split
 
 Output = torch.Tensor | Sequence[torch.Tensor]

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from fdif_dsl.runtime import palette
-from fdif_dsl.runtime.overview import draw_legend, telling_plane
-from fdif_dsl.runtime.view import figure_file
+from fdif_dsl.runtime.pictures import palette
+from fdif_dsl.runtime.pictures.overview import draw_legend, telling_plane
+from fdif_dsl.runtime.pictures.view import figure_file
 
 _LEGEND = 24  # classes at most
 _ROWS = ("image", "label", "prediction")

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
-from fdif_dsl.runtime.checks import Wrong
 from fdif_dsl.runtime.recipe import Recipe
+from fdif_dsl.runtime.settings.checks import Wrong
 from fdif_dsl.runtime.settings.places import complain
 from fdif_dsl.runtime.training.extra import require
 from fdif_dsl.runtime.training.networks import Network, Patch, check_size

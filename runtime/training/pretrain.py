@@ -8,10 +8,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fdif_dsl.compiler.files import write_text
+from fdif_dsl.compiler.support.files import write_text
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
-from fdif_dsl.runtime.meaning import Meaning
 from fdif_dsl.runtime.recipe import Recipe, resolve
+from fdif_dsl.runtime.recipe.meaning import Meaning
 from fdif_dsl.runtime.training.curve import Fall, draw_loss, draw_scores, fall
 from fdif_dsl.runtime.training.devices import find_place, is_first
 from fdif_dsl.runtime.training.extra import require
@@ -83,7 +83,7 @@ def pretrain(library: Library, recipe: Recipe, directory: Path, *, name: str, re
     import torch
     from lightning.pytorch import Trainer
 
-    from fdif_dsl.runtime.stream import VolumeStream
+    from fdif_dsl.runtime.streams.stream import VolumeStream
     from fdif_dsl.runtime.training.batches import Batches, loader
     from fdif_dsl.runtime.training.checkpoints import Checkpoints, WholeFiles
     from fdif_dsl.runtime.training.interrupt import Stop, stop_on_interrupt

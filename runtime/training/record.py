@@ -8,12 +8,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fdif_dsl.compiler.files import replacing, write_text
+from fdif_dsl.compiler.support.files import replacing, write_text
 
 if TYPE_CHECKING:
     from fdif_dsl.compiler.library import Library
-    from fdif_dsl.runtime.meaning import Meaning
     from fdif_dsl.runtime.recipe import Recipe
+    from fdif_dsl.runtime.recipe.meaning import Meaning
     from fdif_dsl.runtime.training.networks import Network
 
 LAST, BEST = "last.ckpt", "best.ckpt"

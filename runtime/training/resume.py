@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fdif_dsl.compiler.files import claim_directory
+from fdif_dsl.compiler.support.files import claim_directory
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.recipe import Recipe
 from fdif_dsl.runtime.training.record import BEST, BEST_WEIGHTS, FOLDER, LAST, RECIPE, WEIGHTS

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from fdif_dsl.runtime.meaning import Meaning
 from fdif_dsl.runtime.recipe import Recipe
+from fdif_dsl.runtime.recipe.meaning import Meaning
 from fdif_dsl.runtime.training.networks import Network, Patch
 
 

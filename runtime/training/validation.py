@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from fdif_dsl.runtime.recipe import Recipe
-from fdif_dsl.runtime.stream import VolumeStream
+from fdif_dsl.runtime.streams.stream import VolumeStream
 from fdif_dsl.runtime.training.augment import normalise
 from fdif_dsl.runtime.training.heads import split
 from fdif_dsl.runtime.training.losses import volume_classes

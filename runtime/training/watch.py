@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from fdif_dsl.compiler.files import write_text
+from fdif_dsl.compiler.support.files import write_text
 from fdif_dsl.runtime.recipe import Recipe
 from fdif_dsl.runtime.training.checkpoints import Checkpoints
 from fdif_dsl.runtime.training.interrupt import Stop

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from fdif_dsl.cli import cli
-from fdif_dsl.runtime import view
+from fdif_dsl.runtime.pictures import view
 
 SHAPES = """\
 ## A ball.

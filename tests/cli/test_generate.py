@@ -14,9 +14,9 @@ import pytest
 from fdif_dsl.compiler.library import load_library
 from fdif_dsl.runtime.datasets.plan import FIRST, VALIDATION
 from fdif_dsl.runtime.recipe import Recipe
-from fdif_dsl.runtime.render import render
-from fdif_dsl.runtime.sampler import sample_scene
-from fdif_dsl.runtime.scene import Scene
+from fdif_dsl.runtime.scenes.render import render
+from fdif_dsl.runtime.scenes.sampler import sample_scene
+from fdif_dsl.runtime.scenes.scene import Scene
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from fdif_dsl.cli import COMMANDS
-from fdif_dsl.compiler import check
+from fdif_dsl.compiler.frontend import diagnose
 
 
 def test_help_lists_every_command_and_imports_none(tmp_path: Path) -> None:
@@ -81,19 +81,19 @@ def _raise(error: BaseException) -> Callable[..., Any]:
 ])
 def test_what_the_system_refuses_is_one_diagnostic(
         fdifc: Any, monkeypatch: pytest.MonkeyPatch, error: BaseException, said: str) -> None:
-    monkeypatch.setattr(check, "check_files", _raise(error))
+    monkeypatch.setattr(diagnose, "check_files", _raise(error))
     result = fdifc("check", "a.sdf")
     assert (result.exit_code, result.stdout, result.stderr) == (1, "", said)
 
 
 def test_interrupt(fdifc: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check, "check_files", _raise(KeyboardInterrupt()))
+    monkeypatch.setattr(diagnose, "check_files", _raise(KeyboardInterrupt()))
     result = fdifc("check", "a.sdf")
     assert (result.exit_code, result.stderr) == (130, "interrupted\n")
 
 
 def test_a_fault_of_the_program_keeps_its_traceback(fdifc: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check, "check_files", _raise(ZeroDivisionError()))
+    monkeypatch.setattr(diagnose, "check_files", _raise(ZeroDivisionError()))
     with pytest.raises(ZeroDivisionError):
         fdifc("check", "a.sdf")
 

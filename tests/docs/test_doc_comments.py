@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fdif_dsl.compiler.frontend.modules import load_modules, standard_files
 from fdif_dsl.compiler.library import load_library
-from fdif_dsl.compiler.modules import load_modules, standard_files
 
 
 def test_every_standard_declaration_and_random_quantity_says_what_it_is() -> None:

@@ -22,19 +22,19 @@ from fdif_dsl.compiler.backends.cpu.machine import CPU
 from fdif_dsl.compiler.backends.cpu.objects import ObjectStage, Pool, inputs_of
 from fdif_dsl.compiler.backends.cpu.scalars import ScalarKernel
 from fdif_dsl.compiler.backends.store import store
+from fdif_dsl.compiler.backends.store.refusal import refusal
 from fdif_dsl.compiler.backends.store.unit import Unit
-from fdif_dsl.compiler.formula import Formula
-from fdif_dsl.compiler.grid import NUMBERS as GRID_NUMBERS
-from fdif_dsl.compiler.grid import Grid
-from fdif_dsl.compiler.ir import Node, one_evaluation
-from fdif_dsl.compiler.mapper_limits import limits
-from fdif_dsl.compiler.parameters import missing_grid, missing_quantities
+from fdif_dsl.compiler.ir.formula import Formula
+from fdif_dsl.compiler.ir.graph import Node, one_evaluation
+from fdif_dsl.compiler.ir.grid import NUMBERS as GRID_NUMBERS
+from fdif_dsl.compiler.ir.grid import Grid
+from fdif_dsl.compiler.ir.parameters import missing_grid, missing_quantities
+from fdif_dsl.compiler.ir.priors import sampled_slots
 from fdif_dsl.compiler.passes.intervals import LIMIT
+from fdif_dsl.compiler.passes.mapper_limits import limits
 from fdif_dsl.compiler.passes.rates import Rate, infer_rates
-from fdif_dsl.compiler.priors import sampled_slots
-from fdif_dsl.compiler.progress import Progress
-from fdif_dsl.compiler.refusal import refusal
-from fdif_dsl.compiler.schedule import Schedule, make_schedule, run_schedule, run_voxels
+from fdif_dsl.compiler.passes.schedule import Schedule, make_schedule, run_schedule, run_voxels
+from fdif_dsl.compiler.support.progress import Progress
 
 _CHUNK = 1 << 16  # points of one call of `evaluate`
 _INPUTS = {"shape": ("p.x", "p.y", "p.z"), "displacement": ("w.x", "w.y", "w.z"), "mapper": ("d",)}

@@ -22,8 +22,8 @@ from functools import cached_property
 from typing import Literal
 
 from fdif_dsl.compiler.backends.statements import NAMES, Statements, called, constants
-from fdif_dsl.compiler.formula import Formula
-from fdif_dsl.compiler.ir import REDUCTION, Graph, Node, reachable
+from fdif_dsl.compiler.ir.formula import Formula
+from fdif_dsl.compiler.ir.graph import REDUCTION, Graph, Node, reachable
 from fdif_dsl.compiler.passes.intervals import bounds
 from fdif_dsl.compiler.passes.rates import Stages, split
 

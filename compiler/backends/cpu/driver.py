@@ -28,7 +28,7 @@ import numpy as np
 from fdif_dsl.compiler.backends import Rendered
 from fdif_dsl.compiler.backends.cpu import layout
 from fdif_dsl.compiler.backends.store.unit import Unit
-from fdif_dsl.compiler.grid import Grid
+from fdif_dsl.compiler.ir.grid import Grid
 
 _SIGNATURES = {"run_scalars": "qnn", "cull_objects": "qfq", "least_values": "qfqq", "draw": "qf", "label": "qf"}
 _C_TYPES: dict[str, Any] = dict.fromkeys("dfq", ctypes.c_void_p) | {"n": ctypes.c_int64}

@@ -20,8 +20,8 @@ from typing import Any
 import llvmlite.binding as llvm
 
 from fdif_dsl.compiler.backends.store.origin import check_compiler, digest_of, versions_of
+from fdif_dsl.compiler.backends.store.refusal import refusal
 from fdif_dsl.compiler.backends.store.unit import Unit
-from fdif_dsl.compiler.refusal import refusal
 
 _FOLDER = Path(__file__).parent
 # The modules of this folder that write no object code: they make the text of kernels, which is in their
@@ -45,7 +45,7 @@ def host() -> tuple[str, str, str]:
 def ingredients() -> list[Path]:
     """The files of this package that make object code what it is."""
     return [*sorted(path for path in _FOLDER.glob("*.py") if path.stem not in APART),
-            _FOLDER.parent / "elementary.py", _FOLDER.parent.parent / "ops.py"]
+            _FOLDER.parent / "elementary.py", _FOLDER.parent.parent / "ir" / "ops.py"]
 
 
 @cache

@@ -14,9 +14,9 @@ from typing import Any
 
 from fdif_dsl.compiler.backends.cpu.codegen import Kernel
 from fdif_dsl.compiler.backends.cpu.scalars import ScalarKernel, scalar_kernel
-from fdif_dsl.compiler.formula import Formula
-from fdif_dsl.compiler.ir import Node
-from fdif_dsl.compiler.schedule import make_schedule
+from fdif_dsl.compiler.ir.formula import Formula
+from fdif_dsl.compiler.ir.graph import Node
+from fdif_dsl.compiler.passes.schedule import make_schedule
 
 Pool = dict[Any, float]
 """Numbers by what they are: those of slots, of the grid by name, and of reductions."""

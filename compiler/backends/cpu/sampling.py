@@ -14,8 +14,8 @@ from pathlib import Path
 from fdif_dsl.compiler.backends.cpu.scalars import ScalarKernel, scalar_kernel
 from fdif_dsl.compiler.backends.scalar_statements import Input
 from fdif_dsl.compiler.backends.store.unit import Unit
-from fdif_dsl.compiler.formula import Formula
-from fdif_dsl.compiler.priors import scene_quantities
+from fdif_dsl.compiler.ir.formula import Formula
+from fdif_dsl.compiler.ir.priors import scene_quantities
 
 # The job
 KEY_LOW, KEY_HIGH = 0, 1  # words of the seed

@@ -1,6 +1,6 @@
-"""The sampler as it is compiled, see sampling.py. Its meaning in plain Python is `runtime/sampler_definition.py`.
+"""The sampler as it is compiled, see sampling.py. Its meaning in plain Python is `runtime/scenes/sampler_definition.py`.
 
-Every number is a function of (seed, volume, object, draw), by Philox4x32-10 as in `runtime/philox.py`. Here
+Every number is a function of (seed, volume, object, draw), by Philox4x32-10 as in `runtime/scenes/philox.py`. Here
 `Any` is a pointer or a number.
 """
 

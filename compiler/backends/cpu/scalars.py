@@ -14,8 +14,8 @@ from functools import cached_property
 
 from fdif_dsl.compiler.backends.scalar_statements import Input, close, imported, statements
 from fdif_dsl.compiler.backends.store.unit import Unit
-from fdif_dsl.compiler.formula import Formula, Quantity
-from fdif_dsl.compiler.ir import Node
+from fdif_dsl.compiler.ir.formula import Formula, Quantity
+from fdif_dsl.compiler.ir.graph import Node
 
 SIGNATURE = "dd"
 

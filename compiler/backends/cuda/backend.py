@@ -22,11 +22,11 @@ from fdif_dsl.compiler.backends.cuda.pipeline import Fields, OnGrid, Volumes
 from fdif_dsl.compiler.backends.cuda.simulated import SimulatedQueue
 from fdif_dsl.compiler.backends.cuda.stored import Stored
 from fdif_dsl.compiler.backends.cuda.target import require_packages
-from fdif_dsl.compiler.formula import Formula
-from fdif_dsl.compiler.grid import Grid
-from fdif_dsl.compiler.ir import Node
-from fdif_dsl.compiler.parameters import is_tensor
-from fdif_dsl.compiler.progress import Progress
+from fdif_dsl.compiler.ir.formula import Formula
+from fdif_dsl.compiler.ir.graph import Node
+from fdif_dsl.compiler.ir.grid import Grid
+from fdif_dsl.compiler.ir.parameters import is_tensor
+from fdif_dsl.compiler.support.progress import Progress
 
 _INPUTS = {"shape": ("p.x", "p.y", "p.z"), "displacement": ("w.x", "w.y", "w.z"), "mapper": ("d",)}
 _MOST_GRIDS = 4

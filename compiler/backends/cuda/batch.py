@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fdif_dsl.compiler.backends import Placed
-from fdif_dsl.compiler.formula import Formula
-from fdif_dsl.compiler.priors import sampled_slots
+from fdif_dsl.compiler.ir.formula import Formula
+from fdif_dsl.compiler.ir.priors import sampled_slots
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from functools import cached_property
 
 from fdif_dsl.compiler.backends.cuda import text
 from fdif_dsl.compiler.backends.store.unit import Unit
-from fdif_dsl.compiler.formula import Formula
-from fdif_dsl.compiler.ir import Node
-from fdif_dsl.compiler.priors import sampled_slots
-from fdif_dsl.compiler.schedule import make_schedule
+from fdif_dsl.compiler.ir.formula import Formula
+from fdif_dsl.compiler.ir.graph import Node
+from fdif_dsl.compiler.ir.priors import sampled_slots
+from fdif_dsl.compiler.passes.schedule import make_schedule
 
 
 @dataclass(frozen=True)

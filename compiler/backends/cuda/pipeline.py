@@ -15,8 +15,8 @@ from fdif_dsl.compiler.backends.cuda.batch import Batch
 from fdif_dsl.compiler.backends.cuda.kernels import LibraryKernels
 from fdif_dsl.compiler.backends.cuda.layout import SIDE, VOXELS
 from fdif_dsl.compiler.backends.cuda.memory import DeviceArray, Queue
-from fdif_dsl.compiler.grid import NUMBERS as GRID
-from fdif_dsl.compiler.grid import Grid
+from fdif_dsl.compiler.ir.grid import NUMBERS as GRID
+from fdif_dsl.compiler.ir.grid import Grid
 
 _MOST_BLOCKS = 65535  # along y
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from fdif_dsl.compiler.backends.cuda.target import CudaTarget, require_compiler, runs_on, unpack
 from fdif_dsl.compiler.backends.store import store
 from fdif_dsl.compiler.backends.store.unit import Unit
-from fdif_dsl.compiler.progress import Progress, tell
+from fdif_dsl.compiler.support.progress import Progress, tell
 
 
 class Stored:

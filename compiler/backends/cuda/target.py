@@ -121,7 +121,7 @@ def require_packages(what: str, where: str) -> None:
 def compiler_digest() -> str:
     """What changes when the code that makes kernels changes."""
     return digest_of([*(_FOLDER / f"{name}.py" for name in _INGREDIENTS), _FOLDER.parent / "elementary.py",
-                      _FOLDER.parent.parent / "ops.py"])
+                      _FOLDER.parent.parent / "ir" / "ops.py"])
 
 
 @cache

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from fdif_dsl.compiler.backends.scalar_statements import close, imported, statements
 from fdif_dsl.compiler.backends.statements import NAMES, Statements, called, constants
 from fdif_dsl.compiler.backends.store.unit import Unit
-from fdif_dsl.compiler.formula import Formula
-from fdif_dsl.compiler.grid import NUMBERS as GRID
-from fdif_dsl.compiler.ir import Graph, Node
+from fdif_dsl.compiler.ir.formula import Formula
+from fdif_dsl.compiler.ir.graph import Graph, Node
+from fdif_dsl.compiler.ir.grid import NUMBERS as GRID
 from fdif_dsl.compiler.passes.intervals import bounds
 from fdif_dsl.compiler.passes.rates import split
 

@@ -21,9 +21,9 @@ import platformdirs
 
 from fdif_dsl.compiler.backends.store.objects import read_object
 from fdif_dsl.compiler.backends.store.target import Target
-from fdif_dsl.compiler.files import remove_leftovers
-from fdif_dsl.compiler.locks import attempt
-from fdif_dsl.compiler.progress import tell
+from fdif_dsl.compiler.support.files import remove_leftovers
+from fdif_dsl.compiler.support.locks import attempt
+from fdif_dsl.compiler.support.progress import tell
 
 LOCK = ".lock"
 _UNUSED = 30 * 24 * 3600.0  # seconds after which the folder of another fingerprint goes

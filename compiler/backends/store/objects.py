@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from fdif_dsl.compiler.files import write_bytes
+from fdif_dsl.compiler.support.files import write_bytes
 
 _MAGIC = b"FDIFOBJ1"
 _FOOTER = len(_MAGIC) + hashlib.sha256().digest_size

@@ -8,7 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from fdif_dsl.compiler.refusal import refusal
+from fdif_dsl.compiler.backends.store.refusal import refusal
 
 
 def digest_of(paths: Iterable[Path]) -> str:

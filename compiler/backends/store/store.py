@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fdif_dsl.compiler.backends.store import cache
+from fdif_dsl.compiler.backends.store.refusal import refusal
 from fdif_dsl.compiler.backends.store.target import Target
 from fdif_dsl.compiler.backends.store.unit import Unit
 from fdif_dsl.compiler.backends.store.workers import compile_units
-from fdif_dsl.compiler.files import write_bytes
-from fdif_dsl.compiler.progress import Progress, first_use
-from fdif_dsl.compiler.refusal import refusal
+from fdif_dsl.compiler.support.files import write_bytes
+from fdif_dsl.compiler.support.progress import Progress, first_use
 
 _INDEX = "kernels.json"
 _FORMAT = 2

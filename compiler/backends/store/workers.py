@@ -15,7 +15,7 @@ from pathlib import Path
 from fdif_dsl.compiler.backends.store.objects import read_object, write_object
 from fdif_dsl.compiler.backends.store.target import Target
 from fdif_dsl.compiler.backends.store.unit import Unit
-from fdif_dsl.compiler.progress import Progress
+from fdif_dsl.compiler.support.progress import Progress
 
 READY = "fdif-dsl worker is ready"
 # Fewer units than this are compiled at once; for more it pays to start workers.

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fdif_dsl.compiler.progress import Progress
+from fdif_dsl.compiler.support.progress import Progress
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
-from fdif_dsl.runtime.ahead import ahead
 from fdif_dsl.runtime.finetuning.data.cases import Case, DataList, labels_wrong
 from fdif_dsl.runtime.finetuning.data.volumes import Stored, read_volume, unsaid
+from fdif_dsl.runtime.streams.ahead import ahead
 
 MOST = 1024
 """The most classes of a data set; more, and the label is rather a picture than classes."""

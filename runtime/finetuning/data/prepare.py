@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from fdif_dsl.compiler.progress import Progress
+from fdif_dsl.compiler.support.progress import Progress
 from fdif_dsl.runtime.finetuning.data.cases import Case
 from fdif_dsl.runtime.finetuning.data.examine import Checked, examine
 from fdif_dsl.runtime.finetuning.data.lists import read_list

@@ -8,11 +8,11 @@ from typing import TypeVar
 import numpy as np
 
 from fdif_dsl.grammar.diagnostics import FdifError
-from fdif_dsl.runtime.checks import Wrong
 from fdif_dsl.runtime.finetuning.data.cases import Case, DataList
 from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
+from fdif_dsl.runtime.settings.checks import Wrong
 from fdif_dsl.runtime.settings.places import complain
-from fdif_dsl.runtime.wording import counted
+from fdif_dsl.runtime.settings.wording import counted
 
 _DEAL = 12345  # folds are the same for every seed, so that runs of several seeds are scored on the same cases
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from fdif_dsl.compiler.backends import Placed, array
 from fdif_dsl.compiler.backends.interpret import InterpretBackend
 from fdif_dsl.compiler.backends.torch import TorchBackend
-from fdif_dsl.compiler.formula import Formula, Quantity
-from fdif_dsl.compiler.grid import Grid
-from fdif_dsl.compiler.ir import Graph, Node
-from fdif_dsl.compiler.ops import OPS
+from fdif_dsl.compiler.ir.formula import Formula, Quantity
+from fdif_dsl.compiler.ir.graph import Graph, Node
+from fdif_dsl.compiler.ir.grid import Grid
+from fdif_dsl.compiler.ir.ops import OPS
 from fdif_dsl.grammar.diagnostics import FdifError
 
 BACKENDS = [InterpretBackend(), TorchBackend()]

@@ -27,7 +27,7 @@ from fdif_dsl.compiler.backends.cpu.machine import CPU
 from fdif_dsl.compiler.backends.store import cache, objects, store, workers
 from fdif_dsl.compiler.backends.store.unit import Unit
 from fdif_dsl.compiler.library import Library
-from fdif_dsl.compiler.locks import attempt
+from fdif_dsl.compiler.support.locks import attempt
 
 # `units(n)` in a test and in the processes that it starts.
 UNITS = '''

@@ -15,10 +15,10 @@ import pytest
 from fdif_dsl.compiler.backends.cpu import codegen
 from fdif_dsl.compiler.backends.cpu.backend import CpuBackend
 from fdif_dsl.compiler.backends.store.unit import Unit
-from fdif_dsl.compiler.formula import Formula, Quantity
-from fdif_dsl.compiler.grid import Grid
-from fdif_dsl.compiler.ir import Graph, Node
-from fdif_dsl.compiler.ops import OPS
+from fdif_dsl.compiler.ir.formula import Formula, Quantity
+from fdif_dsl.compiler.ir.graph import Graph, Node
+from fdif_dsl.compiler.ir.grid import Grid
+from fdif_dsl.compiler.ir.ops import OPS
 
 g = Graph()
 X, Y, Z = (g.node("input", const=f"p.{a}") for a in "xyz")

@@ -13,9 +13,9 @@ from fdif_dsl.compiler.backends import Placed, Rendered
 from fdif_dsl.compiler.backends.cpu import driver, layout
 from fdif_dsl.compiler.backends.cpu.backend import CpuBackend
 from fdif_dsl.compiler.backends.interpret import InterpretBackend
-from fdif_dsl.compiler.formula import Formula, Quantity
-from fdif_dsl.compiler.grid import Grid
-from fdif_dsl.compiler.ir import Graph, Node
+from fdif_dsl.compiler.ir.formula import Formula, Quantity
+from fdif_dsl.compiler.ir.graph import Graph, Node
+from fdif_dsl.compiler.ir.grid import Grid
 from fdif_dsl.compiler.passes.intervals import LIMIT
 from fdif_dsl.grammar.diagnostics import FdifError
 

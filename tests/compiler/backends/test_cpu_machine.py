@@ -21,8 +21,8 @@ from fdif_dsl.compiler.backends.cpu.machine import CPU
 from fdif_dsl.compiler.backends.store import cache as caches
 from fdif_dsl.compiler.backends.store import objects, store
 from fdif_dsl.compiler.backends.store.unit import Unit
-from fdif_dsl.compiler.formula import Formula
-from fdif_dsl.compiler.ir import Graph
+from fdif_dsl.compiler.ir.formula import Formula
+from fdif_dsl.compiler.ir.graph import Graph
 from fdif_dsl.grammar.diagnostics import FdifError
 
 SOURCE = """\
@@ -171,9 +171,9 @@ import sys
 import numpy as np
 from fdif_dsl.compiler.backends import Placed
 from fdif_dsl.compiler.backends.cpu import CpuBackend
-from fdif_dsl.compiler.formula import Formula
-from fdif_dsl.compiler.grid import Grid
-from fdif_dsl.compiler.ir import Graph
+from fdif_dsl.compiler.ir.formula import Formula
+from fdif_dsl.compiler.ir.grid import Grid
+from fdif_dsl.compiler.ir.graph import Graph
 g = Graph()
 x = g.node("input", const="p.x")
 shape = Formula("s", "shape", "", "", (), {{}}, 0, g.node("sub", g.node("abs", x), g.number(2)))

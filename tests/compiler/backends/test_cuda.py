@@ -12,9 +12,9 @@ import fdif_dsl as fd
 from fdif_dsl.compiler.backends.cuda import CudaBackend, pipeline
 from fdif_dsl.compiler.backends.cuda.backend import simulated
 from fdif_dsl.compiler.backends.cuda.batch import Batch
-from fdif_dsl.compiler.grid import Grid
-from fdif_dsl.runtime.render import place
-from fdif_dsl.runtime.sampler import draw_objects
+from fdif_dsl.compiler.ir.grid import Grid
+from fdif_dsl.runtime.scenes.render import place
+from fdif_dsl.runtime.scenes.sampler import draw_objects
 
 pytestmark = pytest.mark.gpu
 
@@ -225,7 +225,7 @@ LABELS = ["shape", "shape_mapper", "multi_task"]
 def test_a_stream_on_the_device(compiled: fd.Library, label: str, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
-    from fdif_dsl.runtime import device_stream
+    from fdif_dsl.runtime.streams import device_stream
 
     monkeypatch.setattr(device_stream, "_VOXELS", 2 * 8 * 8 * 9)  # two volumes at a time
     sizes = []
@@ -281,7 +281,7 @@ def test_a_class_that_python_has_to_draw(tmp_path: Any) -> None:
 
 def test_training_on_volumes_that_are_drawn_on_the_device(compiled: fd.Library, tmp_path: Any,
                                                           monkeypatch: pytest.MonkeyPatch) -> None:
-    from fdif_dsl.runtime import device_stream
+    from fdif_dsl.runtime.streams import device_stream
     from fdif_dsl.runtime.training.extra import mend_torchvision
     from fdif_dsl.runtime.training.pretrain import pretrain
 

@@ -23,9 +23,9 @@ from fdif_dsl.compiler.backends.cuda.backend import simulated
 from fdif_dsl.compiler.backends.cuda.gpu import Gpu
 from fdif_dsl.compiler.backends.cuda.simulated import SimulatedQueue
 from fdif_dsl.compiler.backends.store.unit import Unit
-from fdif_dsl.compiler.grid import Grid
+from fdif_dsl.compiler.ir.grid import Grid
 from fdif_dsl.grammar.diagnostics import FdifError
-from fdif_dsl.runtime.render import place
+from fdif_dsl.runtime.scenes.render import place
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not simulated(), reason="kernels run in the simulator here")]
 

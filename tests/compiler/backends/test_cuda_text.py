@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fdif_dsl.compiler.backends.cuda import text
 from fdif_dsl.compiler.backends.cuda.kernels import LibraryKernels, ShapeKernels
-from fdif_dsl.compiler.ir import Graph, Node
+from fdif_dsl.compiler.ir.graph import Graph, Node
 from fdif_dsl.compiler.library import Library
 
 

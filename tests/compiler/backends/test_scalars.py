@@ -18,15 +18,15 @@ from fdif_dsl.compiler.backends.cpu.machine import CPU
 from fdif_dsl.compiler.backends.cpu.sampling import prior_kernel
 from fdif_dsl.compiler.backends.cpu.scalars import ScalarKernel, scalar_kernel
 from fdif_dsl.compiler.backends.store import store
-from fdif_dsl.compiler.exact import SCALARS
-from fdif_dsl.compiler.formula import Formula, Quantity
-from fdif_dsl.compiler.grid import Grid
-from fdif_dsl.compiler.ir import Graph, Node
+from fdif_dsl.compiler.ir.exact import SCALARS
+from fdif_dsl.compiler.ir.formula import Formula, Quantity
+from fdif_dsl.compiler.ir.graph import Graph, Node
+from fdif_dsl.compiler.ir.grid import Grid
+from fdif_dsl.compiler.ir.ops import OPS
+from fdif_dsl.compiler.ir.priors import scene_quantities
 from fdif_dsl.compiler.library import Library
-from fdif_dsl.compiler.ops import OPS
 from fdif_dsl.compiler.passes.rates import split
-from fdif_dsl.compiler.priors import scene_quantities
-from fdif_dsl.compiler.schedule import make_schedule, run_schedule
+from fdif_dsl.compiler.passes.schedule import make_schedule, run_schedule
 
 GRID = Grid((40, 50, 61))
 SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 2.0, 3.0, -2.5, 1e-320, -1e-310, 0.1, 1.1, 7.3, -12.75, 1e9, -1e17, 1e308,

@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 
 import fdif_dsl as fd
-from fdif_dsl.compiler.formula import Formula
-from fdif_dsl.compiler.grid import Grid
-from fdif_dsl.compiler.ir import LEAVES, Graph, Node, reachable, rebuild
-from fdif_dsl.compiler.parameters import bind
+from fdif_dsl.compiler.ir.formula import Formula
+from fdif_dsl.compiler.ir.graph import LEAVES, Graph, Node, reachable, rebuild
+from fdif_dsl.compiler.ir.grid import Grid
+from fdif_dsl.compiler.ir.parameters import bind
 from fdif_dsl.compiler.passes.intervals import FINITE, LIMIT, NO_NAN, bounds
 from fdif_dsl.compiler.passes.rates import split
+from fdif_dsl.compiler.passes.schedule import make_schedule, run_schedule, run_voxels
 from fdif_dsl.compiler.passes.verify import verify
-from fdif_dsl.compiler.schedule import make_schedule, run_schedule, run_voxels
-from fdif_dsl.runtime.sampler import sample_scene
-from fdif_dsl.runtime.sampler_definition import sample_instance
+from fdif_dsl.runtime.scenes.sampler import sample_scene
+from fdif_dsl.runtime.scenes.sampler_definition import sample_instance
 
 GRID = Grid((48, 64, 80))
 LIBRARY = fd.load_library()

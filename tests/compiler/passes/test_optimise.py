@@ -10,16 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fdif_dsl as fd
-from fdif_dsl.compiler.check import check
-from fdif_dsl.compiler.elaborate import elaborate
-from fdif_dsl.compiler.ir import Graph, Node, reachable
-from fdif_dsl.compiler.modules import load_modules, standard_files
-from fdif_dsl.compiler.ops import OPS
+from fdif_dsl.compiler.frontend.check import check
+from fdif_dsl.compiler.frontend.elaborate import elaborate
+from fdif_dsl.compiler.frontend.modules import load_modules, standard_files
+from fdif_dsl.compiler.ir.graph import Graph, Node, reachable
+from fdif_dsl.compiler.ir.ops import OPS
 from fdif_dsl.compiler.passes import PASSES, optimise
 from fdif_dsl.compiler.passes.cse import cse
+from fdif_dsl.compiler.passes.schedule import run_voxels
 from fdif_dsl.compiler.passes.simplify import simplify
 from fdif_dsl.compiler.passes.verify import verify
-from fdif_dsl.compiler.schedule import run_voxels
 
 CONSTANTS = (0.0, 1.0, -1.0, 2.0, 0.5, 3.0, 10.0, 1.5)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import fdif_dsl as fd
-from fdif_dsl.compiler.ir import Graph, Node, reachable
+from fdif_dsl.compiler.ir.graph import Graph, Node, reachable
 from fdif_dsl.compiler.passes.rates import Rate, infer_rates, join, split
 
 

@@ -21,8 +21,8 @@ from fdif_dsl.runtime.datasets.nifti import Nifti, gzipped, nifti
 from fdif_dsl.runtime.datasets.nnunet import place
 from fdif_dsl.runtime.datasets.plan import Plan
 from fdif_dsl.runtime.datasets.write import write
-from fdif_dsl.runtime.meaning import MEANINGS
 from fdif_dsl.runtime.recipe import Recipe
+from fdif_dsl.runtime.recipe.meaning import MEANINGS
 
 
 def message(error: Any) -> str:

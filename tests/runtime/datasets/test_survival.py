@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fdif_dsl.compiler.locks import attempt
+from fdif_dsl.compiler.support.locks import attempt
 from fdif_dsl.grammar.diagnostics import FdifError
 from fdif_dsl.runtime.datasets import distributed
 from fdif_dsl.runtime.datasets.case import Job

@@ -13,9 +13,9 @@ from fdif_dsl.grammar.diagnostics import FdifError
 from fdif_dsl.runtime.exports import export as module
 from fdif_dsl.runtime.exports.export import TOOLS, export
 from fdif_dsl.runtime.exports.monai import CODE
-from fdif_dsl.runtime.pretrained import Pretrained
 from fdif_dsl.runtime.recipe import Recipe
 from fdif_dsl.runtime.training.networks import NETWORKS
+from fdif_dsl.runtime.training.pretrained import Pretrained
 
 UNET = ("unet", "train.features=4", "volume.grid=[16, 16, 16]")
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from fdif_dsl.runtime.exports.export import export
-from fdif_dsl.runtime.pretrained import Pretrained
 from fdif_dsl.runtime.training.networks import NETWORKS
+from fdif_dsl.runtime.training.pretrained import Pretrained
 
 SMALL = {"unet": ("train.features=4", "volume.grid=[16, 16, 16]"), "vnet": ("volume.grid=[32, 32, 32]",),
          "swin_unetr": ("train.features=12",), "unetr": ("train.features=4", "volume.grid=[32, 32, 32]")}

@@ -17,7 +17,7 @@ import torch
 from fdif_dsl.grammar.diagnostics import FdifError
 from fdif_dsl.runtime.exports.export import export
 from fdif_dsl.runtime.exports.nnssl import adaptation_plan, form
-from fdif_dsl.runtime.pretrained import Pretrained
+from fdif_dsl.runtime.training.pretrained import Pretrained
 
 PATCH = [64, 96, 128]
 # Where a value is a type, anything of that type will do; else it is the value that the fork needs.

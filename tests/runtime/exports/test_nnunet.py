@@ -13,7 +13,7 @@ import torch
 from fdif_dsl.runtime.exports.configuration import add_configuration
 from fdif_dsl.runtime.exports.export import export
 from fdif_dsl.runtime.exports.nnunet_weights import read_weights
-from fdif_dsl.runtime.pretrained import Pretrained
+from fdif_dsl.runtime.training.pretrained import Pretrained
 
 TRAIN = ("nnunetv2.run.run_training", "run_training_entry")
 

@@ -15,7 +15,7 @@ import torch
 
 from fdif_dsl.grammar.diagnostics import FdifError
 from fdif_dsl.runtime.finetuning import FinetuneRecipe, classify, compare, compare_classified, finetune, open_data
-from fdif_dsl.runtime.pretrained import Pretrained
+from fdif_dsl.runtime.training.pretrained import Pretrained
 
 
 def rows(path: Path) -> list[dict[str, str]]:

@@ -11,8 +11,8 @@ import torch
 from fdif_dsl.grammar.diagnostics import FdifError
 from fdif_dsl.runtime.finetuning.network import plan
 from fdif_dsl.runtime.finetuning.weights import take_over
-from fdif_dsl.runtime.pretrained import Pretrained
 from fdif_dsl.runtime.training.networks import NETWORKS
+from fdif_dsl.runtime.training.pretrained import Pretrained
 
 Patch = tuple[int, int, int]
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from fdif_dsl.runtime.stream import VolumeStream
+from fdif_dsl.runtime.streams.stream import VolumeStream
 from fdif_dsl.runtime.training.batches import Batches, loader
 
 

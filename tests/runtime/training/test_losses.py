@@ -9,8 +9,8 @@ import torch
 
 pytest.importorskip("monai")
 
-from fdif_dsl.runtime.meaning import meaning_of
 from fdif_dsl.runtime.recipe import Recipe, Training
+from fdif_dsl.runtime.recipe.meaning import meaning_of
 from fdif_dsl.runtime.training.losses import (
     DeepSupervision,
     DiceAndCrossEntropy,

@@ -13,8 +13,8 @@ pytest.importorskip("einops")
 
 from fdif_dsl.compiler.library import load_library
 from fdif_dsl.grammar.diagnostics import FdifError
-from fdif_dsl.runtime.meaning import meaning_of
 from fdif_dsl.runtime.recipe import Recipe, resolve
+from fdif_dsl.runtime.recipe.meaning import meaning_of
 from fdif_dsl.runtime.training.heads import Classifier
 from fdif_dsl.runtime.training.networks import NETWORKS, check_size, find_network
 from fdif_dsl.runtime.training.sizes import size_of

@@ -20,9 +20,9 @@ from matplotlib.image import imread
 
 from fdif_dsl.compiler.library import Library
 from fdif_dsl.grammar.diagnostics import FdifError
-from fdif_dsl.runtime.meaning import MEANINGS
 from fdif_dsl.runtime.recipe import Recipe, resolve
-from fdif_dsl.runtime.stream import VolumeStream
+from fdif_dsl.runtime.recipe.meaning import MEANINGS
+from fdif_dsl.runtime.streams.stream import VolumeStream
 from fdif_dsl.runtime.training.networks import NETWORKS
 from fdif_dsl.runtime.training.pretrain import Run, pretrain
 from fdif_dsl.runtime.training.validation import held_out_seed

@@ -1,0 +1,205 @@
+"""The built-in functions: how each is typed and what it becomes.
+
+A row says both, so the checker, the elaborator and the reference speak of the same function.
+Everything that can be said in the language itself stands in `shapes/std.sdf` instead.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from fdif_dsl.compiler.frontend.values import Value, apply, as_node, lift, total
+from fdif_dsl.compiler.ir.graph import Graph, Node
+
+CONSTANTS = {"pi": math.pi, "tau": math.tau}
+NUMBERS = ("int", "float")
+VECTORS = ("vec2", "vec3")
+
+TypeRule = Callable[[Sequence[str]], str | None]  # argument types -> result type; None: does not fit
+
+
+@dataclass(frozen=True)
+class Builtin:
+    """One built-in function. `build` gets values that `typed` has accepted."""
+
+    name: str
+    signature: str
+    doc: str
+    typed: TypeRule
+    build: Callable[..., Value]
+
+
+BUILTINS: dict[str, Builtin] = {}
+
+
+def common(types: Sequence[str]) -> str | None:
+    """The type that numbers and vectors of one width meet in; None where they do not."""
+    vectors = {t for t in types if t in VECTORS}
+    if len(vectors) > 1 or any(t not in NUMBERS and t not in VECTORS for t in types):
+        return None
+    if vectors:
+        return vectors.pop()
+    return "int" if all(t == "int" for t in types) else "float"
+
+
+def _real(types: Sequence[str]) -> str | None:
+    """Like `common`, with whole numbers taken as real ones."""
+    kind = common(types)
+    return "float" if kind == "int" else kind
+
+
+def _count(least: int, most: int | None, rule: TypeRule) -> TypeRule:
+    def typed(types: Sequence[str]) -> str | None:
+        return rule(types) if least <= len(types) <= (len(types) if most is None else most) else None
+
+    return typed
+
+
+def _row(name: str, signature: str, doc: str, typed: TypeRule, build: Callable[..., Value]) -> None:
+    BUILTINS[name] = Builtin(name, signature, doc, typed, build)
+
+
+def _map(name: str, doc: str) -> None:
+    _row(name, f"{name}(x)", doc, _count(1, 1, _real), lambda g, x: apply(g, name, x))
+
+
+for _name, _doc in {
+    "abs": "absolute value", "sign": "1, 0 or -1", "sqrt": "square root", "exp": "e^x", "log": "natural logarithm",
+    "sin": "sine (radians)", "cos": "cosine (radians)", "tan": "tangent (radians)", "asin": "arc sine",
+    "acos": "arc cosine", "floor": "round down", "ceil": "round up", "round": "round to nearest, halves to even",
+}.items():
+    _map(_name, _doc)
+
+
+def _int_or(op: str, whole: Callable[..., int]) -> Callable[..., Value]:
+    def build(g: Graph, *args: Value) -> Value:
+        if all(isinstance(a, int) for a in args):
+            return whole(*args)
+        out = args[0]
+        for a in args[1:]:
+            out = apply(g, op, out, a)
+        return out
+
+    return build
+
+
+def _clamp(g: Graph, x: Value, lo: Value, hi: Value) -> Value:
+    return apply(g, "min", apply(g, "max", x, lo), hi)
+
+
+def _mix(g: Graph, a: Value, b: Value, s: Value) -> Value:
+    return apply(g, "add", a, apply(g, "mul", apply(g, "sub", b, a), s))
+
+
+def _step(g: Graph, edge: Value, x: Value) -> Value:
+    zero, one = g.number(0), g.number(1)
+    return lift(g, lambda e, v: g.node("where", g.node("lt", v, e), zero, one), edge, x)
+
+
+def _smoothstep(g: Graph, lo: Value, hi: Value, x: Value) -> Value:
+    s = _clamp(g, apply(g, "div", apply(g, "sub", x, lo), apply(g, "sub", hi, lo)), 0, 1)
+    return apply(g, "mul", apply(g, "mul", s, s), apply(g, "sub", 3, apply(g, "mul", 2, s)))
+
+
+def dot(g: Graph, a: Value, b: Value) -> Node:
+    return total(g, [g.node("mul", x, y) for x, y in zip(a, b, strict=True)])
+
+
+def length(g: Graph, v: Value) -> Node:
+    return g.node("sqrt", dot(g, v, v))
+
+
+def _normalize(g: Graph, v: Value) -> Value:
+    return apply(g, "div", v, length(g, v))
+
+
+def _cross(g: Graph, a: Value, b: Value) -> Value:
+    def minor(i: int, j: int) -> Node:
+        return g.node("sub", g.node("mul", a[i], b[j]), g.node("mul", a[j], b[i]))
+
+    return minor(0, 1) if len(a) == 2 else (minor(1, 2), minor(2, 0), minor(0, 1))
+
+
+def _vector(g: Graph, *parts: Value) -> Value:
+    return tuple(as_node(g, c) for part in parts for c in (part if isinstance(part, tuple) else (part,)))
+
+
+def _where(g: Graph, condition: Value, a: Value, b: Value) -> Value:
+    return lift(g, lambda x, y: g.node("where", condition, x, y), a, b)
+
+
+def _same_vectors(types: Sequence[str]) -> str | None:
+    return "float" if len(types) == 2 and types[0] == types[1] and types[0] in VECTORS else None
+
+
+def _cross_type(types: Sequence[str]) -> str | None:
+    return _same_vectors(types) and ("float" if types[0] == "vec2" else "vec3")
+
+
+def _vector_type(width: int) -> TypeRule:
+    def typed(types: Sequence[str]) -> str | None:
+        widths = {"int": 1, "float": 1, "vec2": 2, "vec3": 3}
+        fits = all(t in widths for t in types) and sum(widths[t] for t in types) == width
+        return f"vec{width}" if fits else None
+
+    return typed
+
+
+_row("min", "min(a, b, ...)", "least of the values; a NaN after the first is passed over", _count(2, None, common),
+     _int_or("min", min))
+_row("max", "max(a, b, ...)", "greatest of the values; a NaN after the first is passed over", _count(2, None, common),
+     _int_or("max", max))
+_row("mod", "mod(a, b)", "floored remainder, with the sign of b", _count(2, 2, common),
+     _int_or("mod", lambda a, b: a % b))
+_row("pow", "pow(a, b)", "power, also written a ^ b", _count(2, 2, _real), lambda g, a, b: apply(g, "pow", a, b))
+_row("atan2", "atan2(y, x)", "angle of the vector (x, y) in radians", _count(2, 2, _real),
+     lambda g, a, b: apply(g, "atan2", a, b))
+_row("clamp", "clamp(x, lo, hi)", "x held between lo and hi", _count(3, 3, _real), _clamp)
+_row("mix", "mix(a, b, s)", "a + (b - a) * s", _count(3, 3, _real), _mix)
+_row("step", "step(edge, x)", "0 where x < edge, else 1", _count(2, 2, _real), _step)
+_row("smoothstep", "smoothstep(lo, hi, x)", "smooth ramp from 0 at lo to 1 at hi", _count(3, 3, _real), _smoothstep)
+_row("length", "length(v)", "length of a vector",
+     lambda t: "float" if len(t) == 1 and t[0] in VECTORS else None, length)
+_row("dot", "dot(v, w)", "product of two vectors", _same_vectors, dot)
+_row("cross", "cross(v, w)", "cross product: a number for vec2, a vector for vec3", _cross_type, _cross)
+_row("normalize", "normalize(v)", "v divided by its length; NaN for the zero vector",
+     lambda t: t[0] if len(t) == 1 and t[0] in VECTORS else None, _normalize)
+_row("vec2", "vec2(x, y)", "a vector of two numbers", _vector_type(2), _vector)
+_row("vec3", "vec3(x, y, z)", "a vector of three numbers, or of a vec2 and a number", _vector_type(3), _vector)
+_row("where", "where(condition, a, b)", "a where the condition holds, else b",
+     lambda t: _real(t[1:]) if len(t) == 3 and t[0] == "bool" else None, _where)
+_row("signed", "signed(inside, magnitude)", "-magnitude inside, else magnitude, which is 0 where inside changes",
+     lambda t: "float" if len(t) == 2 and t[0] == "bool" and t[1] in NUMBERS else None,
+     lambda g, inside, magnitude: g.node("signed", inside, as_node(g, magnitude)))
+_row("len", "len(array)", "number of values in an array",
+     lambda t: "int" if len(t) == 1 and t[0].endswith("[]") else None, lambda g, a: len(a))
+
+# Random draws, inside the right-hand side of `~` only: `build` gets a function that makes the next
+# uniform number in (0, 1).
+PRIORS: dict[str, Builtin] = {}
+
+
+def _uniform(g: Graph, draw: Callable[[], Node], lo: Value, hi: Value) -> Value:
+    return lift(g, lambda a, b: g.node("add", a, g.node("mul", g.node("sub", b, a), draw())), lo, hi)
+
+
+def _normal(g: Graph, draw: Callable[[], Node], mean: Value, deviation: Value) -> Value:
+    def one(m: Node, s: Node) -> Node:  # Box and Muller's transform of two uniform numbers
+        radius = g.node("sqrt", g.node("mul", g.number(-2), g.node("log", draw())))
+        angle = g.node("cos", g.node("mul", g.number(math.tau), draw()))
+        return g.node("add", m, g.node("mul", s, g.node("mul", radius, angle)))
+
+    return lift(g, one, mean, deviation)
+
+
+for _prior in (
+    Builtin("uniform", "uniform(lo, hi)", "a number drawn evenly between lo and hi", _count(2, 2, _real), _uniform),
+    Builtin("normal", "normal(mean, deviation)", "a number drawn from a normal distribution", _count(2, 2, _real),
+            _normal),
+):
+    PRIORS[_prior.name] = _prior
+
+# No declaration, quantity or loop variable may be called like these.
+RESERVED = frozenset({"grid", "deepest", *CONSTANTS, *PRIORS, *BUILTINS})

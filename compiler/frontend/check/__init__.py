@@ -1,0 +1,59 @@
+"""Names and types, checked on the tree before anything is elaborated.
+
+Each body is read once, whatever uses it, so that a mistake is told at its own place: a wrong
+argument is the caller's, even when the callee is a library function. Along the way the checker
+notes which names *vary* over space; all others are quantities of the object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from fdif_dsl.compiler.frontend.check.body import MAX_TOLD, Body
+from fdif_dsl.compiler.frontend.check.scope import Program, in_order, make_scope
+from fdif_dsl.compiler.frontend.modules import Module, load_modules
+from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
+
+
+def check_files(paths: Sequence[Path | str]) -> list[Diagnostic]:
+    """The mistakes in the files and in what they use, the first 20 of each; none: an empty list.
+
+    Also elaborates each closed declaration, since some mistakes (an index out of range, a formula
+    that grows without end) show only then.
+    """
+    from fdif_dsl.compiler.frontend.elaborate import elaborate
+
+    found: list[Diagnostic] = []
+    for path in paths:
+        try:
+            elaborate(check(load_modules([Path(path)])))
+        except FdifError as error:
+            found += [d for d in error.diagnostics if d not in found]
+    return found
+
+
+def check(modules: list[Module]) -> Program:
+    """Check all modules.
+
+    Raises:
+        FdifError: with the mistakes found, the first 20 of them.
+    """
+    program = Program(modules, {}, set())
+    errors: list[Diagnostic] = []
+    for module in modules:
+        program.scopes[module] = make_scope(module, program.scopes, errors)
+    for module in modules:
+        for decl in in_order(program.scopes[module], errors):
+            if len(errors) <= MAX_TOLD:
+                Body(program, program.scopes[module], decl, errors).check()
+    if errors:
+        raise FdifError(*told(errors))
+    return program
+
+
+def told(errors: list[Diagnostic]) -> list[Diagnostic]:
+    """The first mistakes, and that there are more."""
+    if len(errors) <= MAX_TOLD:
+        return errors
+    return [*errors[:MAX_TOLD], Diagnostic("E0205", "there are more mistakes", hint="mend these first")]

@@ -1,0 +1,316 @@
+"""The types of names and calls: what a name stands for, and whether arguments fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fdif_dsl.compiler.frontend.builtins import BUILTINS, CONSTANTS, NUMBERS, PRIORS, RESERVED, VECTORS
+from fdif_dsl.compiler.frontend.check.expressions import WHOLE_DIVISION, Expressions
+from fdif_dsl.compiler.frontend.check.types import (
+    GRID_FIELDS,
+    INPUTS,
+    INSTANCES,
+    RESULTS,
+    UNKNOWN,
+    WITH_GRID,
+    Typed,
+    fits,
+    kind_of,
+    operand_hint,
+    param_type,
+    say,
+)
+from fdif_dsl.grammar import ast
+from fdif_dsl.grammar.diagnostics import did_you_mean, quote
+from fdif_dsl.grammar.source import Span
+
+
+class Calls(Expressions):
+    """What names and calls are."""
+
+    # -- names
+
+    def _name(self, expr: ast.Name) -> Typed:
+        name = expr.name
+        if name in self.names:
+            return self.names[name]
+        if name in CONSTANTS:
+            return Typed("float")
+        if name in self.defined:
+            return self.unknown(expr.span, name)
+        found = self.scope.find(name)
+        if found:
+            if (clash := self.clash(name, expr.span)) is not None:
+                return clash
+            decl, _ = found
+            if decl.kind == "fn":
+                return self.error(expr.span, "E0231", f"`{name}` is a function", "used without arguments",
+                                  hint=f"call it: `{name}(...)`")
+            return self.instance(expr.span, decl, ())
+        if name in BUILTINS or name in PRIORS:
+            return self.error(expr.span, "E0231", f"`{name}` is a function", "used without arguments",
+                              hint=f"call it: `{(BUILTINS.get(name) or PRIORS[name]).signature}`")
+        return self.unknown(expr.span, name)
+
+    def unknown(self, span: Span, name: str) -> Typed:
+        kind = self.decl.kind
+        later = self.defined.get(name)
+        if later and later.span.start <= span.start < later.span.end:
+            return self.error(span, "E0232", f"`{name}` is defined through itself", "not known yet",
+                              why="a name keeps one value", hint="give the new value a name of its own")
+        if later:
+            return self.error(span, "E0232", f"`{name}` is used before it is defined", "not known yet",
+                              why="a body is read from top to bottom", notes=[(later.name_span, "defined here")],
+                              hint=f"move the line of `{name}` up")
+        if name == "grid" and kind in WITH_GRID:
+            return self.error(span, "E0242", "the grid is no value", "a part of it is missing",
+                              hint="its parts are `grid.min`, `grid.size` and `grid.limit`")
+        if name == "grid":
+            return self.error(span, "E0233", f"{kind_of(self.decl)} does not see the grid", "no grid here",
+                              hint="make it a parameter")
+        if name in INPUTS[kind]:
+            return self.error(span, "E0255", "a default holds for the whole object", "differs from point to point",
+                              hint=f"leave `{name}` out of it")
+        inputs = {n: " or ".join(k for k in INPUTS if n in INPUTS[k]) for i in INPUTS.values() for n in i}
+        if name in inputs:
+            own = ", ".join(f"`{n}`" for n in INPUTS[kind]) or "only its parameters"
+            return self.error(span, "E0233", f"`{name}` is not known here", f"the input of a {inputs[name]}",
+                              why=f"a {kind} sees {own}" if kind != "fn" else "a function sees only its parameters",
+                              hint="make it a parameter" if kind == "fn" else
+                              "a shape gives a profile its point: `section(p.xy, t = ...)`" if name in ("q", "t") else
+                              f"use {own}")
+        known = {*self.names, *self.scope.names(), *RESERVED}
+        return self.error(span, "E0234", f"unknown name {quote(name)}", "not defined",
+                          hint=self.where_is(name) or did_you_mean(name, known)
+                          or (f"define it above: `{name} = ...`" if kind != "fn" else "make it a parameter"))
+
+    def where_is(self, name: str) -> str:
+        """A hint where a module that is not used has the name."""
+        from fdif_dsl.compiler.frontend.modules import standard_files
+
+        for path in standard_files():
+            if f" {name}" in path.read_text("utf-8") and any(
+                    line.split("(")[0].split("=")[0].split("{")[0].split()[-1:] == [name]
+                    for line in path.read_text("utf-8").splitlines() if line.split(" ")[0] in RESULTS):
+                return f"the module `{path.stem}` has it: add `use {path.stem}`"
+        return ""
+
+    def clash(self, name: str, span: Span) -> Typed | None:
+        found = self.scope.used.get(name, [])
+        if name in self.scope.own or len(found) < 2:
+            return None
+        places = ", ".join(s.module.name for _, s in found)
+        return self.error(span, "E0235", f"{quote(name)} is ambiguous", f"declared in {places}",
+                          notes=[(d.name_span, "one is here") for d, _ in found],
+                          hint="drop one of the `use` lines or rename one of the two")
+
+    def _field(self, expr: ast.Field) -> Typed:
+        if isinstance(expr.base, ast.Name) and expr.base.name == "grid" and "grid" not in self.names:
+            if self.decl.kind not in WITH_GRID:
+                return self.unknown(expr.base.span, "grid")
+            if expr.name in GRID_FIELDS:
+                return Typed(GRID_FIELDS[expr.name])
+            return self.error(expr.name_span, "E0242", f"the grid has no {quote(expr.name)}", "unknown",
+                              hint=did_you_mean(expr.name, GRID_FIELDS) or "it has min, size and limit")
+        base = self.expr(expr.base)
+        if base.type == UNKNOWN:
+            return base
+        if base.type not in VECTORS:
+            return self.error(expr.name_span, "E0243", f"`.{expr.name}` picks components of a vector",
+                              f"this stands after {say(base.type)}",
+                              hint=operand_hint(base.type) or "a number has none: leave it out")
+        letters = "xyz"[: int(base.type[-1])]
+        if not 1 <= len(expr.name) <= 3 or any(c not in letters for c in expr.name):
+            return self.error(expr.name_span, "E0243", f"a {base.type} has no component {quote(expr.name)}",
+                              "unknown component",
+                              hint=f"use {', '.join(letters)}, or two or three of them, as in `.{letters[:2]}`")
+        return Typed("float" if len(expr.name) == 1 else f"vec{len(expr.name)}", base.varies)
+
+    # -- calls
+
+    def _call(self, expr: ast.Call) -> Typed:
+        if not isinstance(expr.callee, ast.Name):
+            called = expr.callee
+            if isinstance(called, ast.Field) and (called.name in BUILTINS or self.scope.find(called.name)):
+                if self.expr(called.base).type == UNKNOWN:
+                    return Typed(UNKNOWN)
+                return self.error(called.span, "E0250", "only a name can be called", "this is a formula",
+                                  hint=f"write `{called.name}(...)` with the value before the point inside")
+            if self.expr(called).type == UNKNOWN:
+                return Typed(UNKNOWN)
+            return self.error(expr.callee.span, "E0250", "only a name can be called", "this is a formula",
+                              hint="give the part a name first: `part = ...`, then `part(...)`"
+                              if isinstance(expr.callee, ast.Call) else "for a product write `*`")
+        name = expr.callee.name
+        if name in self.names:
+            return self.call_instance(expr, name, self.names[name])
+        if name == "deepest":
+            return self.deepest(expr)
+        if name in PRIORS:
+            if not self.in_prior:
+                for a in expr.args:
+                    self.expr(a.value)
+                return self.error(expr.callee.span, "E0251", f"`{name}` draws a random number", "not a prior",
+                                  why="random numbers belong to a quantity with a name, so that it can be given",
+                                  hint=f"write it after `~`: `name ~ {PRIORS[name].signature}`")
+            return self.builtin(expr, name)
+        if name in BUILTINS:
+            return self.builtin(expr, name)
+        found = None if name in self.defined else self.scope.find(name)
+        if found is None:
+            for a in expr.args:
+                self.expr(a.value)
+            return self.unknown(expr.callee.span, name)
+        if (clash := self.clash(name, expr.callee.span)) is not None:
+            return clash
+        decl, _ = found
+        if decl.kind == "fn":
+            return self.call_fn(expr, decl)
+        return self.instance(expr.span, decl, expr.args)
+
+    def builtin(self, expr: ast.Call, name: str) -> Typed:
+        row = BUILTINS.get(name) or PRIORS[name]
+        got = [self.expr(arg.value) for arg in expr.args]
+        named = [a for a in expr.args if a.name is not None]
+        if named:
+            return self.error(named[0].span, "E0252", f"`{name}` takes its arguments in order", "no names here",
+                              hint=f"write `{row.signature}`")
+        if any(g.type == UNKNOWN for g in got):
+            return Typed(UNKNOWN, any(g.varies for g in got))
+        result = row.typed([g.type for g in got])
+        if result is None:
+            types = ", ".join(say(g.type) for g in got) or "nothing"
+            return self.error(expr.span, "E0253", f"`{name}` does not fit its arguments", f"given {types}",
+                              why=f"`{row.signature}`: {row.doc}",
+                              hint=operand_hint(name, *(g.type for g in got)) or f"write it as `{row.signature}`")
+        return Typed(result, any(g.varies for g in got))
+
+    def call_fn(self, expr: ast.Call, decl: ast.Decl) -> Typed:
+        got = self.arguments(expr.span, decl, expr.args)
+        # Functions are checked before their callers; one that is missing has an error of its own.
+        return Typed(self.program.fn_types.get(decl, UNKNOWN), any(g.varies for g in got))
+
+    def instance(self, span: Span, decl: ast.Decl, args: Sequence[ast.Arg]) -> Typed:
+        before = len(self.errors)
+        if self.decl.kind == "fn" and decl.kind in ("shape", "profile"):
+            return self.error(span, "E0213", f"a function contains no {decl.kind}", f"`{decl.name}` is a {decl.kind}",
+                              why="a function is a formula of its arguments; a part has quantities of the object",
+                              hint=f"evaluate the {decl.kind} outside and pass its distance to the function")
+        if decl.kind in ("displacement", "mapper") and (self.decl.body is not None or self.decl.kind != decl.kind):
+            return self.error(span, "E0213", f"{kind_of(self.decl)} contains no {decl.kind}",
+                              f"`{decl.name}` is a {decl.kind}", why=f"a {decl.kind} stands on its own in a scene",
+                              hint="for a formula that several declarations use write a `fn`")
+        got = self.arguments(span, decl, args)
+        misfit = len(self.errors) > before
+        evaluated = bool(args) and args[0].name is None and got[0].varies and got[0].type in VECTORS
+        if misfit and decl.kind in ("shape", "profile") and (evaluated or not decl.params) and UNKNOWN not in {
+                g.type for g in got}:
+            del self.errors[before:]
+            takes = ", ".join(p.name for p in decl.params or ()) or "no arguments"
+            return self.error(span, "E0254", f"`{decl.name}` is not evaluated here", f"it takes {takes}",
+                              why=f"calling a declared {decl.kind} makes an instance; calling that evaluates it",
+                              hint=f"name it first: `part = {decl.name}{'(...)' if decl.params else ''}`, "
+                              f"then `part({', '.join(INPUTS[decl.kind])})`", notes=[(decl.name_span, "declared here")])
+        if misfit:
+            return Typed(UNKNOWN)
+        for arg, typed in zip(args, got, strict=False):
+            if typed.varies and typed.type not in INSTANCES:
+                self.error(arg.value.span, "E0255", "an instance's arguments hold for the whole object",
+                           "differs from point to point",
+                           hint="only the call of the instance, `part(point)`, may depend on the point")
+        return Typed(decl.kind)
+
+    def call_instance(self, expr: ast.Call, name: str, target: Typed) -> Typed:
+        if target.type == UNKNOWN:
+            for arg in expr.args:
+                self.expr(arg.value)
+            return target
+        if target.type not in ("shape", "profile"):
+            return self.error(expr.callee.span, "E0250", f"`{name}` cannot be called", f"this is {say(target.type)}",
+                              hint="take one value of it, as in `a[0]`" if target.type.endswith("[]") else
+                              "for a product write `*`")
+        inputs = INPUTS[target.type]
+        params = tuple(ast.Param(expr.span, n, expr.span, ast.TypeRef(expr.span, t, None),
+                                 ast.Number(expr.span, 0.0) if n == "t" else None) for n, t in inputs.items())
+        got = self.match(expr.span, name, params, expr.args, None)
+        return Typed("float", any(g.varies for g in got))
+
+    def deepest(self, expr: ast.Call) -> Typed:
+        if self.decl.kind not in ("shape", "profile"):
+            return self.error(expr.callee.span, "E0256", "`deepest` stands in shapes and profiles only",
+                              f"not in {kind_of(self.decl)}",
+                              why="it scans the grid in which an object lies",
+                              hint="use it in a shape or a profile, and pass on what it gives")
+        if not self.at_point:
+            return self.error(expr.callee.span, "E0256", "`deepest` stands in a body only", "there is no point here",
+                              why="it scans the grid for the point at which its formula is least",
+                              hint="name it in a body: `depth = deepest(...)`")
+        if len(expr.args) != 1 or expr.args[0].name is not None:
+            return self.error(expr.span, "E0253", "`deepest` takes one formula", f"given {len(expr.args)} arguments",
+                              hint="write `deepest(section(q, t))`, or short `deepest(section)`")
+        arg = expr.args[0].value
+        got = self.expr(arg)
+        if got.type not in (*NUMBERS, "shape", "profile", UNKNOWN):
+            return self.error(arg.span, "E0253", "`deepest` takes a formula of the point", f"this is {say(got.type)}",
+                              hint="as in `deepest(section(q, t))`")
+        if got.type in ("shape", "profile") and got.type != self.decl.kind:
+            return self.error(arg.span, "E0253", f"`deepest` of a {got.type} inside a {self.decl.kind}",
+                              "at which point?", hint="say at which point, as in `deepest(part(p.xy))`")
+        return Typed("float")
+
+    def arguments(self, span: Span, decl: ast.Decl, args: Sequence[ast.Arg]) -> list[Typed]:
+        return self.match(span, decl.name, decl.params or (), args, decl)
+
+    def match(self, span: Span, name: str, params: Sequence[ast.Param], args: Sequence[ast.Arg],
+              decl: ast.Decl | None) -> list[Typed]:
+        """Fit arguments to parameters; every misfit blames the caller and notes the definition."""
+        notes = [(decl.name_span, "declared here")] if decl else []
+        signature = ", ".join(p.name for p in params)
+        by_name = {p.name: p for p in params}
+        given: set[str] = set()
+        unknown = False
+        out = []
+        for i, arg in enumerate(args):
+            got = self.expr(arg.value)
+            out.append(got)
+            if arg.name is None:
+                if i >= len(params):
+                    self.error(arg.span, "E0257", f"too many arguments for `{name}`", "one too many",
+                               why=f"it takes ({signature})", hint="leave it out", notes=notes)
+                    break
+                param = params[i]
+            elif arg.name not in by_name:
+                self.error(arg.span, "E0258", f"`{name}` has no parameter {quote(arg.name)}", "unknown parameter",
+                           why=f"it takes ({signature})", hint=did_you_mean(arg.name, by_name) or "leave it out",
+                           notes=notes)
+                unknown = True
+                continue
+            else:
+                param = by_name[arg.name]
+            if param.name in given:
+                self.error(arg.span, "E0259", f"`{param.name}` is given twice", "again here", hint="give it once",
+                           notes=notes)
+            given.add(param.name)
+            wanted = param_type(param)
+            if wanted == "int":
+                self.counted.append(arg.value)
+            if not fits(got.type, wanted):
+                divided = wanted == "int" and isinstance(arg.value, ast.Binary) and arg.value.op == "/"
+                self.error(arg.value.span, "E0260", f"`{name}` wants {say(wanted)} for `{param.name}`",
+                           f"this is {say(got.type)}", notes=notes,
+                           hint=WHOLE_DIVISION if divided else _argument_hint(got.type, wanted))
+        missing = [p.name for p in params if p.default is None and p.name not in given]
+        if missing and not unknown and len(args) <= len(params):
+            self.error(span, "E0261", f"`{name}` is missing {', '.join(f'`{m}`' for m in missing)}",
+                       f"it takes ({signature})", notes=notes,
+                       hint=f"write `{name}({', '.join([*['...'] * bool(args), *missing])})`")
+        return out
+
+
+def _argument_hint(got: str, wanted: str) -> str:
+    """How something of the type wanted is written."""
+    if wanted == "int":
+        return "write a whole number without a point, or a parameter of type int"
+    if wanted in INSTANCES:
+        return f"name a {wanted}, or make one, as in `{'sector_polygon(5)' if wanted == 'profile' else 'prism(disc)'}`"
+    return operand_hint(got, wanted) or f"give {say(wanted)}"

@@ -1,0 +1,43 @@
+"""What a scene holds of a class, and what of it needs a scan of the grid."""
+
+from __future__ import annotations
+
+from fdif_dsl.compiler.ir.formula import Formula, Quantity
+from fdif_dsl.compiler.ir.graph import REDUCTION, reachable
+
+
+def scene_quantities(formula: Formula) -> tuple[Quantity, ...]:
+    """The random quantities that the result depends on, directly or through derived ones: of a polygon its
+    vertices, not the radii and angles that their prior is made of.
+
+    Derived quantities are left to the renderer. It works them out from these anyway, so a scene edited by hand
+    cannot contradict itself, and the wall of an onion, which needs a scan of the grid, costs it a fraction of
+    what it would cost the sampler.
+    """
+    kept: set[str] = set()
+    todo, seen = [formula.result], set[str]()
+    while todo:
+        for node in reachable([todo.pop()]):
+            if node.op != "slot":
+                continue
+            q, _ = formula.definitions[node.const]
+            if q.random:
+                kept.add(q.name)
+            elif q.name not in seen:
+                seen.add(q.name)
+                todo.extend(q.definition)
+    return tuple(q for q in formula.quantities if q.name in kept)
+
+
+def sampled_slots(formula: Formula) -> tuple[int, ...]:
+    """The slots that a sampled scene gives of a class, in order."""
+    return tuple(slot for q in scene_quantities(formula) for slot in q.slots)
+
+
+def scanning_slots(formula: Formula) -> set[int]:
+    """The slots whose definition needs a scan of the grid, directly or through another slot."""
+    deep: set[int] = set()
+    for q in formula.quantities:  # a definition uses earlier slots only
+        if any(n.op == REDUCTION or (n.op == "slot" and n.const in deep) for n in reachable(q.definition)):
+            deep.update(q.slots)
+    return deep

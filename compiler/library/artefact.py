@@ -1,0 +1,135 @@
+"""The library artefact: a folder that holds a compiled library. Loading it compiles nothing.
+
+    manifest.json    format, compiler version, target, checksums, the table of classes
+    sources/*.sdf    the text that was compiled, in the canonical layout
+    formulas.json    the closed formulas
+    cpu/             generated kernels (real Python files) and their object code, with an index
+    cuda-sm_90/      the same for a kind of GPU: PTX and machine code
+
+It holds machine code, so loading an artefact means trusting whoever made it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fdif_dsl.compiler.backends.store.store import Built
+from fdif_dsl.compiler.backends.store.refusal import refusal
+from fdif_dsl.compiler.support.scratch import put, scratch_folder
+from fdif_dsl.compiler.ir.serial import formulas_from_dict, formulas_to_dict
+from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
+
+if TYPE_CHECKING:
+    from fdif_dsl.compiler.backends.store.target import Target
+    from fdif_dsl.compiler.backends.store.unit import Unit
+    from fdif_dsl.compiler.library.library import Library
+    from fdif_dsl.compiler.support.progress import Progress
+
+MANIFEST = "manifest.json"
+FORMAT = 2
+
+
+def save_library(library: Library, directory: Path, progress: Progress | None = None,
+                 targets: Sequence[Target] = ()) -> Built:
+    """Compile everything for each target (none given: this machine's CPU) and write the artefact: all of it or nothing.
+
+    An artefact that is there already is replaced; kernels that are the same are taken from it.
+
+    Raises:
+        FdifError: where something else is in the way, or a compiler is missing.
+        OSError: where the place cannot be written.
+    """
+    from fdif_dsl.compiler.backends.cpu.machine import CPU
+    from fdif_dsl.compiler.backends.store import store
+    from fdif_dsl.grammar.format import format_source  # the parser is not for those who only load
+
+    if directory.exists() and not (directory / MANIFEST).is_file() and (
+            not directory.is_dir() or any(directory.iterdir())):
+        raise FdifError(Diagnostic("E0706", f"{directory} holds something else", where=str(directory),
+                                   why="only an empty folder or an older compiled library is overwritten",
+                                   hint="name another folder"))
+    place = directory.resolve()
+    with scratch_folder(place) as folder:
+        (folder / "sources").mkdir()
+        sources = {name: format_source(text, name) for name, text in library.sources.items()}
+        for name, text in sources.items():
+            (folder / "sources" / f"{name}.sdf").write_text(text, "utf-8")
+        formulas = json.dumps(formulas_to_dict(library.formulas)).encode()
+        (folder / "formulas.json").write_bytes(formulas)
+        built = [store.save(target, folder / target.name, _units(target, library), progress, place / target.name)
+                 for target in targets or [CPU]]
+        manifest = {
+            "format": FORMAT, "fdif_dsl": metadata.version("fdif-dsl"), "library": library.hash,
+            "targets": [target.name for target in targets or [CPU]],
+            "formulas": _digest(formulas),
+            "sources": {name: _digest(text.encode()) for name, text in sources.items()},
+            "classes": [{"id": s.id, "name": s.name, "doc": s.doc} for s in library.shapes.values()],
+            "displacements": list(library.displacements), "mappers": list(library.mappers),
+        }
+        (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
+        folder.chmod(0o755)  # until here it was private
+        put(folder, place)
+    return Built(sum(b.compiled for b in built), sum(b.reused for b in built))
+
+
+def _units(target: Target, library: Library) -> list[Unit]:
+    """All that a target needs to be compiled."""
+    if target.name == "cpu":
+        from fdif_dsl.compiler.backends.cpu import CpuBackend
+
+        return CpuBackend(library.formulas).units()
+    from fdif_dsl.compiler.backends.cuda.kernels import LibraryKernels
+    from fdif_dsl.compiler.backends.cuda.target import CudaTarget, require_compiler
+
+    assert isinstance(target, CudaTarget)
+    require_compiler(target)
+    return LibraryKernels(library.formulas).units()
+
+
+def load_artefact(directory: Path) -> Library:
+    """The library in a folder that `save_library` wrote.
+
+    Raises:
+        FdifError: one clear line where it is damaged, stale, or of another version or machine.
+    """
+    from fdif_dsl.compiler.library.library import Library
+
+    manifest = _manifest(directory)
+    try:
+        sources = {name: (directory / "sources" / f"{name}.sdf").read_bytes() for name in manifest["sources"]}
+        formulas = (directory / "formulas.json").read_bytes()
+        digests = {name: _digest(data) for name, data in sources.items()}
+        if digests != manifest["sources"]:
+            changed = ", ".join(sorted(n for n, d in digests.items() if d != manifest["sources"][n]))
+            raise refusal(directory, "E0703", "is older than its sources", f"changed since: {changed}")
+        if _digest(formulas) != manifest["formulas"]:
+            raise refusal(directory, "E0701", "is damaged", "formulas.json has another checksum")
+        library = Library(formulas_from_dict(json.loads(formulas)), {n: d.decode() for n, d in sources.items()},
+                          kernels=directory)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise refusal(directory, "E0701", "is damaged", str(error)) from None
+    if "cpu" in manifest["targets"]:
+        library.backend("cpu")  # checks the machine code now, not at the first volume
+    return library
+
+
+def _manifest(directory: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads((directory / MANIFEST).read_bytes())
+        found = manifest["format"], manifest["fdif_dsl"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise refusal(directory, "E0701", "is damaged", f"{MANIFEST}: {error}") from None
+    if found != (FORMAT, metadata.version("fdif-dsl")):
+        raise refusal(directory, "E0703", f"was made by fdif-dsl {found[1]}",
+                       f"this is fdif-dsl {metadata.version('fdif-dsl')}")
+    assert isinstance(manifest, dict)
+    return manifest
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,1 +1,0 @@
-"""The built-in recipes of fine-tuning, as TOML."""
