@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +19,14 @@ def formulas_to_dict(formulas: Sequence[Formula]) -> list[dict[str, Any]]:
 def formulas_from_dict(data: list[dict[str, Any]]) -> list[Formula]:
     """The inverse of `formulas_to_dict`; raises KeyError, TypeError, IndexError or ValueError on other data."""
     return [_formula_from_dict(d) for d in data]
+
+
+def formulas_hash(formulas: Sequence[Formula]) -> str:
+    """sha256 of the formulas and their order: two lists with one hash render alike."""
+    # What only people read (docs, places, priors as text) is left out.
+    plain = [{**f, "doc": "", "place": "", "quantities": [{**q, "doc": "", "source": ""} for q in f["quantities"]]}
+             for f in formulas_to_dict(formulas)]
+    return hashlib.sha256(json.dumps(plain).encode()).hexdigest()
 
 
 def _formula_to_dict(f: Formula) -> dict[str, Any]:

@@ -13,29 +13,44 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fdif_dsl.compiler.backends.store.store import Built
 from fdif_dsl.compiler.backends.store.refusal import refusal
+from fdif_dsl.compiler.backends.store.store import Built
+from fdif_dsl.compiler.ir.serial import formulas_from_dict, formulas_hash, formulas_to_dict
 from fdif_dsl.compiler.support.scratch import put, scratch_folder
-from fdif_dsl.compiler.ir.serial import formulas_from_dict, formulas_to_dict
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 
 if TYPE_CHECKING:
     from fdif_dsl.compiler.backends.store.target import Target
     from fdif_dsl.compiler.backends.store.unit import Unit
-    from fdif_dsl.compiler.library.library import Library
+    from fdif_dsl.compiler.ir.formula import Formula
     from fdif_dsl.compiler.support.progress import Progress
 
 MANIFEST = "manifest.json"
 FORMAT = 2
 
 
-def save_library(library: Library, directory: Path, progress: Progress | None = None,
-                 targets: Sequence[Target] = ()) -> Built:
+@dataclass(frozen=True)
+class Contents:
+    """What a folder holds of a library: its formulas, the text of each file by module name, and the targets that it
+    is compiled for."""
+
+    formulas: Sequence[Formula]
+    sources: Mapping[str, str]
+    targets: Sequence[str] = ()
+
+    def named(self, kind: str) -> list[Formula]:
+        """The formulas of a kind, in the order of their ids."""
+        return [f for f in self.formulas if f.kind == kind]
+
+
+def save(library: Contents, directory: Path, progress: Progress | None = None,
+         targets: Sequence[Target] = ()) -> Built:
     """Compile everything for each target (none given: this machine's CPU) and write the artefact: all of it or nothing.
 
     An artefact that is there already is replaced; kernels that are the same are taken from it.
@@ -61,15 +76,16 @@ def save_library(library: Library, directory: Path, progress: Progress | None = 
             (folder / "sources" / f"{name}.sdf").write_text(text, "utf-8")
         formulas = json.dumps(formulas_to_dict(library.formulas)).encode()
         (folder / "formulas.json").write_bytes(formulas)
-        built = [store.save(target, folder / target.name, _units(target, library), progress, place / target.name)
-                 for target in targets or [CPU]]
+        built = [store.save(t, folder / t.name, _units(t, library.formulas), progress, place / t.name)
+                 for t in targets or [CPU]]
         manifest = {
-            "format": FORMAT, "fdif_dsl": metadata.version("fdif-dsl"), "library": library.hash,
+            "format": FORMAT, "fdif_dsl": metadata.version("fdif-dsl"), "library": formulas_hash(library.formulas),
             "targets": [target.name for target in targets or [CPU]],
             "formulas": _digest(formulas),
             "sources": {name: _digest(text.encode()) for name, text in sources.items()},
-            "classes": [{"id": s.id, "name": s.name, "doc": s.doc} for s in library.shapes.values()],
-            "displacements": list(library.displacements), "mappers": list(library.mappers),
+            "classes": [{"id": i, "name": f.name, "doc": f.doc} for i, f in enumerate(library.named("shape"), 1)],
+            "displacements": [f.name for f in library.named("displacement")],
+            "mappers": [f.name for f in library.named("mapper")],
         }
         (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
         folder.chmod(0o755)  # until here it was private
@@ -77,28 +93,26 @@ def save_library(library: Library, directory: Path, progress: Progress | None = 
     return Built(sum(b.compiled for b in built), sum(b.reused for b in built))
 
 
-def _units(target: Target, library: Library) -> list[Unit]:
+def _units(target: Target, formulas: Sequence[Formula]) -> list[Unit]:
     """All that a target needs to be compiled."""
     if target.name == "cpu":
         from fdif_dsl.compiler.backends.cpu import CpuBackend
 
-        return CpuBackend(library.formulas).units()
+        return CpuBackend(formulas).units()
     from fdif_dsl.compiler.backends.cuda.kernels import LibraryKernels
     from fdif_dsl.compiler.backends.cuda.target import CudaTarget, require_compiler
 
     assert isinstance(target, CudaTarget)
     require_compiler(target)
-    return LibraryKernels(library.formulas).units()
+    return LibraryKernels(formulas).units()
 
 
-def load_artefact(directory: Path) -> Library:
-    """The library in a folder that `save_library` wrote.
+def load(directory: Path) -> Contents:
+    """What stands in a folder that `save` wrote.
 
     Raises:
         FdifError: one clear line where it is damaged, stale, or of another version or machine.
     """
-    from fdif_dsl.compiler.library.library import Library
-
     manifest = _manifest(directory)
     try:
         sources = {name: (directory / "sources" / f"{name}.sdf").read_bytes() for name in manifest["sources"]}
@@ -109,13 +123,10 @@ def load_artefact(directory: Path) -> Library:
             raise refusal(directory, "E0703", "is older than its sources", f"changed since: {changed}")
         if _digest(formulas) != manifest["formulas"]:
             raise refusal(directory, "E0701", "is damaged", "formulas.json has another checksum")
-        library = Library(formulas_from_dict(json.loads(formulas)), {n: d.decode() for n, d in sources.items()},
-                          kernels=directory)
+        return Contents(formulas_from_dict(json.loads(formulas)), {n: d.decode() for n, d in sources.items()},
+                        tuple(map(str, manifest["targets"])))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise refusal(directory, "E0701", "is damaged", str(error)) from None
-    if "cpu" in manifest["targets"]:
-        library.backend("cpu")  # checks the machine code now, not at the first volume
-    return library
 
 
 def _manifest(directory: Path) -> dict[str, Any]:

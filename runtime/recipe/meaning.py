@@ -11,11 +11,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
-from fdif_dsl.runtime.scenes.scene import SceneObject
 
 MEANINGS: dict[str, tuple[tuple[str, ...], ...]] = {
     "shape": (("shape",),),
@@ -30,11 +30,24 @@ MOST = 2**16 - 1
 BACKGROUND, NONE = "background", "none"
 
 
+class Labelled(Protocol):
+    """What an object of a scene was made of, by the names of its library."""
+
+    @property
+    def shape(self) -> str: ...
+
+    @property
+    def displacement(self) -> str | None: ...
+
+    @property
+    def mapper(self) -> str: ...
+
+
 @dataclass(frozen=True)
 class Task:
     """A number for each object: its place among the combinations of what the recipe chooses from, from 1.
 
-    `choices` has the names to choose from for each of `parts`, which are fields of a `SceneObject`; None is no
+    `choices` has the names to choose from for each of `parts`, which are those of `Labelled`; None is no
     displacement.
     """
 
@@ -59,7 +72,7 @@ class Task:
     def _places(self) -> tuple[dict[str | None, int], ...]:
         return tuple({name: i for i, name in enumerate(names)} for names in self.choices)
 
-    def label(self, o: SceneObject) -> int:
+    def label(self, o: Labelled) -> int:
         """The label of an object. Raises `FdifError` for what the recipe does not draw."""
         label = 0
         for part, places in zip(self.parts, self._places, strict=True):
@@ -84,11 +97,11 @@ class Meaning:
         """The smallest type that holds every label of every task."""
         return np.uint8 if max(task.count for task in self.tasks) < 2**8 else np.uint16
 
-    def labels(self, o: SceneObject) -> tuple[int, ...]:
+    def labels(self, o: Labelled) -> tuple[int, ...]:
         """The label of an object in each task; less 1, it is the class of a volume that holds this object only."""
         return tuple(task.label(o) for task in self.tasks)
 
-    def table(self, objects: Sequence[SceneObject]) -> np.ndarray:
+    def table(self, objects: Sequence[Labelled]) -> np.ndarray:
         """(tasks, 1 + objects), of `dtype`: from the number of an object, which counts from 1, to its labels."""
         return np.array([(0,) * len(self.tasks), *map(self.labels, objects)], self.dtype).T
 

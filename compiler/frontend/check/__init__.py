@@ -7,30 +7,10 @@ notes which names *vary* over space; all others are quantities of the object.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-
 from fdif_dsl.compiler.frontend.check.body import MAX_TOLD, Body
 from fdif_dsl.compiler.frontend.check.scope import Program, in_order, make_scope
-from fdif_dsl.compiler.frontend.modules import Module, load_modules
+from fdif_dsl.compiler.frontend.modules import Module
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
-
-
-def check_files(paths: Sequence[Path | str]) -> list[Diagnostic]:
-    """The mistakes in the files and in what they use, the first 20 of each; none: an empty list.
-
-    Also elaborates each closed declaration, since some mistakes (an index out of range, a formula
-    that grows without end) show only then.
-    """
-    from fdif_dsl.compiler.frontend.elaborate import elaborate
-
-    found: list[Diagnostic] = []
-    for path in paths:
-        try:
-            elaborate(check(load_modules([Path(path)])))
-        except FdifError as error:
-            found += [d for d in error.diagnostics if d not in found]
-    return found
 
 
 def check(modules: list[Module]) -> Program:
