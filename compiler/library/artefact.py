@@ -4,6 +4,7 @@
     sources/*.sdf    the text that was compiled, in the canonical layout
     formulas.json    the closed formulas
     cpu/             generated kernels (real Python files) and their object code, with an index
+    cpu-x86-64-v3/   the same for a level of CPUs
     cuda-sm_90/      the same for a kind of GPU: PTX and machine code
 
 It holds machine code, so loading an artefact means trusting whoever made it.
@@ -59,7 +60,7 @@ def save(library: Contents, directory: Path, progress: Progress | None = None,
         FdifError: where something else is in the way, or a compiler is missing.
         OSError: where the place cannot be written.
     """
-    from fdif_dsl.compiler.backends.cpu.machine import CPU
+    from fdif_dsl.compiler.backends.cpu.target import CPU
     from fdif_dsl.compiler.backends.store import store
     from fdif_dsl.grammar.format import format_source  # the parser is not for those who only load
 
@@ -95,7 +96,9 @@ def save(library: Contents, directory: Path, progress: Progress | None = None,
 
 def _units(target: Target, formulas: Sequence[Formula]) -> list[Unit]:
     """All that a target needs to be compiled."""
-    if target.name == "cpu":
+    from fdif_dsl.compiler.backends.cpu.target import CpuTarget
+
+    if isinstance(target, CpuTarget):
         from fdif_dsl.compiler.backends.cpu import CpuBackend
 
         return CpuBackend(formulas).units()

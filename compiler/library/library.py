@@ -65,10 +65,9 @@ class Library:
 
     def _make_backend(self, name: str) -> Backend:
         if name == "cpu":
-            from fdif_dsl.compiler.backends.cpu import CpuBackend
+            from fdif_dsl.compiler.backends.cpu import CpuBackend, target
 
-            folder = None if self._kernels is None else self._kernels / "cpu"
-            return CpuBackend(self.formulas, directory=folder if folder and folder.is_dir() else None)
+            return CpuBackend(self.formulas, directory=self._kernels and target.best(self._kernels))
         if name == "torch":
             from fdif_dsl.compiler.backends.torch import TorchBackend
 

@@ -61,6 +61,6 @@ def from_modules(modules: list[Module]) -> Library:
 def _from_artefact(directory: Path) -> Library:
     contents = artefact.load(directory)
     library = Library(contents.formulas, contents.sources, kernels=directory)
-    if "cpu" in contents.targets:
+    if any(name.startswith("cpu") for name in contents.targets):
         library.backend("cpu")  # checks the machine code now, not at the first volume
     return library

@@ -15,15 +15,15 @@ from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError, did_you_mean
 if TYPE_CHECKING:
     from fdif_dsl.compiler.backends.store.target import Target
 
-TARGETS = ("cpu", "cuda", "cuda:sm_90")
+TARGETS = ("cpu", "cpu:x86-64-v3", "cuda", "cuda:sm_90")
 
 
 @click.command("compile")
 @click.argument("paths", nargs=-1, type=FilePath)
 @click.option("-o", "directory", type=FilePath, metavar="DIR", help="The folder for the compiled library.")
 @click.option("--target", "names", multiple=True, metavar="TARGET",
-              help="What the kernels run on: cpu (the default), cuda (this machine's GPU), or a kind of GPU such as "
-                   "cuda:sm_90. Can be given several times.")
+              help="What the kernels run on: cpu (this machine's, the default), a level of CPUs such as cpu:x86-64-v3, "
+                   "cuda (this machine's GPU), or a kind of GPU such as cuda:sm_90. Can be given several times.")
 @click.option("--explain", is_flag=False, flag_value="", metavar="[NAME]",
               help="Print the formula of the class NAME, or of each, after each pass, with sizes and times.")
 def command(paths: tuple[Path, ...], directory: Path | None, names: tuple[str, ...], explain: str | None) -> None:
@@ -57,13 +57,15 @@ def _target(name: str) -> Target:
     Raises:
         FdifError: where there is none, or nothing to compile for it with.
     """
-    if name == "cpu":
-        from fdif_dsl.compiler.backends.cpu.machine import CPU
+    if name == "cpu" or name.startswith("cpu:"):
+        from fdif_dsl.compiler.backends.cpu.level import level
+        from fdif_dsl.compiler.backends.cpu.target import CpuTarget
 
-        return CPU
+        return CpuTarget(level(name[4:], "--target").name if name != "cpu" else "")
     if name != "cuda" and not name.startswith("cuda:"):
         raise FdifError(Diagnostic("E0841", f"there is no target `{name}`", where="--target",
-                                   why="the targets are cpu, cuda, and kinds of GPU such as cuda:sm_90",
+                                   why="the targets are cpu, cuda, levels of CPUs such as cpu:x86-64-v3 and kinds "
+                                       "of GPU such as cuda:sm_90",
                                    hint=did_you_mean(name, TARGETS)))
     from fdif_dsl.compiler.backends.cuda.target import CudaTarget, require_compiler
 

@@ -97,7 +97,7 @@ def test_compile_for_an_unknown_target(fdifc: Any, shapes: Path, tmp_path: Path)
     assert result.stderr == """\
 error[E0841]: there is no target `gpu`
   --> --target
-  why: the targets are cpu, cuda, and kinds of GPU such as cuda:sm_90
+  why: the targets are cpu, cuda, levels of CPUs such as cpu:x86-64-v3 and kinds of GPU such as cuda:sm_90
   hint: did you mean `cpu`?
 """
 

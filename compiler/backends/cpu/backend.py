@@ -7,7 +7,6 @@ milliseconds.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,104 +14,28 @@ from typing import Any
 import numpy as np
 
 from fdif_dsl.compiler.backends import Placed, Rendered
-from fdif_dsl.compiler.backends.cpu import codegen, driver, layout, machine, sampling
+from fdif_dsl.compiler.backends.cpu import codegen, driver, layout, loader, sampling
 from fdif_dsl.compiler.backends.cpu.codegen import Kernel
-from fdif_dsl.compiler.backends.cpu.driver import Driver, Grey, Job, Profile, Search, Sides, Tables, Values
-from fdif_dsl.compiler.backends.cpu.machine import CPU
-from fdif_dsl.compiler.backends.cpu.objects import ObjectStage, Pool, inputs_of
+from fdif_dsl.compiler.backends.cpu.driver import Driver, Grey, Job, Profile, Search, Sides, Values
+from fdif_dsl.compiler.backends.cpu.objects import Pool, inputs_of
+from fdif_dsl.compiler.backends.cpu.prepared import Prepared, pack
 from fdif_dsl.compiler.backends.cpu.scalars import ScalarKernel
+from fdif_dsl.compiler.backends.cpu.target import CPU
+from fdif_dsl.compiler.backends.cpu.textures import Textures
 from fdif_dsl.compiler.backends.store import store
 from fdif_dsl.compiler.backends.store.refusal import refusal
 from fdif_dsl.compiler.backends.store.unit import Unit
 from fdif_dsl.compiler.ir.formula import Formula
-from fdif_dsl.compiler.ir.graph import Node, one_evaluation
+from fdif_dsl.compiler.ir.graph import Node
 from fdif_dsl.compiler.ir.grid import NUMBERS as GRID_NUMBERS
 from fdif_dsl.compiler.ir.grid import Grid
-from fdif_dsl.compiler.ir.parameters import missing_grid, missing_quantities
-from fdif_dsl.compiler.ir.priors import sampled_slots
-from fdif_dsl.compiler.passes.intervals import LIMIT
-from fdif_dsl.compiler.passes.mapper_limits import limits
-from fdif_dsl.compiler.passes.rates import Rate, infer_rates
-from fdif_dsl.compiler.passes.schedule import Schedule, make_schedule, run_schedule, run_voxels
+from fdif_dsl.compiler.ir.parameters import missing_grid
+from fdif_dsl.compiler.passes.schedule import run_schedule, run_voxels
 from fdif_dsl.compiler.support.progress import Progress
 
 _CHUNK = 1 << 16  # points of one call of `evaluate`
 _INPUTS = {"shape": ("p.x", "p.y", "p.z"), "displacement": ("w.x", "w.y", "w.z"), "mapper": ("d",)}
-_MOST_TABLES = 256
 _MANY = 6  # classes that a scene needs and the backend has not seen, from which on the whole library is built
-
-
-@dataclass(eq=False)
-class _Prepared:
-    """What is known of a formula; made when it is first used."""
-
-    formula: Formula
-    fields: dict[Node, tuple[Kernel, Kernel]] = field(default_factory=dict)
-    _field_roots: dict[Node, tuple[Node, ...]] = field(default_factory=dict)
-    _schedules: dict[tuple[tuple[Node, ...], frozenset[int]], Schedule] = field(default_factory=dict)
-
-    @cached_property
-    def main(self) -> Kernel:
-        """The kernel that computes the result at points or distances."""
-        result = self.formula.result
-        return codegen.mapper_kernel(result) if self.formula.kind == "mapper" else codegen.points_kernel(result)
-
-    @cached_property
-    def bounds(self) -> Kernel:
-        """The kernel that bounds the result in boxes."""
-        return codegen.bounds_kernel(self.formula.result)
-
-    @cached_property
-    def tile(self) -> Kernel:
-        return codegen.tile_kernel(self.formula.result)
-
-    @cached_property
-    def roots(self) -> tuple[Node, ...]:
-        """What the kernels of a shape read of the object: first those of `main`, then those of `bounds`."""
-        return self.main.values + self.bounds.values
-
-    @cached_property
-    def stage(self) -> ObjectStage:
-        return ObjectStage(self.formula, self.main, self.bounds, frozenset(sampled_slots(self.formula)), self.field_of)
-
-    @property
-    def kernels(self) -> list[Kernel]:
-        """Every kernel that the formula may need: its own and those of each reduction."""
-        if self.formula.kind == "mapper":
-            return [self.main]
-        own = [self.main, self.bounds, *([self.tile] if self.formula.kind == "displacement" else [])]
-        return own + [k for node in codegen.reductions_of(self.formula) for k in self.field_of(node)]
-
-    def field_of(self, reduction: Node) -> tuple[Kernel, Kernel]:
-        """The kernels of what a reduction ranges over: its value at points, and its lower bounds in boxes."""
-        if reduction not in self.fields:
-            over = reduction.args[0]
-            self.fields[reduction] = codegen.points_kernel(over), codegen.bounds_kernel(over, both=False)
-        return self.fields[reduction]
-
-    def field_roots(self, reduction: Node) -> tuple[Node, ...]:
-        """What both of these read of the object."""
-        if reduction not in self._field_roots:
-            points, bounds = self.field_of(reduction)
-            self._field_roots[reduction] = points.values + bounds.values
-        return self._field_roots[reduction]
-
-    def schedule(self, roots: tuple[Node, ...], given: frozenset[int]) -> Schedule:
-        key = (roots, given)
-        found = self._schedules.get(key)
-        if found is None:
-            found = make_schedule(self.formula, roots, given)
-            if found.missing:
-                raise missing_quantities(self.formula, found.missing)
-            self._schedules[key] = found
-        return found
-
-    @cached_property
-    def table_roots(self) -> tuple[Node, ...]:
-        """What the tables of a tile kernel are made from, and what its bounds read."""
-        rates = infer_rates(one_evaluation(self.formula.result))
-        made = tuple(n for n, rate in rates.items() if rate in (Rate.GRID, Rate.OBJECT))
-        return made + self.main.values + self.bounds.values
 
 
 class CpuBackend:
@@ -138,10 +61,10 @@ class CpuBackend:
         self._stored = None if directory is None else store.load(CPU, directory)
         # By identity: a formula is as good as its graph, which is not compared by content. The entry
         # keeps the formula alive, so its id is not given to another.
-        self._prepared: dict[int, _Prepared] = {}
+        self._prepared: dict[int, Prepared] = {}
         self._addresses: dict[str, int] = {}
-        self._tables: dict[tuple[int, tuple[int, int, int]], Tables] = {}
-        self._greys: dict[tuple[int, tuple[int, int, int]], Grey] = {}
+        self._textures = Textures(lambda prepared, roots, grid: self._values(prepared, roots, {}, grid, np.eye(4)),
+                                  self._bounds_address, tile)
         self._ready: set[int] = set()  # formulas whose kernels for sampled scenes are loaded, by identity
 
     # Kernels ----------------------------------------------------------------------------------
@@ -152,7 +75,7 @@ class CpuBackend:
         prepared = [self._prepare(formula) for formula in chosen]
         kernels = {k.name: k for p in prepared for k in p.kernels}
         scalars = {s.name: s for p in prepared if p.formula.kind == "shape" for s in p.stage.scalars}
-        return [*driver.units(self._tile).values(), *(_unit(k) for k in kernels.values()),
+        return [*driver.units(self._tile).values(), *(k.unit for k in kernels.values()),
                 *(s.unit for s in scalars.values()), *sampling.sampler_units(chosen)]
 
     def build(self, progress: Progress | None = None, formulas: Sequence[Formula] | None = None) -> None:
@@ -178,12 +101,12 @@ class CpuBackend:
                 raise refusal(str(self._directory), "E0703", "is older than its sources",
                                       "it lacks a kernel that they need")
         for unit in missing:
-            self._addresses[unit.symbol] = machine.address(unit.symbol, codes[unit.symbol])
+            self._addresses[unit.symbol] = loader.address(unit.symbol, codes[unit.symbol])
 
     def _address(self, kernel: Kernel) -> int:
         name = kernel.name
         if name not in self._addresses:
-            self._load([_unit(kernel)])
+            self._load([kernel.unit])
         return self._addresses[name]
 
     @cached_property
@@ -199,15 +122,15 @@ class CpuBackend:
         self._load(list(functions.values()))
         return Driver({name: self._addresses[unit.symbol] for name, unit in functions.items()}, self._tile)
 
-    def _prepare(self, formula: Formula) -> _Prepared:
+    def _prepare(self, formula: Formula) -> Prepared:
         found = self._prepared.get(id(formula))
         if found is None:
-            found = self._prepared.setdefault(id(formula), _Prepared(formula))
+            found = self._prepared.setdefault(id(formula), Prepared(formula))
         return found
 
     # The object stage -------------------------------------------------------------------------
 
-    def _values(self, prepared: _Prepared, roots: tuple[Node, ...], slots: Mapping[int, Any], grid: Grid | None,
+    def _values(self, prepared: Prepared, roots: tuple[Node, ...], slots: Mapping[int, Any], grid: Grid | None,
                 inverse: np.ndarray) -> dict[Node, Any]:
         """The earlier stages of a formula in float64: the roots and what they come from."""
         schedule = prepared.schedule(roots, frozenset(slots))
@@ -221,7 +144,7 @@ class CpuBackend:
                 found = np.asarray(run_voxels(node.args[0], values, world))
                 return np.float64(np.fmin.reduce(found, axis=None, initial=np.inf))
             points, bounds = prepared.field_of(node)
-            self._load([_unit(points), _unit(bounds)])
+            self._load([points.unit, bounds.unit])
             read = self._values(prepared, prepared.field_roots(node), slots, grid, inverse)
             numbers = Values.of([read[n] for n in prepared.field_roots(node)])
             search = self._search(points, bounds, numbers, inverse)
@@ -237,70 +160,11 @@ class CpuBackend:
 
     def grey(self, mapper: Formula, grid: Grid) -> Grey:
         """A mapper's numbers and limits on a grid."""
-        return self._grey_of(self._prepare(mapper), grid)
+        return self._textures.grey(self._prepare(mapper), grid)
 
     def _bounds_address(self, kernel: Kernel) -> int:
         """The address of a bounds kernel; 0 where it shall not be used."""
         return self._addresses[kernel.name] if self._culling else 0
-
-    def _tables_of(self, prepared: _Prepared, grid: Grid) -> Tables:
-        """A displacement's numbers along the axes of a grid, in float64 and then rounded, and its bounds there."""
-        key = (id(prepared.formula), grid.shape)
-        found = self._tables.get(key)
-        if found is None:
-            kernel = prepared.tile
-            values = self._values(prepared, prepared.table_roots, {}, grid, np.eye(4))
-            counts = driver.tiles_of(grid, self._tile)
-            axes = []
-            for k, nodes in enumerate(kernel.axis_values):
-                world = np.arange(counts[k] * self._tile[k]) - grid.shape[2 - k] / 2
-                inputs = {f"w.{'xyz'[k]}": world}
-                rows = [np.broadcast_to(run_voxels(node, values, inputs), world.shape) for node in nodes]
-                axes.append(np.array(rows, np.float32).reshape(len(nodes), len(world)))
-            x, y, z = axes
-            low, high = self._bounds_of_levels(prepared, values, grid)
-            found = Tables(Values.of([values[node] for node in kernel.values]), (x, y, z), low, high)
-            if len(self._tables) >= _MOST_TABLES:
-                self._tables.clear()
-            self._tables[key] = found
-        return found
-
-    def _bounds_of_levels(self, prepared: _Prepared, values: Mapping[Node, Any],
-                          grid: Grid) -> tuple[np.ndarray, np.ndarray]:
-        """Bounds of a displacement over the boxes of each level, see `driver.Tables`."""
-        numbers = _pack(prepared.bounds, values)
-        # What bounds hold for; a displacement on a grid has no other inputs.
-        small = np.abs(_pack(prepared.main, values)).max() <= LIMIT
-        address = self._bounds_address(prepared.bounds) if small else 0
-        across = driver.tiles_of(grid, self._tile)
-        low = np.full(across[::-1], -np.inf, np.float32)
-        high = np.full(across[::-1], np.inf, np.float32)
-        if address:
-            # The first and the last voxel of each tile along each axis.
-            ends = []
-            for side, of, count in zip(grid.shape[::-1], self._tile, across, strict=True):
-                first = np.arange(count) * of
-                ends += [first - side / 2, np.minimum(first + of, side) - 1 - side / 2]
-            boxes = [np.ascontiguousarray(np.broadcast_to(np.expand_dims(end, others), low.shape), np.float32)
-                     for end, others in zip(ends, ((0, 1), (0, 1), (0, 2), (0, 2), (1, 2), (1, 2)), strict=True)]
-            kernel = driver.prototype(codegen.SIGNATURES["bounds"])(address)
-            kernel(*(box.ctypes.data for box in boxes), numbers.ctypes.data, low.ctypes.data, high.ctypes.data,
-                   low.size)
-        return _levels(low, np.minimum, np.inf), _levels(high, np.maximum, -np.inf)
-
-    def _grey_of(self, prepared: _Prepared, grid: Grid) -> Grey:
-        """A mapper's numbers and limits on a grid."""
-        key = (id(prepared.formula), grid.shape)
-        found = self._greys.get(key)
-        if found is None:
-            kernel = prepared.main
-            values = self._values(prepared, kernel.values, {}, grid, np.eye(4))
-            read = {node: float(values[node]) for node in kernel.values}
-            found = Grey(Values.of(list(read.values())), np.array(astuple(limits(prepared.formula, read))))
-            if len(self._greys) >= _MOST_TABLES:
-                self._greys.clear()
-            self._greys[key] = found
-        return found
 
     # What a backend does ----------------------------------------------------------------------
 
@@ -311,7 +175,7 @@ class CpuBackend:
         kernel = prepared.main
         matrix = np.eye(4) if inverse is None else np.asarray(inverse, np.float64)
         with np.errstate(all="ignore"):
-            values = _pack(kernel, self._values(prepared, kernel.values, slots, grid, matrix))
+            values = pack(kernel, self._values(prepared, kernel.values, slots, grid, matrix))
             arrays = [np.ascontiguousarray(inputs[name], np.float32) for name in _INPUTS[formula.kind]]
         n = len(arrays[0])
         if any(a.shape != (n,) for a in arrays):
@@ -385,12 +249,12 @@ class CpuBackend:
         displacement, tables = 0, None
         if placed.displacement is not None:
             texture = self._prepare(placed.displacement)
-            displacement, tables = self._addresses[texture.tile.name], self._tables_of(texture, grid)
+            displacement, tables = self._addresses[texture.tile.name], self._textures.tables(texture, grid)
         return Job(
             shape=self._addresses[shape.main.name], shape_values=shape_values, inverse=placed.inverse,
             bounds=self._bounds_address(shape.bounds), bounds_values=bounds_values,
             displacement=displacement, tables=tables, mapper=self._addresses[mapper.main.name],
-            grey=self._grey_of(mapper, grid), label=placed.label)
+            grey=self._textures.grey(mapper, grid), label=placed.label)
 
     def _load_for(self, objects: Sequence[Placed]) -> None:
         """Load what a scene needs in one go, so that what is missing is built side by side."""
@@ -411,7 +275,7 @@ class CpuBackend:
             if placed.displacement is not None:
                 texture = self._prepare(placed.displacement)
                 kernels += [texture.tile, texture.bounds]
-        self._load([*driver.units(self._tile).values(), *map(_unit, kernels), *(s.unit for s in scalars)])
+        self._load([*driver.units(self._tile).values(), *(k.unit for k in kernels), *(s.unit for s in scalars)])
         for placed in new:
             if self._prepare(placed.shape).stage.given == placed.slots.keys():
                 self._ready.update(id(f) for f in (placed.shape, placed.displacement, placed.mapper) if f)
@@ -420,22 +284,3 @@ class CpuBackend:
         formulas = (placed.shape, placed.displacement, placed.mapper)
         return all(f is None or id(f) in self._ready for f in formulas) and (
             self._prepare(placed.shape).stage.given == placed.slots.keys())
-
-
-def _levels(finest: np.ndarray, pick: Any, beyond: float) -> np.ndarray:
-    """The boxes of each level, the coarsest first, one level after the other."""
-    levels = [finest]
-    for _ in layout.LEVELS[1:]:
-        fine = np.pad(levels[0], [(0, side % 2) for side in levels[0].shape], constant_values=beyond)
-        pairs = fine.reshape(*(n for side in fine.shape for n in (side // 2, 2)))
-        levels.insert(0, pick.reduce(pairs, axis=(1, 3, 5)))
-    return np.concatenate([level.ravel() for level in levels])
-
-
-def _unit(kernel: Kernel) -> Unit:
-    return Unit(kernel.name, kernel.source, "kernel", codegen.SIGNATURES[kernel.kind])
-
-
-def _pack(kernel: Kernel, values: Mapping[Node, Any]) -> np.ndarray:
-    """The array `f` of a kernel; one number at least, so that it has an address."""
-    return np.array([values[node] for node in kernel.values] or [0], np.float32)

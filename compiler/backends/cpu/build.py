@@ -7,7 +7,7 @@ private, and LLVM's own passes do the rest: about 0.3 s and 5 KB a kernel.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
@@ -16,7 +16,7 @@ import llvmlite.binding as llvm
 from numba.core import compiler, cpu, types
 from numba.core.registry import cpu_target
 
-from fdif_dsl.compiler.backends.cpu.machine import target_machine
+from fdif_dsl.compiler.backends.cpu.level import Level, chosen, target_machine
 from fdif_dsl.compiler.backends.store.unit import Unit
 
 # These parts of numba have no annotations, or none that hold.
@@ -33,24 +33,25 @@ _TYPES: dict[str, tuple[Any, str]] = {
 }
 
 
-def compile_unit(unit: Unit, source: Path) -> bytes:
-    """The object code of `unit`, whose text stands in the file `source`."""
-    return cast(bytes, target_machine().emit_object(_optimised(unit, source)))
+def compile_unit(unit: Unit, source: Path, level: Level) -> bytes:
+    """The object code of `unit`, whose text stands in the file `source`, for a kind of processor."""
+    machine = target_machine(level)
+    return cast(bytes, machine.emit_object(_optimised(unit, source, machine)))
 
 
-def assembly(unit: Unit, source: Path) -> str:
-    """The same as text, to see whether a loop became vector instructions."""
-    return cast(str, target_machine().emit_assembly(_optimised(unit, source)))
+def assembly(unit: Unit, source: Path, level: Level | None = None) -> str:
+    """The same as text, to see whether a loop became vector instructions; without a level, for this process."""
+    machine = target_machine(level or chosen())
+    return cast(str, machine.emit_assembly(_optimised(unit, source, machine)))
 
 
-def _optimised(unit: Unit, source: Path) -> Any:
+def _optimised(unit: Unit, source: Path, machine: Any) -> Any:
     """The LLVM module of the unit, with one public function and everything inlined into it."""
-    module, native = _lower(_load(source, unit.function), unit.signature)
-    module.link_in(llvm.parse_assembly(_wrapper(unit.symbol, native, unit.signature)))
+    module = llvm.parse_assembly(_lowered(unit, source))
     for private in (*module.functions, *module.global_variables):
         if private.name != unit.symbol and not private.is_declaration:
             private.linkage = "internal"
-    machine = target_machine()
+    module.triple = machine.triple
     module.data_layout = str(machine.target_data)
     module.verify()
     tuning = llvm.create_pipeline_tuning_options(speed_level=3)
@@ -59,6 +60,14 @@ def _optimised(unit: Unit, source: Path) -> Any:
     builder = llvm.create_pass_builder(machine, tuning)
     builder.getModulePassManager().run(module, builder)
     return module
+
+
+@lru_cache(maxsize=1)
+def _lowered(unit: Unit, source: Path) -> str:
+    """The unit as LLVM's text, which is the same for every kind of processor."""
+    module, native = _lower(_load(source, unit.function), unit.signature)
+    module.link_in(llvm.parse_assembly(_wrapper(unit.symbol, native, unit.signature)))
+    return str(module)
 
 
 def _load(source: Path, function: str) -> Any:

@@ -22,6 +22,7 @@ from functools import cached_property
 from typing import Literal
 
 from fdif_dsl.compiler.backends.statements import NAMES, Statements, called, constants
+from fdif_dsl.compiler.backends.store.unit import Unit
 from fdif_dsl.compiler.ir.formula import Formula
 from fdif_dsl.compiler.ir.graph import REDUCTION, Graph, Node, reachable
 from fdif_dsl.compiler.passes.intervals import bounds
@@ -60,6 +61,11 @@ class Kernel:
     @cached_property
     def name(self) -> str:
         return f"{self.kind}_{hashlib.sha256(self.source.encode()).hexdigest()[:24]}"
+
+    @property
+    def unit(self) -> Unit:
+        """What is to be compiled."""
+        return Unit(self.name, self.source, "kernel", SIGNATURES[self.kind])
 
 
 def points_kernel(result: Node) -> Kernel:

@@ -1,4 +1,5 @@
-"""The sampler as it is compiled, see sampling.py. Its meaning in plain Python is `runtime/scenes/sampler_definition.py`.
+"""The sampler as it is compiled, see sampling.py. What it means in plain Python is in
+`runtime/scenes/sampler_definition.py`.
 
 Every number is a function of (seed, volume, object, draw), by Philox4x32-10 as in `runtime/scenes/philox.py`. Here
 `Any` is a pointer or a number.

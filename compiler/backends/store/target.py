@@ -10,7 +10,7 @@ from fdif_dsl.compiler.backends.store.unit import Unit
 
 
 class Target(Protocol):
-    """A kind of processor. Two targets are one if their names are."""
+    """A kind of processor: a value that can be pickled. Two targets are one if their names are."""
 
     @property
     def name(self) -> str:
@@ -41,14 +41,3 @@ class Target(Protocol):
         """Raises `FdifError` where code of which an artefact's index says this cannot be used here. A fact that is
         missing is a `KeyError`."""
         ...
-
-
-def by_name(name: str) -> Target:
-    """The target of a name, for a process that is only told that."""
-    if name == "cpu":
-        from fdif_dsl.compiler.backends.cpu.machine import CPU
-
-        return CPU
-    from fdif_dsl.compiler.backends.cuda.target import CudaTarget
-
-    return CudaTarget.parse(name)

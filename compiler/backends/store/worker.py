@@ -1,5 +1,5 @@
-"""A process that compiles: the name of a target is its argument, one unit as a line of JSON comes in, and one line goes
-out when it is done.
+"""A process that compiles: a target comes in first, pickled, as a line of base64; then each unit as a line of JSON, and
+one line goes out when it is done.
 
 It is a fresh interpreter, not a fork or a `spawn`, so that it works from a script without a `__main__` guard, from a
 notebook and beside a running thread pool.
@@ -7,8 +7,10 @@ notebook and beside a running thread pool.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import pickle
 import signal
 import sys
 import traceback
@@ -16,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from fdif_dsl.compiler.backends.store.objects import write_object
-from fdif_dsl.compiler.backends.store.target import by_name
+from fdif_dsl.compiler.backends.store.target import Target
 from fdif_dsl.compiler.backends.store.unit import Unit
 from fdif_dsl.compiler.backends.store.workers import READY
 
@@ -25,7 +27,7 @@ def main() -> None:
     """Compile units until the input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides; it closes the input
     answers, sys.stdout = sys.stdout, sys.stderr  # whatever else prints shall not be taken for an answer
-    target = by_name(sys.argv[1])
+    target: Target = pickle.loads(base64.b64decode(sys.stdin.readline()))
     print(READY, file=answers, flush=True)
     for line in sys.stdin:
         task = json.loads(line)

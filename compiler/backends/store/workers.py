@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
+import pickle
 import queue
+import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 from fdif_dsl.compiler.backends.store.objects import read_object, write_object
 from fdif_dsl.compiler.backends.store.target import Target
 from fdif_dsl.compiler.backends.store.unit import Unit
 from fdif_dsl.compiler.support.progress import Progress
+from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 
 READY = "fdif-dsl worker is ready"
 # Fewer units than this are compiled at once; for more it pays to start workers.
 _ALONE = 4
+_TOLD = 1200  # characters of what a worker wrote last
 
 
 def compile_units(target: Target, units: Sequence[Unit], folder: Path, progress: Progress,
@@ -27,6 +34,7 @@ def compile_units(target: Target, units: Sequence[Unit], folder: Path, progress:
     """The code of the units, whose sources stand in `folder`; it is written there too.
 
     Raises:
+        FdifError: where a unit cannot be compiled, with what LLVM wrote last where it ended the process.
         OSError: where the folder cannot be written; what was compiled by then stays.
     """
     if workers is None:
@@ -70,11 +78,14 @@ def _feed(target: Target, tasks: queue.SimpleQueue[Unit], answers: queue.SimpleQ
           stop: threading.Event) -> None:
     """One worker process and its share of the tasks."""
     try:
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-        command = [sys.executable, "-P", "-m", "fdif_dsl.compiler.backends.store.worker", target.name]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8",
-                              env=environment) as worker:
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p or str(Path.cwd()) for p in sys.path)}
+        command = [sys.executable, "-P", "-m", "fdif_dsl.compiler.backends.store.worker"]
+        with tempfile.TemporaryFile() as said, subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, text=True, encoding="utf-8",
+                env=environment) as worker:
             assert worker.stdin is not None and worker.stdout is not None
+            with contextlib.suppress(BrokenPipeError):
+                print(base64.b64encode(pickle.dumps(target)).decode(), file=worker.stdin, flush=True)
             while (line := worker.stdout.readline()) and line.strip() != READY:
                 pass  # something that every interpreter prints here
             while not stop.is_set():
@@ -85,14 +96,33 @@ def _feed(target: Target, tasks: queue.SimpleQueue[Unit], answers: queue.SimpleQ
                 path = folder / f"{unit.symbol}.o"
                 task = {"symbol": unit.symbol, "source": unit.source, "function": unit.function,
                         "signature": unit.signature, "path": str(path)}
-                answer = {"error": "the process ended"}
+                answer = {}
                 with contextlib.suppress(BrokenPipeError):
                     print(json.dumps(task), file=worker.stdin, flush=True)
-                    answer = json.loads(worker.stdout.readline() or json.dumps(answer))
+                    answer = json.loads(worker.stdout.readline() or "{}")
                 if "errno" in answer:
                     raise OSError(answer["errno"], answer["error"], str(path))
-                if "error" in answer:
-                    raise RuntimeError(f"cannot compile the kernel {unit.symbol}: {answer['error']}")
+                if "done" not in answer:
+                    raise _failed(unit, answer.get("error") or _died(worker, said))
                 answers.put(unit.symbol)
     except Exception as error:  # goes to the caller's thread
         answers.put(error)
+
+
+def _died(worker: subprocess.Popen[str], said: IO[bytes]) -> str:
+    """How a worker ended that gave no answer, and what it wrote last: LLVM ends the process where it finds itself at
+    fault."""
+    status = worker.wait()
+    try:
+        ended = f"was ended by {signal.Signals(-status).name}"
+    except ValueError:
+        ended = f"ended with status {status}"
+    size = said.seek(0, os.SEEK_END)
+    said.seek(max(0, size - _TOLD))
+    lines = [line.strip() for line in said.read().decode(errors="replace").splitlines() if line.strip()]
+    return f"the process {ended}; it wrote last: {'; '.join(lines)}" if lines else f"the process {ended}"
+
+
+def _failed(unit: Unit, why: str) -> FdifError:
+    return FdifError(Diagnostic("E0709", f"cannot compile the kernel {unit.symbol}", why=why,
+                                hint="this is a fault of fdif-dsl or of LLVM: please report it with these lines"))

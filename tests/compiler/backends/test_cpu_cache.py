@@ -21,9 +21,10 @@ from typing import Any
 
 import pytest
 
-from fdif_dsl.compiler.backends.cpu import build, machine
+from fdif_dsl.compiler.backends.cpu import build, target
 from fdif_dsl.compiler.backends.cpu.backend import CpuBackend
-from fdif_dsl.compiler.backends.cpu.machine import CPU
+from fdif_dsl.compiler.backends.cpu.level import Level
+from fdif_dsl.compiler.backends.cpu.target import CPU
 from fdif_dsl.compiler.backends.store import cache, objects, store, workers
 from fdif_dsl.compiler.backends.store.unit import Unit
 from fdif_dsl.compiler.library import Library
@@ -71,7 +72,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def start(code: str, **options: Any) -> subprocess.Popen[str]:
-    script = ("import sys, os, time\nfrom fdif_dsl.compiler.backends.cpu.machine import CPU\n"
+    script = ("import sys, os, time\nfrom fdif_dsl.compiler.backends.cpu.target import CPU\n"
               f"from fdif_dsl.compiler.backends.store import store\n{UNITS}\n{code}")
     return subprocess.Popen([sys.executable, "-P", "-c", script], text=True, stdout=subprocess.PIPE,
                             **{"stderr": subprocess.PIPE} | options)
@@ -138,9 +139,9 @@ def test_threads_compile_nothing_twice(root: Path, monkeypatch: pytest.MonkeyPat
     compiled: list[str] = []
     compile_unit = build.compile_unit
 
-    def count(unit: Unit, source: Path) -> bytes:
+    def count(unit: Unit, source: Path, level: Level) -> bytes:
         compiled.append(unit.symbol)
-        return compile_unit(unit, source)
+        return compile_unit(unit, source, level)
 
     monkeypatch.setattr(build, "compile_unit", count)
     threads = [threading.Thread(target=store.build, args=(CPU, units(3),)) for _ in range(3)]
@@ -338,15 +339,15 @@ def test_all_that_kernels_are_made_with_is_in_the_fingerprint(lib: Library) -> N
         new = {path for path in imports(todo.pop()) if path.stem not in in_symbols} - found
         found |= new
         todo += [path.read_text() for path in new]
-    assert {"machine", "prelude", "prelude64", "addresses", "elementary"} <= {path.stem for path in found}
+    assert {"level", "prelude", "prelude64", "addresses", "elementary"} <= {path.stem for path in found}
     # A unit is what is compiled, and not how; the others say what code is of, and that it cannot be used.
     apart = {"unit", "origin", "refusal", "diagnostics", "source"}
-    known = {path.resolve() for path in machine.ingredients()}
+    known = {path.resolve() for path in target.ingredients()}
     assert {path.stem for path in found - known} == apart
 
 
 def test_a_new_file_is_in_the_fingerprint_and_no_old_one_out_of_it() -> None:
-    folder = Path(machine.__file__).parent
+    folder = Path(target.__file__).parent
     names = {path.stem for path in folder.glob("*.py")}
-    assert names >= machine.APART
-    assert {p.stem for p in machine.ingredients() if p.parent == folder} == names - machine.APART
+    assert names >= target.APART
+    assert {p.stem for p in target.ingredients() if p.parent == folder} == names - target.APART

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import re
 import shutil
 import subprocess
@@ -14,13 +15,13 @@ from pathlib import Path
 import pytest
 
 import fdif_dsl as fd
+from fdif_dsl.compiler.backends.cpu.target import CPU
 from fdif_dsl.compiler.backends.cuda import build, target, text
 from fdif_dsl.compiler.backends.cuda.backend import simulated
 from fdif_dsl.compiler.backends.cuda.kernels import LibraryKernels
 from fdif_dsl.compiler.backends.cuda.stored import Stored, best
 from fdif_dsl.compiler.backends.cuda.target import CudaTarget, pack, runs_on, unpack
 from fdif_dsl.compiler.backends.store import store
-from fdif_dsl.compiler.backends.store.target import by_name
 from fdif_dsl.compiler.backends.store.unit import Unit
 from fdif_dsl.compiler.library import Library
 from fdif_dsl.grammar.diagnostics import FdifError
@@ -161,9 +162,10 @@ def test_an_artefact_for_gpus_works_on_a_cpu_too(artefact: Path) -> None:
     assert fd.render(scene, lib).counts.shape == (1,)
 
 
-def test_targets_are_found_by_their_names() -> None:
-    assert by_name("cuda-sm_120") == CudaTarget((12, 0)) == CudaTarget.parse("cuda:sm_120")
-    assert HOPPER.name == "cuda-sm_90" and by_name("cpu").name == "cpu"
+def test_targets_have_names_and_are_told_to_other_processes() -> None:
+    assert CudaTarget.parse("cuda-sm_120") == CudaTarget((12, 0)) == CudaTarget.parse("cuda:sm_120")
+    assert HOPPER.name == "cuda-sm_90" and CPU.name == "cpu"
+    assert [pickle.loads(pickle.dumps(target)) for target in (HOPPER, CPU)] == [HOPPER, CPU]
     assert HOPPER.fingerprint() != CudaTarget((8, 0)).fingerprint()
     with pytest.raises(FdifError, match=r"E0846.*`cuda:hopper` is no kind of GPU"):
         CudaTarget.parse("cuda:hopper")

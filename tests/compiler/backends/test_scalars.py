@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fdif_dsl.compiler.backends.cpu import machine
+from fdif_dsl.compiler.backends.cpu import loader
 from fdif_dsl.compiler.backends.cpu.build import assembly
-from fdif_dsl.compiler.backends.cpu.machine import CPU
 from fdif_dsl.compiler.backends.cpu.sampling import prior_kernel
 from fdif_dsl.compiler.backends.cpu.scalars import ScalarKernel, scalar_kernel
+from fdif_dsl.compiler.backends.cpu.target import CPU
 from fdif_dsl.compiler.backends.store import store
 from fdif_dsl.compiler.ir.exact import SCALARS
 from fdif_dsl.compiler.ir.formula import Formula, Quantity
@@ -36,7 +36,7 @@ SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 2.0, 3.0, -2.5, 1e-320, -1e-310, 0.1
 def run(kernel: ScalarKernel, given: Sequence[float]) -> np.ndarray:
     codes = store.build(CPU, [kernel.unit])
     function = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(
-        machine.address(kernel.name, codes[kernel.name]))
+        loader.address(kernel.name, codes[kernel.name]))
     inputs, out = np.array([*given, 0.0]), np.full(kernel.outputs + 1, 123.0)
     function(inputs.ctypes.data, out.ctypes.data)
     assert out[-1] == 123.0

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fdif_dsl.compiler.backends.cpu import build, codegen, driver, machine
+from fdif_dsl.compiler.backends.cpu import build, codegen, driver, level, loader, target
 from fdif_dsl.compiler.backends.cpu.backend import CpuBackend
-from fdif_dsl.compiler.backends.cpu.machine import CPU
+from fdif_dsl.compiler.backends.cpu.target import CPU
 from fdif_dsl.compiler.backends.store import cache as caches
 from fdif_dsl.compiler.backends.store import objects, store
 from fdif_dsl.compiler.backends.store.unit import Unit
@@ -36,7 +36,7 @@ def kernel(d, f, out, n):
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache; what it holds is in one folder, named by the fingerprint."""
     monkeypatch.setenv("FDIF_CACHE_DIR", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "cpu" / machine.fingerprint()
+    return tmp_path / "cache" / "cpu" / CPU.fingerprint()
 
 
 def unit(k: int, source: str = SOURCE) -> Unit:
@@ -45,7 +45,7 @@ def unit(k: int, source: str = SOURCE) -> Unit:
 
 def run(unit: Unit, code: bytes) -> list[float]:
     """The kernel on d = 1, 2 with f = 0, 10, 20, ..."""
-    function = driver.prototype(unit.signature)(machine.address(unit.symbol, code))
+    function = driver.prototype(unit.signature)(loader.address(unit.symbol, code))
     d, f, out = np.array([1, 2], np.float32), np.arange(10, dtype=np.float32) * 10, np.empty(2, np.float32)
     function(d.ctypes.data, f.ctypes.data, out.ctypes.data, 2)
     return [float(v) for v in out]
@@ -100,7 +100,7 @@ def test_a_kernel_that_does_not_compile_is_told_and_leaves_nothing(cache: Path) 
 
 def test_a_killed_build_leaves_only_whole_files(cache: Path) -> None:
     script = f"""
-from fdif_dsl.compiler.backends.cpu.machine import CPU
+from fdif_dsl.compiler.backends.cpu.target import CPU
 from fdif_dsl.compiler.backends.store import store
 from fdif_dsl.compiler.backends.store.unit import Unit
 units = [Unit(f"test_killed_{{k}}", {SOURCE!r}.format(k=k), "kernel", "fffn") for k in range(40)]
@@ -130,15 +130,17 @@ def test_a_cache_that_cannot_be_written_is_replaced(tmp_path: Path, monkeypatch:
 
 
 def test_the_fingerprint_follows_the_code_and_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    machine.fingerprint.cache_clear()
-    before = machine.fingerprint()
-    for name, value in (("host", lambda: ("x86_64-none", "other", "+sse2")), ("compiler_digest", lambda: "other"),
-                        ("versions", lambda: {"numba": "0"})):
+    target.fingerprint.cache_clear()
+    before = CPU.fingerprint()
+    assert before == CPU.fingerprint()
+    for name in ("compiler_digest", "versions"):
         with monkeypatch.context() as patch:
-            patch.setattr(machine, name, value)
-            machine.fingerprint.cache_clear()
-            assert machine.fingerprint() != before
-    machine.fingerprint.cache_clear()
+            patch.setattr(target, name, lambda: {"numba": "0"})
+            target.fingerprint.cache_clear()
+            assert CPU.fingerprint() != before
+    target.fingerprint.cache_clear()
+    levels = [level.host(), *map(level.level, level.NAMES)]
+    assert len({target.fingerprint(of) for of in levels}) == len(levels)
 
 
 # Artefacts --------------------------------------------------------------------------------------
@@ -238,7 +240,7 @@ error[E0701]: the compiled library lacks one of its files
 
 
 def test_code_for_another_cpu_is_refused(copy: Path) -> None:
-    edit(copy, features=machine.host()[2] + ",+sixty-four-lanes,-sse9")
+    edit(copy, features=f"{CPU.facts()['features']},+sixty-four-lanes,-sse9")
     assert refused(copy, SHAPE) == """\
 error[E0702]: the compiled library was compiled for another kind of CPU
   --> LIB
@@ -246,7 +248,7 @@ error[E0702]: the compiled library was compiled for another kind of CPU
   hint: run `fdifc compile` again"""
     edit(copy, features="", triple="riscv64-unknown-linux")
     assert "why: it is code for riscv64-unknown-linux" in refused(copy, SHAPE)
-    edit(copy, features="", triple=machine.host()[0])  # less than this CPU can do is fine
+    edit(copy, features="", triple=level.host().triple)  # less than this CPU can do is fine
     assert CpuBackend([SHAPE], directory=copy)
 
 

@@ -1,0 +1,104 @@
+"""Displacements and mappers on a grid: what the driver reads of them, computed once a grid and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import astuple
+from typing import Any
+
+import numpy as np
+
+from fdif_dsl.compiler.backends.cpu import codegen, driver, layout
+from fdif_dsl.compiler.backends.cpu.codegen import Kernel
+from fdif_dsl.compiler.backends.cpu.driver import Grey, Sides, Tables, Values
+from fdif_dsl.compiler.backends.cpu.prepared import Prepared, pack
+from fdif_dsl.compiler.ir.graph import Node
+from fdif_dsl.compiler.ir.grid import Grid
+from fdif_dsl.compiler.passes.intervals import LIMIT
+from fdif_dsl.compiler.passes.mapper_limits import limits
+from fdif_dsl.compiler.passes.schedule import run_voxels
+
+_MOST = 256  # grids and formulas that are kept
+
+ValuesOf = Callable[[Prepared, tuple[Node, ...], Grid], dict[Node, Any]]
+
+
+class Textures:
+    """`values` gives the numbers, in float64, of nodes that are computed before any voxel; `bounds_address` where a
+    bounds kernel is in memory, 0 where it shall not be used; `tile` has the sides of a tile."""
+
+    def __init__(self, values: ValuesOf, bounds_address: Callable[[Kernel], int], tile: Sides) -> None:
+        self._values = values
+        self._bounds_address = bounds_address
+        self._tile = tile
+        self._tables: dict[tuple[int, tuple[int, int, int]], Tables] = {}
+        self._greys: dict[tuple[int, tuple[int, int, int]], Grey] = {}
+
+    def tables(self, prepared: Prepared, grid: Grid) -> Tables:
+        """A displacement's numbers along the axes of a grid, in float64 and then rounded, and its bounds there."""
+        key = (id(prepared.formula), grid.shape)
+        found = self._tables.get(key)
+        if found is None:
+            kernel = prepared.tile
+            values = self._values(prepared, prepared.table_roots, grid)
+            counts = driver.tiles_of(grid, self._tile)
+            axes = []
+            for k, nodes in enumerate(kernel.axis_values):
+                world = np.arange(counts[k] * self._tile[k]) - grid.shape[2 - k] / 2
+                inputs = {f"w.{'xyz'[k]}": world}
+                rows = [np.broadcast_to(run_voxels(node, values, inputs), world.shape) for node in nodes]
+                axes.append(np.array(rows, np.float32).reshape(len(nodes), len(world)))
+            x, y, z = axes
+            low, high = self._bounds_of_levels(prepared, values, grid)
+            found = Tables(Values.of([values[node] for node in kernel.values]), (x, y, z), low, high)
+            if len(self._tables) >= _MOST:
+                self._tables.clear()
+            self._tables[key] = found
+        return found
+
+    def _bounds_of_levels(self, prepared: Prepared, values: Mapping[Node, Any],
+                          grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+        """Bounds of a displacement over the boxes of each level, see `driver.Tables`."""
+        numbers = pack(prepared.bounds, values)
+        # What bounds hold for; a displacement on a grid has no other inputs.
+        small = np.abs(pack(prepared.main, values)).max() <= LIMIT
+        address = self._bounds_address(prepared.bounds) if small else 0
+        across = driver.tiles_of(grid, self._tile)
+        low = np.full(across[::-1], -np.inf, np.float32)
+        high = np.full(across[::-1], np.inf, np.float32)
+        if address:
+            # The first and the last voxel of each tile along each axis.
+            ends = []
+            for side, of, count in zip(grid.shape[::-1], self._tile, across, strict=True):
+                first = np.arange(count) * of
+                ends += [first - side / 2, np.minimum(first + of, side) - 1 - side / 2]
+            boxes = [np.ascontiguousarray(np.broadcast_to(np.expand_dims(end, others), low.shape), np.float32)
+                     for end, others in zip(ends, ((0, 1), (0, 1), (0, 2), (0, 2), (1, 2), (1, 2)), strict=True)]
+            kernel = driver.prototype(codegen.SIGNATURES["bounds"])(address)
+            kernel(*(box.ctypes.data for box in boxes), numbers.ctypes.data, low.ctypes.data, high.ctypes.data,
+                   low.size)
+        return _levels(low, np.minimum, np.inf), _levels(high, np.maximum, -np.inf)
+
+    def grey(self, prepared: Prepared, grid: Grid) -> Grey:
+        """A mapper's numbers and limits on a grid."""
+        key = (id(prepared.formula), grid.shape)
+        found = self._greys.get(key)
+        if found is None:
+            kernel = prepared.main
+            values = self._values(prepared, kernel.values, grid)
+            read = {node: float(values[node]) for node in kernel.values}
+            found = Grey(Values.of(list(read.values())), np.array(astuple(limits(prepared.formula, read))))
+            if len(self._greys) >= _MOST:
+                self._greys.clear()
+            self._greys[key] = found
+        return found
+
+
+def _levels(finest: np.ndarray, pick: Any, beyond: float) -> np.ndarray:
+    """The boxes of each level, the coarsest first, one level after the other."""
+    levels = [finest]
+    for _ in layout.LEVELS[1:]:
+        fine = np.pad(levels[0], [(0, side % 2) for side in levels[0].shape], constant_values=beyond)
+        pairs = fine.reshape(*(n for side in fine.shape for n in (side // 2, 2)))
+        levels.insert(0, pick.reduce(pairs, axis=(1, 3, 5)))
+    return np.concatenate([level.ravel() for level in levels])
