@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
     from fdif_dsl.runtime.scenes.sampler import sample_scene
     from fdif_dsl.runtime.scenes.scene import Scene
     from fdif_dsl.runtime.streams.stream import VolumeStream
+
+# In a clone the other parts lie beside this folder, which hides the installed package from whoever works in the clone's
+# root. There they are found where they are.
+if not (Path(__file__).parent / "compiler").is_dir():
+    __path__.append(str(Path(__file__).resolve().parents[1]))
 
 # Each name is imported when it is first used, so that `import fdif_dsl` costs next to nothing.
 _HOMES = {

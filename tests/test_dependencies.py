@@ -1,4 +1,5 @@
-"""Which part may import which: fdif_dsl -> runtime -> compiler -> grammar. Read from the installed source."""
+"""Which part may import which, floor by floor: fdif_dsl -> runtime -> compiler -> grammar, and the stages inside of
+compiler and runtime. Read from the installed source."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,13 @@ MAY_IMPORT = {
     "compiler": {"grammar", "shapes", "compiler"},
     "runtime": {"grammar", "shapes", "compiler", "runtime"},
     "cli": {"grammar", "shapes", "compiler", "runtime", "cli"},
+}
+# The stages of a part from the ground up: a stage may import what lies on the floors below its own.
+FLOORS = {
+    "compiler": [{"support", "ir"}, {"passes"}, {"frontend", "backends"}, {"library"}],
+    "compiler.backends": [{"store"}, {"cpu"}, {"cuda"}],
+    "runtime": [{"settings"}, {"recipe"}, {"scenes"}, {"streams", "pictures"}, {"datasets", "training", "bench"},
+                {"exports", "finetuning"}],
 }
 HEAVY = {"torch", "nibabel", "monai", "lightning", "matplotlib", "tensorboard", "torchvision"}
 
@@ -56,6 +65,40 @@ def _files(part: str) -> list[Path]:
     return sorted(_folder(part).rglob("*.py"))
 
 
+@cache
+def _modules() -> dict[str, Path]:
+    """Every module of the parts, by its dotted name below `fdif_dsl`."""
+    found = {}
+    for part in MAY_IMPORT:
+        for file in _files(part):
+            inside = file.relative_to(_folder(part)).with_suffix("").parts
+            found[".".join((part, *inside)).removesuffix(".__init__")] = file
+    return found
+
+
+@cache
+def _arrows() -> dict[str, set[str]]:
+    """What each module imports of the others, wherever in the file that stands: an import in a function, or for type
+    checkers, is an arrow like any other."""
+    modules = _modules()
+    arrows: dict[str, set[str]] = {}
+    for name, file in modules.items():
+        arrows[name] = set()
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                wanted = [f"{node.module}.{alias.name}" for alias in node.names]
+            elif isinstance(node, ast.Import):
+                wanted = [alias.name for alias in node.names]
+            else:
+                continue
+            for full in wanted:
+                inside = full.removeprefix("fdif_dsl.")
+                found = next((one for one in (inside, inside.rpartition(".")[0]) if one in modules), None)
+                if full.startswith("fdif_dsl.") and found not in (None, name):
+                    arrows[name].add(str(found))
+    return arrows
+
+
 @pytest.mark.parametrize("part", MAY_IMPORT)
 def test_dependencies_point_one_way(part: str) -> None:
     wrong = []
@@ -65,6 +108,34 @@ def test_dependencies_point_one_way(part: str) -> None:
             if parts[0] == "fdif_dsl" and (len(parts) < 2 or parts[1] not in MAY_IMPORT[part]):
                 wrong.append(f"{file.name}: {name}")
     assert _files(part) and not wrong
+
+
+def test_nothing_imports_itself_round_a_circle() -> None:
+    # Take away what imports nothing that is left, again and again: what remains is a circle, or leads into one.
+    left = {name: set(targets) for name, targets in _arrows().items()}
+    while free := [name for name, targets in left.items() if not targets & left.keys()]:
+        for name in free:
+            del left[name]
+    assert sum(map(len, _arrows().values())) > 500 and left == {}
+
+
+@pytest.mark.parametrize("part", FLOORS)
+def test_arrows_between_stages_run_down(part: str) -> None:
+    floors = {stage: i for i, floor in enumerate(FLOORS[part]) for stage in floor}
+    depth = part.count(".") + 1
+
+    def stage(name: str) -> str:
+        return name.split(".")[depth] if name.startswith(f"{part}.") else ""
+
+    pairs = {(stage(a), stage(b)) for a, targets in _arrows().items() for b in targets}
+    wrong = {(a, b) for a, b in pairs if a in floors and b in floors and a != b and floors[a] <= floors[b]}
+    assert wrong == set() and len(pairs) > 3
+
+
+@pytest.mark.parametrize("part", ["compiler", "runtime"])
+def test_no_module_lies_loose_beside_the_stages(part: str) -> None:
+    stages = set().union(*FLOORS[part])
+    assert {path.name for path in _folder(part).iterdir() if path.name != "__pycache__"} == {"__init__.py", *stages}
 
 
 @pytest.mark.parametrize("part", ["grammar", "compiler"])
@@ -79,7 +150,7 @@ def test_grammar_and_compiler_load_nothing_heavy(part: str) -> None:
 def test_only_the_torch_backend_of_the_compiler_knows_torch() -> None:
     users = {file.name for file in _files("compiler")
              for name, _ in _imports(ast.parse(file.read_text(encoding="utf-8"))) if name.partition(".")[0] in HEAVY}
-    assert users <= {"torch.py", "library.py"}
+    assert users <= {"torch.py", "entries.py"}
 
 
 def test_no_python_file_names_a_class() -> None:
