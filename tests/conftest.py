@@ -77,7 +77,7 @@ def a_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Pa
     from fdif_dsl.runtime.training.checkpoints import Checkpoints
     from fdif_dsl.runtime.training.networks import find_network
     from fdif_dsl.runtime.training.pretrain import make_learner
-    from fdif_dsl.runtime.training.record import facts_of
+    from fdif_dsl.runtime.training.run_folder import facts_of
 
     path = tmp_path_factory.mktemp("library") / "shapes.sdf"
     path.write_text(TWO_SHAPES)

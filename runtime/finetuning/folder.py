@@ -7,8 +7,8 @@ from shutil import rmtree
 
 from fdif_dsl.compiler.support.files import check_directory, claim_directory
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
-from fdif_dsl.runtime.finetuning.settle import PRETRAINED, SCRATCH
-from fdif_dsl.runtime.training.record import ABOUT
+from fdif_dsl.runtime.finetuning.preflight import PRETRAINED, SCRATCH
+from fdif_dsl.runtime.training.run_folder import ABOUT
 
 RECIPE, SCORES, COMPARISON = "finetune.toml", "scores.csv", "comparison.csv"
 PICTURE, PREDICTIONS = "predictions.png", "predictions"

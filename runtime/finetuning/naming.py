@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fdif_dsl.runtime.finetuning.compare import Difference, interval
-from fdif_dsl.runtime.finetuning.result import cell
+from fdif_dsl.runtime.finetuning.bootstrap import Difference, interval
+from fdif_dsl.runtime.finetuning.results import cell
 
 _RESAMPLES = 2_000  # each ranks all images for each class
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from fdif_dsl.compiler.support.files import write_text
 from fdif_dsl.compiler.support.progress import Progress
 from fdif_dsl.runtime.finetuning.folder import RECIPE, claim, run_folder
+from fdif_dsl.runtime.finetuning.preflight import Settled
 from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
-from fdif_dsl.runtime.finetuning.settle import Settled
 from fdif_dsl.runtime.training.interrupt import Stop, stop_on_interrupt
-from fdif_dsl.runtime.training.record import ABOUT, versions, write_json
+from fdif_dsl.runtime.training.run_folder import ABOUT, versions, write_json
 
 if TYPE_CHECKING:
     from fdif_dsl.runtime.training.log import Row

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from fdif_dsl.compiler.support.files import replacing
-from fdif_dsl.runtime.finetuning.data.prepare import Prepared
+from fdif_dsl.runtime.finetuning.data.preprocessing import Prepared
 from fdif_dsl.runtime.training.pictures import draw_predictions
 
 Sample = tuple[torch.Tensor, torch.Tensor, torch.Tensor]

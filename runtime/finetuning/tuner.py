@@ -9,8 +9,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from fdif_dsl.runtime.finetuning.recipe import Train
 from fdif_dsl.runtime.training.interrupt import Stop
-from fdif_dsl.runtime.training.module import make_optimizer, seed_dropout
-from fdif_dsl.runtime.training.schedule import rate
+from fdif_dsl.runtime.training.learner import make_optimizer, seed_dropout
+from fdif_dsl.runtime.training.optimiser import rate
 
 
 class Tuner(LightningModule):

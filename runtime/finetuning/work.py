@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from fdif_dsl.compiler.support.progress import Progress
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.finetuning.data.cases import Case
-from fdif_dsl.runtime.finetuning.data.prepare import Bank, open_data
+from fdif_dsl.runtime.finetuning.data.preprocessing import Bank, open_data
 from fdif_dsl.runtime.finetuning.data.split import split
+from fdif_dsl.runtime.finetuning.preflight import Settled, settle
 from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
-from fdif_dsl.runtime.finetuning.settle import Settled, settle
 from fdif_dsl.runtime.settings.wording import counted
 
 _VNET = 16  # channels to which it repeats its input

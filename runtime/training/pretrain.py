@@ -18,14 +18,14 @@ from fdif_dsl.runtime.training.extra import require
 from fdif_dsl.runtime.training.networks import Network, find_network
 from fdif_dsl.runtime.training.preflight import check_disk, check_settings
 from fdif_dsl.runtime.training.quiet import quiet
-from fdif_dsl.runtime.training.record import ABOUT, LAST, RECIPE, SUMMARY, facts_of, versions, write_json
 from fdif_dsl.runtime.training.resume import check_same, claim, read
+from fdif_dsl.runtime.training.run_folder import ABOUT, LAST, RECIPE, SUMMARY, facts_of, versions, write_json
 
 if TYPE_CHECKING:
     from fdif_dsl.compiler.library import Library
     from fdif_dsl.runtime.training.log import Report, Speed
-    from fdif_dsl.runtime.training.scores import Score
-    from fdif_dsl.runtime.training.watch import Announce
+    from fdif_dsl.runtime.training.metrics import Score
+    from fdif_dsl.runtime.training.monitoring import Announce
 
 LOSS_CURVE, SCORE_CURVE = "loss.png", "scores.png"
 
@@ -84,11 +84,11 @@ def pretrain(library: Library, recipe: Recipe, directory: Path, *, name: str, re
     from lightning.pytorch import Trainer
 
     from fdif_dsl.runtime.streams.stream import VolumeStream
-    from fdif_dsl.runtime.training.batches import Batches, loader
     from fdif_dsl.runtime.training.checkpoints import Checkpoints, WholeFiles
     from fdif_dsl.runtime.training.interrupt import Stop, stop_on_interrupt
+    from fdif_dsl.runtime.training.loader import Batches, loader
     from fdif_dsl.runtime.training.log import Log, speed
-    from fdif_dsl.runtime.training.watch import Watch
+    from fdif_dsl.runtime.training.monitoring import Watch
 
     module = make_learner(recipe, network, meaning)
     facts = facts_of(recipe, network, meaning, library, place.world)
@@ -151,8 +151,8 @@ def make_learner(recipe: Recipe, row: Network, meaning: Meaning) -> Any:
     import torch
 
     from fdif_dsl.runtime.training.heads import Classifier
+    from fdif_dsl.runtime.training.learner import Learner
     from fdif_dsl.runtime.training.losses import DeepSupervision, VolumeCrossEntropy
-    from fdif_dsl.runtime.training.module import Learner
 
     training = recipe.training
     patch = training.patch or recipe.grid

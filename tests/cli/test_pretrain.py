@@ -88,9 +88,9 @@ error[E0843]: the loss fell by 0.0 %
 
 def test_a_loss_that_is_no_number(
         fdifc: Any, shapes: Path, recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fdif_dsl.runtime.training import module
+    from fdif_dsl.runtime.training import learner
 
-    monkeypatch.setattr(module, "normalise", lambda image, how: image * float("nan"))
+    monkeypatch.setattr(learner, "normalise", lambda image, how: image * float("nan"))
     result = fdifc("pretrain", recipe, "-o", tmp_path / "run", "--library", shapes)
     assert (result.exit_code, result.stderr) == (1, """\
 error[E0831]: the loss of step 1 is nan

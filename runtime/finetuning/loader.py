@@ -15,9 +15,9 @@ import torch
 from monai.transforms.utils import generate_label_classes_crop_centers
 from torch.utils.data import IterableDataset
 
-from fdif_dsl.runtime.finetuning.changes import changes, place_of, random_of
-from fdif_dsl.runtime.finetuning.data.normalise import Scaling, scaled
-from fdif_dsl.runtime.finetuning.data.prepare import Prepared
+from fdif_dsl.runtime.finetuning.augmentation import changes, place_of, random_of
+from fdif_dsl.runtime.finetuning.data.normalisation import Scaling, scaled
+from fdif_dsl.runtime.finetuning.data.preprocessing import Prepared
 from fdif_dsl.runtime.finetuning.recipe import Augment
 
 Patch = tuple[int, int, int]

@@ -18,8 +18,8 @@ from fdif_dsl.runtime.recipe import Recipe
 from fdif_dsl.runtime.training.checkpoints import Checkpoints
 from fdif_dsl.runtime.training.interrupt import Stop
 from fdif_dsl.runtime.training.log import Log
+from fdif_dsl.runtime.training.metrics import Score, mean
 from fdif_dsl.runtime.training.pictures import draw_predictions
-from fdif_dsl.runtime.training.scores import Score, mean
 from fdif_dsl.runtime.training.validation import Validation
 
 if TYPE_CHECKING:

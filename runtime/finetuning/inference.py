@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from fdif_dsl.runtime.finetuning.data.volumes import Stored
+from fdif_dsl.runtime.finetuning.data.nifti import Stored
 from fdif_dsl.runtime.training.quiet import quiet
 from fdif_dsl.runtime.training.validation import finest
 

@@ -12,8 +12,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.checkpoint import checkpoint
 
 from fdif_dsl.runtime.recipe import Recipe
-from fdif_dsl.runtime.training.augment import crops, normalise
-from fdif_dsl.runtime.training.schedule import rate
+from fdif_dsl.runtime.training.augmentation import crops, normalise
+from fdif_dsl.runtime.training.optimiser import rate
 
 
 class Learner(LightningModule):

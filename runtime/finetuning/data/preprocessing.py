@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from fdif_dsl.compiler.support.progress import Progress
+from fdif_dsl.runtime.finetuning.data.cache import Shelf
 from fdif_dsl.runtime.finetuning.data.cases import Case
-from fdif_dsl.runtime.finetuning.data.examine import Checked, examine
-from fdif_dsl.runtime.finetuning.data.lists import read_list
-from fdif_dsl.runtime.finetuning.data.shelf import Shelf
-from fdif_dsl.runtime.finetuning.data.volumes import read_volume, unsaid
+from fdif_dsl.runtime.finetuning.data.datalists import read_list
+from fdif_dsl.runtime.finetuning.data.fingerprint import Checked, examine
+from fdif_dsl.runtime.finetuning.data.nifti import read_volume, unsaid
 from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
 from fdif_dsl.runtime.training.extra import require
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fdif_dsl.runtime.finetuning.result import Result, nanmean
+from fdif_dsl.runtime.finetuning.results import Result, nanmean
 
 CONFIDENCE = 95
 _RESAMPLES = 10_000

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from fdif_dsl.runtime.finetuning.compare import Comparison
+    from fdif_dsl.runtime.finetuning.bootstrap import Comparison
 
 
 @dataclass(frozen=True)

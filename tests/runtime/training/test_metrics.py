@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from fdif_dsl.runtime.training.scores import Counts, Score, mean
+from fdif_dsl.runtime.training.metrics import Counts, Score, mean
 
 CPU = torch.device("cpu")
 

@@ -7,11 +7,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from fdif_dsl.runtime.finetuning.preflight import Settled
 from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
-from fdif_dsl.runtime.finetuning.settle import Settled
 from fdif_dsl.runtime.training.checkpoints import on_cpu
 from fdif_dsl.runtime.training.pretrained import Pretrained
-from fdif_dsl.runtime.training.record import save_whole
+from fdif_dsl.runtime.training.run_folder import save_whole
 
 
 def save_weights(path: Path, network: Any, settled: Settled, recipe: FinetuneRecipe, seed: int,

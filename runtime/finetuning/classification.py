@@ -19,15 +19,15 @@ from fdif_dsl.runtime.finetuning.naming import (
     names_table,
     naming_difference_table,
 )
+from fdif_dsl.runtime.finetuning.preflight import PRETRAINED, SCRATCH, settle
 from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
 from fdif_dsl.runtime.finetuning.runs import NO_HOOKS, Hooks, run_all
-from fdif_dsl.runtime.finetuning.settle import PRETRAINED, SCRATCH, settle
 from fdif_dsl.runtime.settings.checks import Wrong
 from fdif_dsl.runtime.settings.places import complain
 from fdif_dsl.runtime.settings.wording import counted
 
 if TYPE_CHECKING:
-    from fdif_dsl.runtime.finetuning.classifier import Run
+    from fdif_dsl.runtime.finetuning.classification_run import Run
     from fdif_dsl.runtime.training.interrupt import Stop
 
 
@@ -67,7 +67,7 @@ def _results(recipe: FinetuneRecipe, directory: Path, name: str, compare: bool, 
             hint="ask for fewer, or 0 for all"), code="E0919"))
 
     def one(seed: int, folder: Path, scratch: bool, stop: Stop) -> Run:
-        from fdif_dsl.runtime.finetuning.classifier import run
+        from fdif_dsl.runtime.finetuning.classification_run import run
 
         return run(recipe, settled, data, seed, folder, scratch=scratch, stop=stop, report=hooks.report)
 

@@ -10,7 +10,7 @@ import torch
 
 from fdif_dsl.grammar.diagnostics import FdifError
 from fdif_dsl.runtime.finetuning.network import plan
-from fdif_dsl.runtime.finetuning.weights import take_over
+from fdif_dsl.runtime.finetuning.transfer import take_over
 from fdif_dsl.runtime.training.networks import NETWORKS
 from fdif_dsl.runtime.training.pretrained import Pretrained
 

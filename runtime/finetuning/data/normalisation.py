@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fdif_dsl.runtime.finetuning.data.prepare import CUT, Prepared
+from fdif_dsl.runtime.finetuning.data.preprocessing import CUT, Prepared
 
 # nnU-Net's names of channels; any other is `zscore`.
 _BY_NAME = {"ct": "ct", "nonorm": "keep", "rescale_to_0_1": "unit", "rgb_to_0_1": "unit"}

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from fdif_dsl.runtime.streams.stream import VolumeStream
-from fdif_dsl.runtime.training.batches import Batches, loader
+from fdif_dsl.runtime.training.loader import Batches, loader
 
 
 def numbers(batches: Any, count: int) -> list[list[int]]:

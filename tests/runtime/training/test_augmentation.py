@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from fdif_dsl.runtime.recipe import Augmentation
-from fdif_dsl.runtime.training.augment import augment, crops, normalise
+from fdif_dsl.runtime.training.augmentation import augment, crops, normalise
 
 NOTHING = Augmentation(flip=0, turn=0, shift=0)
 PAPER = Augmentation()

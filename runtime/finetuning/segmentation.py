@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fdif_dsl.compiler.support.files import write_text
-from fdif_dsl.runtime.finetuning.compare import Comparison, compared
+from fdif_dsl.runtime.finetuning.bootstrap import Comparison, compared
 from fdif_dsl.runtime.finetuning.folder import COMPARISON, SCORES, check_folder
+from fdif_dsl.runtime.finetuning.preflight import PRETRAINED, SCRATCH
 from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
-from fdif_dsl.runtime.finetuning.result import Result, difference_table, table
+from fdif_dsl.runtime.finetuning.results import Result, difference_table, table
 from fdif_dsl.runtime.finetuning.runs import NO_HOOKS, Hooks, run_all
-from fdif_dsl.runtime.finetuning.settle import PRETRAINED, SCRATCH
 from fdif_dsl.runtime.finetuning.work import Work, begin
 
 if TYPE_CHECKING:
-    from fdif_dsl.runtime.finetuning.data.prepare import Bank
-    from fdif_dsl.runtime.finetuning.run import Run
+    from fdif_dsl.runtime.finetuning.data.preprocessing import Bank
+    from fdif_dsl.runtime.finetuning.segmentation_run import Run
     from fdif_dsl.runtime.training.interrupt import Stop
 
 
@@ -64,7 +64,7 @@ def _results(work: Work, directory: Path, compare: bool, hooks: Hooks) -> dict[s
     """The result of each start."""
 
     def one(seed: int, folder: Path, scratch: bool, stop: Stop) -> Run:
-        from fdif_dsl.runtime.finetuning.run import run
+        from fdif_dsl.runtime.finetuning.segmentation_run import run
 
         return run(work, seed, folder, scratch=scratch, stop=stop, report=hooks.report)
 

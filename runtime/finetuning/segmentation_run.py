@@ -9,24 +9,24 @@ from typing import Any
 import numpy as np
 import torch
 
-from fdif_dsl.runtime.finetuning.data.normalise import Levels, foreground, scaled, scaling, schemes
-from fdif_dsl.runtime.finetuning.data.prepare import Prepared
+from fdif_dsl.runtime.finetuning.checkpoint import save_weights
+from fdif_dsl.runtime.finetuning.data.nifti import read_volume, unsaid
+from fdif_dsl.runtime.finetuning.data.normalisation import Levels, foreground, scaled, scaling, schemes
+from fdif_dsl.runtime.finetuning.data.preprocessing import Prepared
 from fdif_dsl.runtime.finetuning.data.split import few
-from fdif_dsl.runtime.finetuning.data.volumes import read_volume, unsaid
-from fdif_dsl.runtime.finetuning.evaluate import CaseScore, on_own_grid, predict, score
-from fdif_dsl.runtime.finetuning.fit import fit, half
 from fdif_dsl.runtime.finetuning.folder import PICTURE, PREDICTIONS
-from fdif_dsl.runtime.finetuning.keep import save_weights
-from fdif_dsl.runtime.finetuning.patches import Patches, Source
-from fdif_dsl.runtime.finetuning.result import nanmean
+from fdif_dsl.runtime.finetuning.inference import CaseScore, on_own_grid, predict, score
+from fdif_dsl.runtime.finetuning.loader import Patches, Source
+from fdif_dsl.runtime.finetuning.results import nanmean
 from fdif_dsl.runtime.finetuning.show import Sample, draw, sample, write_classes
+from fdif_dsl.runtime.finetuning.trainer import fit, half
+from fdif_dsl.runtime.finetuning.transfer import take_over
 from fdif_dsl.runtime.finetuning.tuner import Tuner
-from fdif_dsl.runtime.finetuning.weights import take_over
 from fdif_dsl.runtime.finetuning.work import Work
 from fdif_dsl.runtime.training.interrupt import Stop
 from fdif_dsl.runtime.training.log import Report
 from fdif_dsl.runtime.training.losses import DeepSupervision
-from fdif_dsl.runtime.training.record import WEIGHTS
+from fdif_dsl.runtime.training.run_folder import WEIGHTS
 
 _PICTURED = 4  # held-out cases
 

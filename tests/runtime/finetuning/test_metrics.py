@@ -8,11 +8,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fdif_dsl.runtime.finetuning.compare import compared
-from fdif_dsl.runtime.finetuning.data.volumes import Stored
-from fdif_dsl.runtime.finetuning.evaluate import on_own_grid, predict, score
+from fdif_dsl.runtime.finetuning.bootstrap import compared
+from fdif_dsl.runtime.finetuning.data.nifti import Stored
+from fdif_dsl.runtime.finetuning.inference import on_own_grid, predict, score
 from fdif_dsl.runtime.finetuning.naming import auc
-from fdif_dsl.runtime.finetuning.result import Result
+from fdif_dsl.runtime.finetuning.results import Result
 
 Sides = tuple[int, int, int]
 

@@ -11,10 +11,10 @@ import torch
 from monai.data.meta_obj import get_track_meta, set_track_meta
 
 from fdif_dsl.runtime.finetuning import Augment, open_data
-from fdif_dsl.runtime.finetuning.changes import changes
-from fdif_dsl.runtime.finetuning.data.normalise import Scaling, foreground, scaled, scaling, schemes
-from fdif_dsl.runtime.finetuning.data.prepare import Prepared
-from fdif_dsl.runtime.finetuning.patches import Patches, Source
+from fdif_dsl.runtime.finetuning.augmentation import changes
+from fdif_dsl.runtime.finetuning.data.normalisation import Scaling, foreground, scaled, scaling, schemes
+from fdif_dsl.runtime.finetuning.data.preprocessing import Prepared
+from fdif_dsl.runtime.finetuning.loader import Patches, Source
 
 NONE = Augment(flip=0, rotate=0, zoom=0, noise=0, contrast=0, shift=0)
 KEEP = (Scaling(-np.inf, np.inf, 0.0, 1.0),)

@@ -12,21 +12,21 @@ import torch
 from torch.nn import functional
 from torch.utils.data import IterableDataset
 
-from fdif_dsl.runtime.finetuning.changes import changes, place_of, random_of
+from fdif_dsl.runtime.finetuning.augmentation import changes, place_of, random_of
+from fdif_dsl.runtime.finetuning.checkpoint import save_weights
 from fdif_dsl.runtime.finetuning.data.medmnist import MedMnist
 from fdif_dsl.runtime.finetuning.data.split import few
-from fdif_dsl.runtime.finetuning.fit import fit, half
-from fdif_dsl.runtime.finetuning.keep import save_weights
 from fdif_dsl.runtime.finetuning.naming import accuracy, auc
+from fdif_dsl.runtime.finetuning.preflight import Settled
 from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
-from fdif_dsl.runtime.finetuning.settle import Settled
+from fdif_dsl.runtime.finetuning.trainer import fit, half
+from fdif_dsl.runtime.finetuning.transfer import take_over
 from fdif_dsl.runtime.finetuning.tuner import Tuner
-from fdif_dsl.runtime.finetuning.weights import take_over
 from fdif_dsl.runtime.training.checkpoints import on_cpu
 from fdif_dsl.runtime.training.heads import Classifier
 from fdif_dsl.runtime.training.interrupt import Stop
 from fdif_dsl.runtime.training.log import Report
-from fdif_dsl.runtime.training.record import WEIGHTS
+from fdif_dsl.runtime.training.run_folder import WEIGHTS
 
 _AT_ONCE = 32  # test images
 

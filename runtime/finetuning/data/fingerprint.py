@@ -10,7 +10,7 @@ import numpy as np
 from fdif_dsl.compiler.support.progress import Progress
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.finetuning.data.cases import Case, DataList, labels_wrong
-from fdif_dsl.runtime.finetuning.data.volumes import Stored, read_volume, unsaid
+from fdif_dsl.runtime.finetuning.data.nifti import Stored, read_volume, unsaid
 from fdif_dsl.runtime.streams.ahead import ahead
 
 MOST = 1024

@@ -13,7 +13,7 @@ from monai.data.meta_obj import get_track_meta, set_track_meta
 from torch.utils.data import DataLoader
 
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
-from fdif_dsl.runtime.finetuning.settle import Settled
+from fdif_dsl.runtime.finetuning.preflight import Settled
 from fdif_dsl.runtime.finetuning.tuner import EndOnStop, Tuner
 from fdif_dsl.runtime.training.interrupt import Stop
 from fdif_dsl.runtime.training.log import Log, Report

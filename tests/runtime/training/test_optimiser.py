@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from fdif_dsl.runtime.training.schedule import FALLS, rate
+from fdif_dsl.runtime.training.optimiser import FALLS, rate
 
 
 @pytest.mark.parametrize("schedule", FALLS)
