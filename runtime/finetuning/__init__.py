@@ -4,12 +4,11 @@
 weights and without them. `classify` and `compare_classified` do it for the volumes of MedMNIST.
 """
 
-from fdif_dsl.runtime.finetuning.bootstrap import Comparison, Difference
+from fdif_dsl.runtime.finetuning.bootstrap import Difference
 from fdif_dsl.runtime.finetuning.classification import classify, compare_classified
 from fdif_dsl.runtime.finetuning.data.preprocessing import Bank, open_data
-from fdif_dsl.runtime.finetuning.naming import ClassComparison, Classified
 from fdif_dsl.runtime.finetuning.recipe import Augment, Data, FinetuneRecipe, Train, Validate, finetune_recipes
-from fdif_dsl.runtime.finetuning.results import Result
+from fdif_dsl.runtime.finetuning.results import ClassComparison, Classified, Comparison, Result
 from fdif_dsl.runtime.finetuning.runs import Hooks
 from fdif_dsl.runtime.finetuning.segmentation import compare, finetune
 

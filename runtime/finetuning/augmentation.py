@@ -1,4 +1,4 @@
-"""Augmentation: random changes of a patch, by MONAI, and what they are drawn from."""
+"""Augmentation: random changes of a patch, by MONAI."""
 
 from __future__ import annotations
 
@@ -10,19 +10,8 @@ from fdif_dsl.runtime.finetuning.recipe import Augment
 from fdif_dsl.runtime.training.extra import require
 
 
-def place_of(number: int, count: int, seed: int) -> int:
-    """Which of `count` cases is number `number` of a run; each comes once before any comes again."""
-    turn, place = divmod(number, count)
-    return int(np.random.default_rng((seed, turn)).permutation(count)[place])
-
-
-def random_of(number: int, seed: int) -> np.random.RandomState:
-    """What all that is random about number `number` of a run is drawn from."""
-    return np.random.RandomState(np.random.SeedSequence((seed, number)).generate_state(4))
-
-
-def changes(settings: Augment, label: bool) -> Any:
-    """The changes of a recipe that have a chance, of {"image": (c, D, H, W)} and, where it has one, its "label"."""
+def augmentation(settings: Augment, label: bool) -> Any:
+    """The changes of a recipe that have a chance, for {"image": (c, D, H, W)} and, where it has one, its "label"."""
     transforms = require("monai.transforms")
     both = ("image", "label") if label else ("image",)
 

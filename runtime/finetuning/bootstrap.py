@@ -1,15 +1,15 @@
-"""What the weights are worth: the same runs with them and without, and the difference with its interval."""
+"""How certain a difference is: paired bootstrap, where what was scored is drawn again with replacement."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from fdif_dsl.runtime.finetuning.results import Result, nanmean
+from fdif_dsl.runtime.finetuning.metrics import nanmean
 
 CONFIDENCE = 95
-_RESAMPLES = 10_000
 _AT_ONCE = 500
 
 
@@ -27,41 +27,33 @@ class Difference:
         return self.low > 0 or self.high < 0
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """`pretrained` less `scratch` in Dice, for each class and for the mean over classes."""
-
-    pretrained: Result
-    scratch: Result
-    classes: tuple[Difference, ...]
-    mean: Difference
-
-
-def compared(pretrained: Result, scratch: Result) -> Comparison:
-    """The comparison of two results of the same seeds and cases.
-
-    The interval is a paired bootstrap: the difference of each case and seed is taken first; then cases, and seeds where
-    there are several, are drawn again with replacement, ten thousand times, and the interval holds the middle 95 % of
-    the means.
-    """
-    assert (pretrained.seeds, pretrained.cases, pretrained.classes) == (scratch.seeds, scratch.cases, scratch.classes)
-    differences = pretrained.dice - scratch.dice
-    drawn = _drawn(differences)  # (resamples, classes)
-    by_class = nanmean(differences, (0, 1))
-    classes = tuple(interval(float(mean), drawn[:, k]) for k, mean in enumerate(by_class))
-    return Comparison(pretrained, scratch, classes, interval(float(nanmean(by_class, (0,))), nanmean(drawn, (1,))))
-
-
-def _drawn(differences: np.ndarray) -> np.ndarray:
-    """The mean of each class in each resample."""
+def resampled_means(differences: np.ndarray, times: int = 10_000) -> np.ndarray:
+    """Differences (seeds, cases, classes) to means (times, classes), each over seeds and cases that were drawn with
+    replacement."""
     seeds, cases, _ = differences.shape
     random = np.random.default_rng(0)
     out = []
-    for _ in range(_RESAMPLES // _AT_ONCE):
+    for _ in range(times // _AT_ONCE):
         which_seeds = random.integers(seeds, size=(_AT_ONCE, seeds, 1))
         which_cases = random.integers(cases, size=(_AT_ONCE, 1, cases))
         out.append(nanmean(differences[which_seeds, which_cases], (1, 2)))
     return np.concatenate(out)
+
+
+def resampled_differences(one: np.ndarray, other: np.ndarray, truth: np.ndarray,
+                          metrics: Sequence[Callable[[np.ndarray, np.ndarray], np.ndarray]],
+                          times: int = 2_000) -> np.ndarray:
+    """How far two predictions (seeds, images, ...) of the same `truth` (images,) are apart by each metric, a mean over
+    seeds: (times, metrics). The same seeds and images are drawn with replacement for both."""
+    seeds, images = one.shape[:2]
+    random = np.random.default_rng(0)
+    out = []
+    for _ in range(times):  # each may rank all images, so one at a time
+        which, some = random.integers(seeds, size=(seeds, 1)), random.integers(images, size=images)
+        both = [its[which, some] for its in (one, other)]
+        means = [[metric(its, truth[some][None]).mean() for its in both] for metric in metrics]
+        out.append([float(a - b) for a, b in means])
+    return np.array(out)
 
 
 def interval(mean: float, drawn: np.ndarray) -> Difference:

@@ -11,17 +11,16 @@ import numpy as np
 from fdif_dsl.compiler.support.files import write_text
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.finetuning.data.medmnist import MedMnist, read_medmnist
-from fdif_dsl.runtime.finetuning.folder import COMPARISON, SCORES, check_folder
-from fdif_dsl.runtime.finetuning.naming import (
+from fdif_dsl.runtime.finetuning.preflight import PRETRAINED, SCRATCH, settle
+from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
+from fdif_dsl.runtime.finetuning.results import (
     ClassComparison,
     Classified,
     compared_names,
     names_table,
     naming_difference_table,
 )
-from fdif_dsl.runtime.finetuning.preflight import PRETRAINED, SCRATCH, settle
-from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
-from fdif_dsl.runtime.finetuning.runs import NO_HOOKS, Hooks, run_all
+from fdif_dsl.runtime.finetuning.runs import COMPARISON, NO_HOOKS, SCORES, Hooks, check_folder, run_all
 from fdif_dsl.runtime.settings.checks import Wrong
 from fdif_dsl.runtime.settings.places import complain
 from fdif_dsl.runtime.settings.wording import counted

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from torch.nn import functional
-from torch.utils.data import IterableDataset
 
-from fdif_dsl.runtime.finetuning.augmentation import changes, place_of, random_of
 from fdif_dsl.runtime.finetuning.checkpoint import save_weights
 from fdif_dsl.runtime.finetuning.data.medmnist import MedMnist
 from fdif_dsl.runtime.finetuning.data.split import few
-from fdif_dsl.runtime.finetuning.naming import accuracy, auc
+from fdif_dsl.runtime.finetuning.inference import half
+from fdif_dsl.runtime.finetuning.loader import Volumes, as_seen
+from fdif_dsl.runtime.finetuning.metrics import accuracy, auc
 from fdif_dsl.runtime.finetuning.preflight import Settled
 from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
-from fdif_dsl.runtime.finetuning.trainer import fit, half
+from fdif_dsl.runtime.finetuning.trainer import Tuner, tune
 from fdif_dsl.runtime.finetuning.transfer import take_over
-from fdif_dsl.runtime.finetuning.tuner import Tuner
 from fdif_dsl.runtime.training.checkpoints import on_cpu
 from fdif_dsl.runtime.training.heads import Classifier
 from fdif_dsl.runtime.training.interrupt import Stop
@@ -47,7 +43,7 @@ class Run:
 
 def run(recipe: FinetuneRecipe, settled: Settled, data: MedMnist, seed: int, folder: Path, *, scratch: bool, stop: Stop,
         report: Report | None) -> Run:
-    """Trains and scores; leaves metrics.csv and weights.pt in the folder. Raises as `fit` does."""
+    """Trains and scores; leaves metrics.csv and weights.pt in the folder. Raises as `tune` does."""
     folder.mkdir(parents=True, exist_ok=True)
     chosen = settled.plan
     pretrained = None if scratch else settled.pretrained
@@ -59,7 +55,7 @@ def run(recipe: FinetuneRecipe, settled: Settled, data: MedMnist, seed: int, fol
     body = frozenset(f"network.{name}" for name in taken.body) if taken else frozenset()
     loss = torch.nn.CrossEntropyLoss()
     tuner = Tuner(classifier, loss, recipe.train, body, seed)
-    fit(tuner, Volumes(data, which, chosen.patch, recipe, seed), settled, folder, stop, report)
+    tune(tuner, Volumes(data, which, chosen.patch, recipe, seed), settled.place, folder, stop, report)
     trained_on = tuple(map(str, which))
     save_weights(folder / WEIGHTS, network, settled, recipe, seed, pretrained, trained_on, {
         "classifier": on_cpu(classifier.head.state_dict()), "task": "classification",
@@ -69,7 +65,7 @@ def run(recipe: FinetuneRecipe, settled: Settled, data: MedMnist, seed: int, fol
 
 
 def _chances(classifier: Classifier, data: MedMnist, recipe: FinetuneRecipe, settled: Settled) -> np.ndarray:
-    device = torch.device("cuda" if settled.accelerator == "gpu" else "cpu")
+    device = torch.device("cuda" if settled.place.accelerator == "gpu" else "cpu")
     classifier.to(device).eval()
     out = []
     with torch.inference_mode(), half(device, recipe.train.precision):
@@ -78,44 +74,3 @@ def _chances(classifier: Classifier, data: MedMnist, recipe: FinetuneRecipe, set
             seen = torch.stack([as_seen(image, settled.plan.patch, recipe.data.normalise) for image in images])
             out.append(classifier(seen.to(device)).float().softmax(1).cpu())
     return torch.cat(out).double().numpy()
-
-
-def as_seen(image: np.ndarray, patch: tuple[int, int, int], how: str) -> torch.Tensor:
-    """An image (c, D, H, W) as the network sees it: as large as a patch, and normalised on its own: `unit` from its
-    lowest to its highest grey level, `keep` not at all, else to mean 0 and deviation 1."""
-    out = torch.as_tensor(image.astype(np.float32))
-    if tuple(out.shape[1:]) != patch:
-        out = functional.interpolate(out[None], patch, mode="trilinear", align_corners=False)[0]
-    flat = out.flatten(1)
-    if how == "keep":
-        return out
-    shift, size = (flat.amin(1), flat.amax(1) - flat.amin(1)) if how == "unit" else (
-        flat.mean(1), flat.std(1, correction=0))
-    scaled: torch.Tensor = (out - shift[:, None, None, None]) / size.clamp_min(1e-8)[:, None, None, None]
-    return scaled
-
-
-class Volumes(IterableDataset):  # type: ignore[type-arg, misc, unused-ignore]
-    """Batches {"image", "label", "number"} of the images `which`; every image comes once before any comes again."""
-
-    def __init__(self, data: MedMnist, which: list[int], patch: tuple[int, int, int], recipe: FinetuneRecipe,
-                 seed: int) -> None:
-        super().__init__()
-        self.data, self.which, self.patch, self.seed = data, which, patch, seed
-        self.batch, self.how = recipe.train.batch, recipe.data.normalise
-        self.changes = changes(recipe.augment, label=False)
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        first = 0
-        while True:
-            numbers = list(range(first, first + self.batch))
-            places = [self.which[place_of(number, len(self.which), self.seed)] for number in numbers]
-            yield {"image": torch.stack([self._seen(number, i) for number, i in zip(numbers, places, strict=True)]),
-                   "label": torch.as_tensor(self.data.train.labels[places]), "number": numbers}
-            first += self.batch
-
-    def _seen(self, number: int, image: int) -> torch.Tensor:
-        self.changes.set_random_state(state=random_of(number, self.seed))
-        seen = as_seen(self.data.train.images[image], self.patch, self.how)
-        out: torch.Tensor = self.changes({"image": seen})["image"]
-        return out

@@ -1,30 +1,24 @@
-"""Scoring a network on a held-out case, voxel by voxel of the case's own files."""
+"""What a network makes of a held-out case, and the way back to the voxels of the case's own files."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from fdif_dsl.compiler.support.files import replacing
 from fdif_dsl.runtime.finetuning.data.nifti import Stored
-from fdif_dsl.runtime.training.quiet import quiet
 from fdif_dsl.runtime.training.validation import finest
 
 _AT_ONCE = 2**26  # numbers that are resampled together
 
 
-@dataclass(frozen=True)
-class CaseScore:
-    """For each class but background: the Dice score, and the 95th percentile of the surfaces' distance in mm.
-
-    Both are NaN where the case has none of the class. Where the network finds none of a class that is there, Dice is 0,
-    and the distance is the diagonal of the image.
-    """
-
-    dice: np.ndarray
-    hd95: np.ndarray
+def half(device: torch.device, precision: str) -> Any:
+    """The precision of training, for what is computed outside of it."""
+    kind = torch.bfloat16 if precision == "bf16-mixed" else torch.float16
+    return torch.autocast(device.type, kind, enabled=device.type == "cuda" and precision != "32")
 
 
 def predict(network: torch.nn.Module, image: torch.Tensor, patch: tuple[int, int, int], overlap: float,
@@ -61,34 +55,12 @@ def on_own_grid(answer: torch.Tensor, affine: np.ndarray, case: Stored) -> np.nd
     return found.numpy()
 
 
-def score(found: np.ndarray, case: Stored, classes: int, distance: bool) -> CaseScore:
-    """The scores of classes (x, y, z) that were found, against the label of the case."""
-    from monai.metrics.hausdorff_distance import compute_hausdorff_distance
+def write_classes(found: np.ndarray, affine: np.ndarray, path: Path) -> None:
+    """Classes (x, y, z) as a NIfTI file on the grid of the case's own label."""
+    import nibabel
 
-    there = case.voxels[0].astype(np.int16)
-    dice, hd95 = np.full(classes - 1, np.nan), np.full(classes - 1, np.nan)
-    diagonal = float(np.linalg.norm(np.array(there.shape) * case.steps))
-    for k in range(1, classes):
-        mine, its = found == k, there == k
-        if not its.any():
-            continue
-        dice[k - 1] = 2 * (mine & its).sum() / (mine.sum() + its.sum())
-        if not distance:
-            continue
-        hd95[k - 1] = diagonal
-        if mine.any():
-            box = _box(mine | its)
-            a, b = (torch.as_tensor(part[box])[None, None] for part in (mine, its))
-            with quiet():  # MONAI warns of itself
-                hd95[k - 1] = float(compute_hausdorff_distance(a, b, include_background=True, percentile=95,
-                                                               spacing=list(case.steps)))
-    return CaseScore(dice, hd95)
-
-
-def _box(mask: np.ndarray) -> tuple[slice, ...]:
-    """The smallest box around all that is true, and a voxel more where there is one."""
-    out = []
-    for axis in range(mask.ndim):
-        places = np.flatnonzero(mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis)))
-        out.append(slice(max(0, int(places[0]) - 1), int(places[-1]) + 2))
-    return tuple(out)
+    path.parent.mkdir(exist_ok=True)
+    kind = np.uint8 if found.max(initial=0) < 256 else np.int16
+    image: Any = nibabel.Nifti1Image(found.astype(kind), affine)  # type: ignore[attr-defined, no-untyped-call]
+    with replacing(path) as temporary:
+        nibabel.save(image, temporary)  # type: ignore[attr-defined]

@@ -9,13 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fdif_dsl.compiler.support.files import write_text
-from fdif_dsl.runtime.finetuning.bootstrap import Comparison, compared
-from fdif_dsl.runtime.finetuning.folder import COMPARISON, SCORES, check_folder
-from fdif_dsl.runtime.finetuning.preflight import PRETRAINED, SCRATCH
+from fdif_dsl.runtime.finetuning.preflight import PRETRAINED, SCRATCH, Work, begin
 from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
-from fdif_dsl.runtime.finetuning.results import Result, difference_table, table
-from fdif_dsl.runtime.finetuning.runs import NO_HOOKS, Hooks, run_all
-from fdif_dsl.runtime.finetuning.work import Work, begin
+from fdif_dsl.runtime.finetuning.results import Comparison, Result, compared, difference_table, table
+from fdif_dsl.runtime.finetuning.runs import COMPARISON, NO_HOOKS, SCORES, Hooks, check_folder, run_all
 
 if TYPE_CHECKING:
     from fdif_dsl.runtime.finetuning.data.preprocessing import Bank

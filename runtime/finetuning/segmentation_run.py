@@ -14,20 +14,20 @@ from fdif_dsl.runtime.finetuning.data.nifti import read_volume, unsaid
 from fdif_dsl.runtime.finetuning.data.normalisation import Levels, foreground, scaled, scaling, schemes
 from fdif_dsl.runtime.finetuning.data.preprocessing import Prepared
 from fdif_dsl.runtime.finetuning.data.split import few
-from fdif_dsl.runtime.finetuning.folder import PICTURE, PREDICTIONS
-from fdif_dsl.runtime.finetuning.inference import CaseScore, on_own_grid, predict, score
+from fdif_dsl.runtime.finetuning.inference import half, on_own_grid, predict, write_classes
 from fdif_dsl.runtime.finetuning.loader import Patches, Source
-from fdif_dsl.runtime.finetuning.results import nanmean
-from fdif_dsl.runtime.finetuning.show import Sample, draw, sample, write_classes
-from fdif_dsl.runtime.finetuning.trainer import fit, half
+from fdif_dsl.runtime.finetuning.metrics import CaseScore, nanmean, score
+from fdif_dsl.runtime.finetuning.preflight import Work
+from fdif_dsl.runtime.finetuning.trainer import Tuner, tune
 from fdif_dsl.runtime.finetuning.transfer import take_over
-from fdif_dsl.runtime.finetuning.tuner import Tuner
-from fdif_dsl.runtime.finetuning.work import Work
 from fdif_dsl.runtime.training.interrupt import Stop
 from fdif_dsl.runtime.training.log import Report
 from fdif_dsl.runtime.training.losses import DeepSupervision
+from fdif_dsl.runtime.training.pictures import draw_predictions
 from fdif_dsl.runtime.training.run_folder import WEIGHTS
+from fdif_dsl.runtime.training.validation import Sample
 
+PICTURE, PREDICTIONS = "predictions.png", "predictions"
 _PICTURED = 4  # held-out cases
 
 
@@ -77,7 +77,7 @@ def run(work: Work, seed: int, folder: Path, *, scratch: bool, stop: Stop, repor
                       recipe.train.workers)
     tuner = Tuner(network, DeepSupervision([classes], present=True), recipe.train,
                   taken.body if taken else frozenset(), seed)
-    fit(tuner, patches, work.settled, folder, stop, report)
+    tune(tuner, patches, work.settled.place, folder, stop, report)
     trained_on = tuple(case.name for case in cases)
     save_weights(folder / WEIGHTS, network, work.settled, recipe, seed, pretrained if taken else None, trained_on, {
         "task": "segmentation", "tasks": {"classes": list(data.classes)}, "channels": data.channels,
@@ -88,7 +88,7 @@ def run(work: Work, seed: int, folder: Path, *, scratch: bool, stop: Stop, repor
 
 def _score(work: Work, network: torch.nn.Module, grey: Grey, folder: Path, stop: Stop) -> list[CaseScore]:
     """Scores each held-out case, and keeps pictures of the first, and all classes found where they are wanted."""
-    device = torch.device("cuda" if work.settled.accelerator == "gpu" else "cpu")
+    device = torch.device("cuda" if work.settled.place.accelerator == "gpu" else "cpu")
     network.to(device).eval()
     validate, classes = work.recipe.validate, work.bank.data.classes
     scores: list[CaseScore] = []
@@ -104,8 +104,18 @@ def _score(work: Work, network: torch.nn.Module, grey: Grey, folder: Path, stop:
         found = on_own_grid(answer, prepared.affine, label)
         scores.append(score(found, label, len(classes), validate.distance))
         if len(samples) < _PICTURED:
-            samples.append(sample(prepared, answer, work.bank.orientation))
+            samples.append(_sample(prepared, answer, work.bank.orientation))
         if validate.predictions:
             write_classes(found, label.affine, folder / PREDICTIONS / f"{case.name}.nii.gz")
-    draw(samples, classes, folder / PICTURE, f"Held-out cases, {folder.name}")
+    draw_predictions(samples, classes, folder / PICTURE, f"Held-out cases, {folder.name}")
     return scores
+
+
+def _sample(case: Prepared, answer: torch.Tensor, orientation: str) -> Sample:
+    """The first channel of a case with grey levels from 0 to 1, its label and the classes found, (D, H, W), turned as
+    radiologists look at them: the patient's front at the top, their right at the left."""
+    low, high = case.percentiles[0]
+    image = ((case.image[0] - low) / max(high - low, 1e-8)).clamp(0, 1)
+    axes = [axis for axis, end in ((1, orientation[1] == "A"), (2, orientation[0] == "R")) if end]
+    image, label, found = (part.flip(axes) for part in (image, case.label[0].long(), answer.argmax(0)))
+    return image, label, found

@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from fdif_dsl.runtime.recipe import Recipe
 from fdif_dsl.runtime.training.augmentation import crops, normalise
-from fdif_dsl.runtime.training.optimiser import rate
+from fdif_dsl.runtime.training.optimiser import configure
 
 
 class Learner(LightningModule):
@@ -62,23 +62,13 @@ class Learner(LightningModule):
             self.average.update_parameters(self.network)
 
     def configure_optimizers(self) -> Any:
-        settings = self.settings
-        optimizer = make_optimizer([p for p in self.network.parameters() if p.requires_grad], settings)
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: rate(step, settings.warmup, settings.steps, settings.schedule))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        learning = [p for p in self.network.parameters() if p.requires_grad]
+        return configure(self.settings, [(learning, lambda step: 1.0)])
 
 
 def seed_dropout(seed: int, number: int) -> None:
     """Makes dropout in a step depend on the seed of the run and the number of the first volume in the batch alone."""
     torch.manual_seed((seed * 1_000_003 + number) % 2**63)
-
-
-def make_optimizer(parameters: Any, settings: Any) -> torch.optim.Optimizer:
-    """The optimiser that a recipe's section `settings` names, of parameters or groups of them."""
-    if settings.optimizer == "adamw":
-        return torch.optim.AdamW(parameters, lr=settings.lr, weight_decay=settings.weight_decay)
-    return torch.optim.SGD(parameters, lr=settings.lr, weight_decay=settings.weight_decay, momentum=0.99, nesterov=True)
 
 
 def recompute(block: torch.nn.Module) -> None:

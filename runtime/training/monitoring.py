@@ -1,17 +1,15 @@
-"""What happens after a step: validation, checkpoints, and the end on Ctrl-C."""
+"""What happens after a step as a recipe's section [monitor] says: validation and checkpoints."""
 
 from __future__ import annotations
 
 import csv
 import io
 import math
-import signal
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 
 from fdif_dsl.compiler.support.files import write_text
 from fdif_dsl.runtime.recipe import Recipe
@@ -20,6 +18,7 @@ from fdif_dsl.runtime.training.interrupt import Stop
 from fdif_dsl.runtime.training.log import Log
 from fdif_dsl.runtime.training.metrics import Score, mean
 from fdif_dsl.runtime.training.pictures import draw_predictions
+from fdif_dsl.runtime.training.trainer import EndOnStop
 from fdif_dsl.runtime.training.validation import Validation
 
 if TYPE_CHECKING:
@@ -31,19 +30,19 @@ Announce = Callable[[int, list[Score]], None]
 """Called after a validation with the step and the scores of each task."""
 
 
-class Watch(Callback):
+class Watch(EndOnStop):
     """After each step: validates where that is due, writes a checkpoint where that is due, and ends the run where that
     is wanted. `history` has (step, scores) for each validation, and travels with the checkpoint.
     """
 
     def __init__(self, directory: Path, library: Library, recipe: Recipe, log: Log, checkpoints: Checkpoints,
                  stop: Stop, announce: Announce | None = None) -> None:
+        super().__init__(stop)
         self.directory, self.library, self.recipe = directory, library, recipe
         self.steps, self.monitor = recipe.training.steps, recipe.monitor
-        self.log_, self.checkpoints, self.stop, self.announce = log, checkpoints, stop, announce
+        self.log_, self.checkpoints, self.announce = log, checkpoints, announce
         self.validation: Validation | None = None
         self.history: list[tuple[int, list[Score]]] = []
-        self._done = 0
 
     @property
     def best(self) -> tuple[int, float]:
@@ -63,29 +62,19 @@ class Watch(Callback):
             self.validation = Validation(self.library, self.recipe, trainer.global_rank, trainer.world_size)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._done = done = trainer.global_step
+        done = trainer.global_step
         # A validation for which the signal that ended the run left no time.
         missed = self.validation if self._due(done) and (not self.history or self.history[-1][0] < done) else None
         if missed is not None and self._validate(missed, trainer, pl_module, done) and trainer.is_global_zero:
             self.checkpoints.name_best()
-        if threading.current_thread() is threading.main_thread():
-            # Lightning has put a handler of its own here, which would end the run in the middle of a step.
-            signal.signal(signal.SIGTERM, self.stop.handle)
+        super().on_train_start(trainer, pl_module)
 
-    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any,
-                           batch_idx: int) -> None:
-        step = trainer.global_step
-        if step == self._done:  # gradients are still being accumulated
-            return
-        self._done = step
-        # Processes that ended at different steps would wait for each other for ever.
-        stop = trainer.strategy.reduce_boolean_decision(self.stop.wanted, all=False)
+    def after_step(self, trainer: Trainer, module: LightningModule, step: int, stop: bool) -> None:
         best = False
         if self.validation is not None and self._due(step) and not stop:
-            best = self._validate(self.validation, trainer, pl_module, step)
+            best = self._validate(self.validation, trainer, module, step)
         if stop or best or step == self.steps or step % self.monitor.checkpoint == 0:
-            self.checkpoints.save(trainer, pl_module, best)
-        trainer.should_stop = trainer.should_stop or stop
+            self.checkpoints.save(trainer, module, best)
         self.log_.proceed()
 
     def _due(self, step: int) -> bool:

@@ -1,9 +1,10 @@
-"""The files of a run by name, and what stands in those for people: versions, and how it went."""
+"""The folder of a run: its files by name, and what stands in those for people: the recipe, and versions."""
 
 from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,16 @@ def facts_of(recipe: Recipe, network: Network, meaning: Meaning, library: Librar
             "head": list(network.head), "task": training.task, "label": recipe.label,
             "tasks": {task.name: list(task.classes) for task in meaning.tasks}, "recipe": recipe.to_dict(),
             "library": library.hash, "seed": training.seed, "processes": processes, "fdif_dsl": version("fdif-dsl")}
+
+
+def write_recipe(path: Path, recipe: Any, name: str) -> None:
+    """Puts a recipe of any kind, which is called `name`, into a TOML file."""
+    write_text(path, recipe.to_toml(f"The recipe {name}, in full."))
+
+
+def write_about(directory: Path, name: str, its: Mapping[str, Any]) -> None:
+    """Writes down what a run of the recipe `name` was made with."""
+    write_json(directory / ABOUT, {"recipe": name, **its, "versions": versions()})
 
 
 def write_json(path: Path, value: Any) -> None:

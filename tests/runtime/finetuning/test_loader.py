@@ -11,7 +11,7 @@ import torch
 from monai.data.meta_obj import get_track_meta, set_track_meta
 
 from fdif_dsl.runtime.finetuning import Augment, open_data
-from fdif_dsl.runtime.finetuning.augmentation import changes
+from fdif_dsl.runtime.finetuning.augmentation import augmentation
 from fdif_dsl.runtime.finetuning.data.normalisation import Scaling, foreground, scaled, scaling, schemes
 from fdif_dsl.runtime.finetuning.data.preprocessing import Prepared
 from fdif_dsl.runtime.finetuning.loader import Patches, Source
@@ -94,7 +94,7 @@ def test_label_and_image_change_alike() -> None:
     """Flips, turns and zooms: an image that shows its label still does."""
     label = torch.zeros(1, 32, 32, 32)
     label[0, 8:24, 8:25, 9:22] = 1
-    made = changes(Augment(flip=0.5, rotate=1, degrees=30, zoom=1, noise=0, contrast=0, shift=0), label=True)
+    made = augmentation(Augment(flip=0.5, rotate=1, degrees=30, zoom=1, noise=0, contrast=0, shift=0), label=True)
     moved = 0
     for seed in range(8):
         made.set_random_state(seed=seed)
