@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 
-class Shelf:
-    """`gigabytes` is the room in memory. The files go with the shelf."""
+class Cache:
+    """`gigabytes` is the room in memory. The files go with the cache."""
 
     def __init__(self, gigabytes: float) -> None:
         self._room = int(gigabytes * 1e9)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from fdif_dsl.compiler.support.progress import Progress
-from fdif_dsl.runtime.finetuning.data.cache import Shelf
+from fdif_dsl.runtime.finetuning.data.cache import Cache
 from fdif_dsl.runtime.finetuning.data.cases import Case
 from fdif_dsl.runtime.finetuning.data.datalists import read_list
 from fdif_dsl.runtime.finetuning.data.fingerprint import Checked, examine
@@ -63,7 +63,7 @@ class Bank:
     def __init__(self, data: Checked, spacing: str | tuple[float, float, float], orientation: str,
                  gigabytes: float) -> None:
         self.data, self.wanted, self.orientation = data, spacing, orientation
-        self._shelf = Shelf(gigabytes)
+        self._cache = Cache(gigabytes)
         self.spacing: tuple[float, float, float] | None = None
         if isinstance(spacing, tuple):
             self.spacing = spacing
@@ -76,8 +76,8 @@ class Bank:
         if case.name not in self._kept:
             with unsaid():
                 made = prepare(case, self.spacing, self.orientation, len(self.data.classes))
-            self._kept[case.name] = replace(made, image=self._shelf.keep(made.image),
-                                            label=self._shelf.keep(made.label))
+            self._kept[case.name] = replace(made, image=self._cache.keep(made.image),
+                                            label=self._cache.keep(made.label))
         return self._kept[case.name]
 
     def fits(self, recipe: FinetuneRecipe) -> bool:
