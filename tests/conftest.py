@@ -15,10 +15,41 @@ from fdif_dsl.compiler.backends.cuda.backend import simulated
 from fdif_dsl.compiler.library import Library, load_library
 
 DATA = Path(__file__).parent / "data"
-TWO_SHAPES = """\
-shape ball { radius ~ uniform(0.15, 0.3) * grid.min  distance = length(p) - radius }
-shape cube { half ~ uniform(0.1, 0.25) * grid.min  distance = max(abs(p.x), max(abs(p.y), abs(p.z))) - half }
-mapper glow { intensity = where(d <= 0, clamp(128 + 10 * d, 0, 128), 0) }
+SMALL_SHAPES = """\
+## A ball.
+shape ball {
+  ## Radius in voxels.
+  radius ~ uniform(0.15, 0.3) * grid.min
+  distance = length(p) - radius
+}
+
+## A cube.
+shape cube {
+  half ~ uniform(0.1, 0.25) * grid.min
+  distance = max(abs(p.x), max(abs(p.y), abs(p.z))) - half
+}
+
+## Waves along x.
+displacement waves {
+  offset = sin(p.x)
+}
+
+## Brightest at the surface.
+mapper glow {
+  intensity = where(d <= 0, clamp(128 + 10 * d, 0, 128), 0)
+}
+"""
+SMALL_TRAIN = """\
+[train]
+network = "unet"
+features = 4
+batch = 2
+crops = 1
+steps = 6
+warmup = 1
+lr = 1e-2
+workers = 0
+precision = "32"
 """
 
 # Child processes of tests see the installed package too, not the folders that they are started in.
@@ -59,6 +90,26 @@ def compiled(lib: Library, tmp_path_factory: pytest.TempPathFactory) -> Library:
 
 
 @pytest.fixture(scope="session")
+def small_shapes() -> str:
+    """A library so small that a command takes a second."""
+    return SMALL_SHAPES
+
+
+@pytest.fixture(scope="session")
+def small_train() -> str:
+    """The section [train] of a recipe whose run takes seconds."""
+    return SMALL_TRAIN
+
+
+@pytest.fixture
+def shapes(tmp_path: Path, small_shapes: str) -> Path:
+    """The small library, as a file."""
+    path = tmp_path / "shapes.sdf"
+    path.write_text(small_shapes)
+    return path
+
+
+@pytest.fixture(scope="session")
 def golden() -> Path:
     """Numbers computed by the authors' implementation, in float32."""
     return DATA / "golden"
@@ -77,10 +128,10 @@ def a_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Pa
     from fdif_dsl.runtime.training.checkpoints import Checkpoints
     from fdif_dsl.runtime.training.networks import find_network
     from fdif_dsl.runtime.training.pretrain import make_learner
-    from fdif_dsl.runtime.training.record import facts_of
+    from fdif_dsl.runtime.training.run_folder import facts_of
 
     path = tmp_path_factory.mktemp("library") / "shapes.sdf"
-    path.write_text(TWO_SHAPES)
+    path.write_text(SMALL_SHAPES)
     library = load_library(path)
     made: dict[tuple[str, ...], Path] = {}
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from fdif_dsl.runtime.finetuning import Bank, FinetuneRecipe, finetune, open_data
-from fdif_dsl.runtime.training.record import LAST, WEIGHTS
+from fdif_dsl.runtime.training.run_folder import LAST, WEIGHTS
 from transferring.plan import Run
 
 

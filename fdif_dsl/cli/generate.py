@@ -111,7 +111,7 @@ def _places(form: str, recipe: str, directory: Path, count: int, validation: int
             name: str | None) -> list[tuple[Path, str, dict[str, int]]]:
     """The folders of data sets to make, each with its title and how many volumes its splits have."""
     from fdif_dsl.runtime.datasets.nnunet import place
-    from fdif_dsl.runtime.datasets.plan import TRAINING, VALIDATION
+    from fdif_dsl.runtime.datasets.record import TRAINING, VALIDATION
 
     if form != "nnunet":
         return [(directory, f"FDIF {recipe}", {TRAINING: count} | ({VALIDATION: validation} if validation else {}))]

@@ -15,8 +15,8 @@ from fdif_dsl.cli.steps import Steps
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 
 if TYPE_CHECKING:
+    from fdif_dsl.runtime.training.metrics import Score
     from fdif_dsl.runtime.training.pretrain import Run
-    from fdif_dsl.runtime.training.scores import Score
 
 _CLASSES = 12  # how many classes the table at the end names
 

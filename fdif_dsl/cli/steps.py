@@ -8,7 +8,7 @@ import click
 
 if TYPE_CHECKING:
     from fdif_dsl.runtime.training.log import Row
-    from fdif_dsl.runtime.training.scores import Score
+    from fdif_dsl.runtime.training.metrics import Score
 
 _LINES = 10  # how many lines a run prints where there is no terminal for a progress bar
 

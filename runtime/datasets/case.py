@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fdif_dsl.compiler.support.files import write_bytes
-from fdif_dsl.runtime.datasets.manifest import Record, count_voxels, digest, file_digest
-from fdif_dsl.runtime.datasets.plan import Case, Plan
+from fdif_dsl.runtime.datasets.manifest import count_voxels, digest, file_digest
+from fdif_dsl.runtime.datasets.plan import Plan
+from fdif_dsl.runtime.datasets.record import Case, Record
 from fdif_dsl.runtime.scenes.render import Volume, render
 from fdif_dsl.runtime.scenes.sampler import sample_scene
 from fdif_dsl.runtime.scenes.scene import Scene

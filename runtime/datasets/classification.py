@@ -17,8 +17,9 @@ import numpy as np
 
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.datasets.blosc import b2nd, need_blosc2
-from fdif_dsl.runtime.datasets.manifest import Record, count_voxels
-from fdif_dsl.runtime.datasets.plan import Case, Plan
+from fdif_dsl.runtime.datasets.manifest import count_voxels
+from fdif_dsl.runtime.datasets.plan import Plan
+from fdif_dsl.runtime.datasets.record import Case, Record
 from fdif_dsl.runtime.scenes.render import Volume
 from fdif_dsl.runtime.scenes.scene import Scene
 

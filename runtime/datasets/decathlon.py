@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fdif_dsl.runtime.datasets.manifest import Record
 from fdif_dsl.runtime.datasets.nifti import Nifti
-from fdif_dsl.runtime.datasets.plan import TRAINING, VALIDATION, Case, Plan
+from fdif_dsl.runtime.datasets.plan import Plan
+from fdif_dsl.runtime.datasets.record import TRAINING, VALIDATION, Case, Record
 from fdif_dsl.runtime.recipe.meaning import Task
 from fdif_dsl.runtime.scenes.render import Volume
 from fdif_dsl.runtime.scenes.scene import Scene

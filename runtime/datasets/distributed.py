@@ -22,8 +22,7 @@ from fdif_dsl.compiler.backends.cpu.driver import one_thread, thread_count
 from fdif_dsl.compiler.support.progress import tell
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.datasets.case import Job
-from fdif_dsl.runtime.datasets.manifest import Record
-from fdif_dsl.runtime.datasets.plan import Case
+from fdif_dsl.runtime.datasets.record import Case, Record
 
 if TYPE_CHECKING:
     from fdif_dsl.runtime.datasets.write import Engine

@@ -16,8 +16,9 @@ from typing import Any, TextIO
 from fdif_dsl.compiler.support.files import remove_leftovers
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.datasets.holding import Holding, part
-from fdif_dsl.runtime.datasets.manifest import MANIFEST, Manifest, Record, read_manifest, read_part
-from fdif_dsl.runtime.datasets.plan import Case, Plan
+from fdif_dsl.runtime.datasets.manifest import MANIFEST, Manifest, read_manifest, read_part
+from fdif_dsl.runtime.datasets.plan import Plan
+from fdif_dsl.runtime.datasets.record import Case, Record
 from fdif_dsl.runtime.datasets.shard import Shard
 
 INSIDE = ".fdif"

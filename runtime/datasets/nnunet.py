@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
-from fdif_dsl.runtime.datasets.manifest import Record
 from fdif_dsl.runtime.datasets.nifti import Nifti
-from fdif_dsl.runtime.datasets.plan import Case, Plan
+from fdif_dsl.runtime.datasets.plan import Plan
+from fdif_dsl.runtime.datasets.record import Case, Record
 from fdif_dsl.runtime.scenes.render import Volume
 from fdif_dsl.runtime.scenes.scene import Scene
 

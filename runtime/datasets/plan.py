@@ -8,6 +8,7 @@ from functools import cached_property
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol
 
+from fdif_dsl.runtime.datasets.record import ENDINGS, FIRST, Case, Record
 from fdif_dsl.runtime.recipe import Choices, Recipe, resolve
 from fdif_dsl.runtime.recipe.meaning import Meaning
 from fdif_dsl.runtime.scenes.render import Volume
@@ -15,27 +16,6 @@ from fdif_dsl.runtime.scenes.scene import Scene
 
 if TYPE_CHECKING:
     from fdif_dsl.compiler.library import Library
-    from fdif_dsl.runtime.datasets.manifest import Record
-
-TRAINING, VALIDATION = "training", "validation"
-FIRST = {TRAINING: 0, VALIDATION: 2**40}
-"""The index of a split's first volume. They are far apart, so a data set that grows never trains on what validates."""
-
-_ENDINGS = {TRAINING: "Tr", VALIDATION: "Val"}
-
-
-@dataclass(frozen=True)
-class Case:
-    """A volume of a data set: its split, its name in files, and its number in the seed."""
-
-    split: str
-    name: str
-    index: int
-
-    @property
-    def ending(self) -> str:
-        """What ends the names of the folders of its split."""
-        return _ENDINGS[self.split]
 
 
 class Format(Protocol):
@@ -111,7 +91,7 @@ class Plan:
 
     def folders(self) -> list[str]:
         """The folders of its cases."""
-        endings = [_ENDINGS[split] for split, count in self.counts.items() if count]
+        endings = [ENDINGS[split] for split, count in self.counts.items() if count]
         return [*self.form.folders(endings), *(f"scenes{ending}" for ending in endings if self.scenes)]
 
     def note(self, case: Case) -> str:

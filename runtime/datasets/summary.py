@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fdif_dsl.runtime.datasets.manifest import Record
 from fdif_dsl.runtime.datasets.plan import Plan
+from fdif_dsl.runtime.datasets.record import Record
 from fdif_dsl.runtime.recipe.meaning import Task
 
 SUMMARY = "summary.json"

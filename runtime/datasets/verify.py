@@ -12,8 +12,9 @@ from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.datasets import make_format
 from fdif_dsl.runtime.datasets.blosc import read_b2nd
 from fdif_dsl.runtime.datasets.case import draw, encode
-from fdif_dsl.runtime.datasets.manifest import MANIFEST, Manifest, Record, damaged, file_digest
+from fdif_dsl.runtime.datasets.manifest import MANIFEST, Manifest, damaged, file_digest
 from fdif_dsl.runtime.datasets.plan import Plan
+from fdif_dsl.runtime.datasets.record import Record
 from fdif_dsl.runtime.datasets.write import Bar, silent
 from fdif_dsl.runtime.recipe import Placement, Recipe
 from fdif_dsl.runtime.scenes.unions import with_unions

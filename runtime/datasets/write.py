@@ -13,9 +13,10 @@ from fdif_dsl.compiler.support.progress import Progress
 from fdif_dsl.runtime.datasets.card import CARD, card
 from fdif_dsl.runtime.datasets.case import Job
 from fdif_dsl.runtime.datasets.folder import Folder
-from fdif_dsl.runtime.datasets.manifest import Record, digest
+from fdif_dsl.runtime.datasets.manifest import digest
 from fdif_dsl.runtime.datasets.pictures import OVERVIEW, PICTURE, draw_summary, draw_volumes
-from fdif_dsl.runtime.datasets.plan import Case, Plan
+from fdif_dsl.runtime.datasets.plan import Plan
+from fdif_dsl.runtime.datasets.record import Case, Record
 from fdif_dsl.runtime.datasets.shard import WHOLE, Shard
 from fdif_dsl.runtime.datasets.summary import SUMMARY, summarise
 from fdif_dsl.runtime.streams.ahead import ahead

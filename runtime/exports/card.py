@@ -9,7 +9,7 @@ from typing import Any
 from fdif_dsl.runtime.exports.form import Form
 from fdif_dsl.runtime.settings.reading import sections_toml
 from fdif_dsl.runtime.training.pretrained import Pretrained
-from fdif_dsl.runtime.training.record import SUMMARY
+from fdif_dsl.runtime.training.run_folder import SUMMARY
 
 CARD = "README.md"
 _LISTED = 40  # classes, up to which all are named

@@ -14,26 +14,18 @@ from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.exports.nnunet_weights import Weights
 from fdif_dsl.runtime.exports.plans import PARENT, read_plans, resolved, three
 from fdif_dsl.runtime.training.networks import Patch, check_size, find_network, shown
+from fdif_dsl.runtime.training.nnunet_networks import NAMED, PRIMUS_M, RESENC_L
 
 NAME = "3d_fdif"
 _TRAINERS = Path(__file__).parent / "trainers"
-_STAGES = 6
 _ARCHITECTURES: dict[str, dict[str, Any]] = {
     "resenc_l": {
         "network_class_name": "dynamic_network_architectures.architectures.unet.ResidualEncoderUNet",
-        "arch_kwargs": {
-            "n_stages": _STAGES, "features_per_stage": [32, 64, 128, 256, 320, 320],
-            "conv_op": "torch.nn.modules.conv.Conv3d", "kernel_sizes": [[3, 3, 3]] * _STAGES,
-            "strides": [[1, 1, 1]] + [[2, 2, 2]] * (_STAGES - 1), "n_blocks_per_stage": [1, 3, 4, 6, 6, 6],
-            "n_conv_per_stage_decoder": [1] * (_STAGES - 1), "conv_bias": True,
-            "norm_op": "torch.nn.modules.instancenorm.InstanceNorm3d", "norm_op_kwargs": {"eps": 1e-5, "affine": True},
-            "dropout_op": None, "dropout_op_kwargs": None, "nonlin": "torch.nn.LeakyReLU",
-            "nonlin_kwargs": {"inplace": True}},
-        "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"]},
+        "arch_kwargs": RESENC_L, "_kw_requires_import": NAMED},
     # Our trainer builds it; nnU-Net's default one fails on this rather than to train another network.
     "primus_m": {
         "network_class_name": "dynamic_network_architectures.architectures.primus.PrimusM",
-        "arch_kwargs": {"patch_embed_size": [8, 8, 8], "drop_path_rate": 0.2}, "_kw_requires_import": []},
+        "arch_kwargs": PRIMUS_M, "_kw_requires_import": []},
 }
 _FITTING = {"unit": {"RescaleTo01Normalization"}, "zscore": {"ZScoreNormalization", "CTNormalization"}}
 _GREY = {"unit": "grey levels between 0 and 1", "zscore": "grey levels of mean 0 and standard deviation 1"}

@@ -14,7 +14,7 @@ from fdif_dsl.runtime.exports.card import CARD, card
 from fdif_dsl.runtime.exports.form import Form
 from fdif_dsl.runtime.exports.weights import check_finite
 from fdif_dsl.runtime.training.pretrained import Pretrained
-from fdif_dsl.runtime.training.record import save_whole
+from fdif_dsl.runtime.training.run_folder import save_whole
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import json
 from fdif_dsl.runtime.exports.form import Form, file_stem
 from fdif_dsl.runtime.exports.weights import untrained, widened, without
 from fdif_dsl.runtime.training.networks import NETWORKS
+from fdif_dsl.runtime.training.nnunet_networks import RESENC_L
 from fdif_dsl.runtime.training.pretrained import Pretrained
 
 CODE = {
@@ -31,8 +32,8 @@ network = VNet(spatial_dims=3, in_channels={channels}, out_channels=CLASSES)""",
 from dynamic_network_architectures.architectures.unet import ResidualEncoderUNet
 
 network = ResidualEncoderUNet(
-    input_channels={channels}, n_stages=6, features_per_stage=[32, 64, 128, 256, 320, 320], conv_op=torch.nn.Conv3d,
-    kernel_sizes=3, strides=[1, 2, 2, 2, 2, 2], n_blocks_per_stage=[1, 3, 4, 6, 6, 6], num_classes=CLASSES,
+    input_channels={channels}, n_stages={n_stages}, features_per_stage={features_per_stage}, conv_op=torch.nn.Conv3d,
+    kernel_sizes=3, strides={strides}, n_blocks_per_stage={n_blocks_per_stage}, num_classes=CLASSES,
     n_conv_per_stage_decoder=1, conv_bias=True, norm_op=torch.nn.InstanceNorm3d,
     norm_op_kwargs={{"eps": 1e-5, "affine": True}}, nonlin=torch.nn.LeakyReLU, nonlin_kwargs={{"inplace": True}},
     deep_supervision=False)""",
@@ -69,7 +70,8 @@ def form(pretrained: Pretrained, channels: int) -> Form:
 def _usage(pretrained: Pretrained, name: str, channels: int) -> str:
     code = CODE[pretrained.network].format(
         channels=channels, features=pretrained.features, patch=pretrained.patch,
-        widths=tuple(pretrained.features * 2**i for i in range(4)))
+        widths=tuple(pretrained.features * 2**i for i in range(4)),
+        **RESENC_L | {"strides": [stride[0] for stride in RESENC_L["strides"]]})
     fixed = "" if pretrained.network not in ("unetr", "primus_m") else (
         f" This network takes patches of {' x '.join(map(str, pretrained.patch))} voxels, and of no other size.")
     rest = "the last layers" if pretrained.task == "segmentation" else "the decoder"

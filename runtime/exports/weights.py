@@ -45,9 +45,10 @@ def widened(pretrained: Pretrained, channels: int) -> dict[str, torch.Tensor]:
     if name not in NETWORKS:
         raise cannot("it is a network of your own, of which only you know the layers that read the image",
                      "leave out --channels, and change these layers when you load the weights")
-    if name == "vnet" and 16 % channels:
-        raise cannot("MONAI's VNet takes 1, 2, 4, 8 or 16 channels", "add an empty channel to the images")
-    places = {weights[stem].data_ptr() for stem in NETWORKS[name].stem if stem in weights}
+    row = NETWORKS[name]
+    if not row.takes(channels):
+        raise cannot(f"MONAI's VNet takes {row.inputs} channels", "add an empty channel to the images")
+    places = {weights[stem].data_ptr() for stem in row.stem if stem in weights}
     wide = {place: over_channels(next(t for t in weights.values() if t.data_ptr() == place), channels)
             for place in places}
     return {name: wide.get(tensor.data_ptr(), tensor) for name, tensor in weights.items()}

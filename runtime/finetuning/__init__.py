@@ -4,14 +4,13 @@
 weights and without them. `classify` and `compare_classified` do it for the volumes of MedMNIST.
 """
 
-from fdif_dsl.runtime.finetuning.classify import classify, compare_classified
-from fdif_dsl.runtime.finetuning.compare import Comparison, Difference
-from fdif_dsl.runtime.finetuning.data.prepare import Bank, open_data
-from fdif_dsl.runtime.finetuning.finetune import compare, finetune
-from fdif_dsl.runtime.finetuning.naming import ClassComparison, Classified
+from fdif_dsl.runtime.finetuning.bootstrap import Difference
+from fdif_dsl.runtime.finetuning.classification import classify, compare_classified
+from fdif_dsl.runtime.finetuning.data.preprocessing import Bank, open_data
 from fdif_dsl.runtime.finetuning.recipe import Augment, Data, FinetuneRecipe, Train, Validate, finetune_recipes
-from fdif_dsl.runtime.finetuning.result import Result
+from fdif_dsl.runtime.finetuning.results import ClassComparison, Classified, Comparison, Result
 from fdif_dsl.runtime.finetuning.runs import Hooks
+from fdif_dsl.runtime.finetuning.segmentation import compare, finetune
 
 __all__ = ["Augment", "Bank", "ClassComparison", "Classified", "Comparison", "Data", "Difference", "FinetuneRecipe",
            "Hooks", "Result", "Train", "Validate", "classify", "compare", "compare_classified", "finetune",

@@ -2,42 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from fdif_dsl.grammar.diagnostics import FdifError
 from fdif_dsl.runtime.finetuning.rules import FORM
 from fdif_dsl.runtime.settings.checks import Wrong
-from fdif_dsl.runtime.settings.places import Sources, complain, in_file
-from fdif_dsl.runtime.settings.reading import read, to_toml
-from fdif_dsl.runtime.settings.warmup import check_warmup, shorten_warmup
-
-SMALL: Any = None
-"""What a field holds until the value of the recipe `small` is put in its place."""
+from fdif_dsl.runtime.settings.places import Sources, complain, placed
+from fdif_dsl.runtime.settings.reading import to_toml
+from fdif_dsl.runtime.settings.training import LEFT_OUT, Optimisation, check_warmup
 
 
 @dataclass(frozen=True)
 class Data:
     """Which cases are trained on and which are held out, and the grid that the network sees them on."""
 
-    path: str = SMALL
+    path: str = LEFT_OUT
     """A MONAI data list, the folder of a raw data set of nnU-Net, or MedMNIST's .npz; `none` where it is missing."""
-    validation: str = SMALL
+    validation: str = LEFT_OUT
     """Which cases are held out: the `list`'s own, or a `fold` of the training cases; `auto`: its own if it has any."""
-    folds: int = SMALL
-    fold: int = SMALL
-    cases: int = SMALL
+    folds: int = LEFT_OUT
+    fold: int = LEFT_OUT
+    cases: int = LEFT_OUT
     """How many of the training cases are trained on, drawn by the seed; 0 is all. Four cases hold the two of before."""
-    spacing: str | tuple[float, float, float] = SMALL
+    spacing: str | tuple[float, float, float] = LEFT_OUT
     """The voxels that the network sees, (z, y, x) in mm; `median` is that of the data set, `keep` each case's own."""
-    orientation: str = SMALL
+    orientation: str = LEFT_OUT
     """Where x, y and z point; arrays are (z, y, x)."""
-    normalise: str = SMALL
+    normalise: str = LEFT_OUT
     """`zscore`, `ct` (cut to the foreground's 0.5th to 99.5th percentile, then by its mean and deviation), `unit` (from
     0 to 1), `keep`; `auto` goes by the names of the channels."""
-    memory: float = SMALL
+    memory: float = LEFT_OUT
     """GB of prepared cases that are kept in memory; the others wait in temporary files."""
 
     def __post_init__(self) -> None:
@@ -49,33 +46,24 @@ class Data:
 
 
 @dataclass(frozen=True)
-class Train:
+class Train(Optimisation):
     """The network, where its weights come from, and the optimisation."""
 
-    weights: str = SMALL
+    weights: str = LEFT_OUT
     """What `fdifc pretrain` left: its folder or a weights.pt; `none` trains from scratch."""
-    network: str = SMALL
+    network: str = LEFT_OUT
     """A name of `fdifc list networks` or package.module:function; `auto` is that of the weights, else `unet`."""
-    features: int | str = SMALL
+    features: int | str = LEFT_OUT
     """`auto`: those of the weights, else of the network's own recipe; the same for `patch`."""
-    patch: tuple[int, int, int] | str = SMALL
-    batch: int = SMALL
-    steps: int = SMALL
-    optimizer: str = SMALL
-    lr: float = SMALL
-    weight_decay: float = SMALL
-    schedule: str = SMALL
-    warmup: int = SMALL
-    body_lr: float = SMALL
+    patch: tuple[int, int, int] | str = LEFT_OUT
+    batch: int = LEFT_OUT
+    body_lr: float = LEFT_OUT
     """The learning rate of what was taken from the weights, as a share of `lr`."""
-    freeze: int = SMALL
+    freeze: int = LEFT_OUT
     """Steps in which what was taken from the weights is not trained."""
-    clip: float = SMALL
-    precision: str = SMALL
-    accelerator: str = SMALL
-    workers: int = SMALL
+    workers: int = LEFT_OUT
     """Threads that make batches ahead; 0 makes each when it is needed."""
-    seeds: Sequence[int] = SMALL
+    seeds: Sequence[int] = LEFT_OUT
     """A run for each. The seed decides which cases are drawn, the new tensors, the batches."""
 
     def __post_init__(self) -> None:
@@ -86,17 +74,17 @@ class Train:
 class Augment:
     """What happens to a patch before the network sees it: the chance of each change, and its greatest amount."""
 
-    flip: float = SMALL
-    rotate: float = SMALL
-    degrees: float = SMALL
-    zoom: float = SMALL
-    zoom_by: float = SMALL
-    noise: float = SMALL
-    noise_by: float = SMALL
-    contrast: float = SMALL
-    contrast_by: float = SMALL
-    shift: float = SMALL
-    shift_by: float = SMALL
+    flip: float = LEFT_OUT
+    rotate: float = LEFT_OUT
+    degrees: float = LEFT_OUT
+    zoom: float = LEFT_OUT
+    zoom_by: float = LEFT_OUT
+    noise: float = LEFT_OUT
+    noise_by: float = LEFT_OUT
+    contrast: float = LEFT_OUT
+    contrast_by: float = LEFT_OUT
+    shift: float = LEFT_OUT
+    shift_by: float = LEFT_OUT
 
     def __post_init__(self) -> None:
         FORM.complete(self, "augment")
@@ -106,10 +94,10 @@ class Augment:
 class Validate:
     """How held-out cases are scored."""
 
-    overlap: float = SMALL
-    distance: bool = SMALL
+    overlap: float = LEFT_OUT
+    distance: bool = LEFT_OUT
     """Whether HD95 is computed beside Dice."""
-    predictions: bool = SMALL
+    predictions: bool = LEFT_OUT
     """Whether the classes found in held-out cases are kept, as NIfTI files."""
 
     def __post_init__(self) -> None:
@@ -134,27 +122,22 @@ class FinetuneRecipe:
         Raises:
             FdifError: one diagnostic for each mistake, at its line of the file.
         """
-        given = read(FORM.rules, FORM.open(name_or_path), overrides)
-        shorten_warmup(given, FORM.defaults["train"]["warmup"])
+        given = FORM.read(FORM.open(name_or_path), overrides)
         values = given.values
-        try:
+        with placed(given.sources):
             return cls(Data(**values["data"]), Train(**values["train"]), Augment(**values["augment"]),
                        Validate(**values["validate"]), given.sources)
-        except FdifError as error:
-            raise FdifError(*(in_file(given.sources, d) for d in error.diagnostics)) from None
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """The recipe as the sections and keys of its TOML form."""
-        return {name: {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(part).items()}
-                for name, part in self._parts.items()}
+        parts = {"data": self.data, "train": self.train, "augment": self.augment, "validate": self.validate}
+        values = {name: {key: getattr(part, key) for key in FORM.rules[name]} for name, part in parts.items()}
+        return {name: {key: list(value) if isinstance(value, tuple) else value for key, value in its.items()}
+                for name, its in values.items()}
 
     def to_toml(self, about: str) -> str:
         """The recipe in full as a TOML text, which `load` reads again."""
         return to_toml(about, self.to_dict())
-
-    @property
-    def _parts(self) -> Mapping[str, Any]:
-        return {"data": self.data, "train": self.train, "augment": self.augment, "validate": self.validate}
 
 
 def finetune_recipes() -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Any
 from fdif_dsl.runtime.settings import checks
 from fdif_dsl.runtime.settings.checks import Rule, Wrong
 from fdif_dsl.runtime.settings.form import Form
+from fdif_dsl.runtime.settings.training import rules
 
 AUTO = "auto"
 ENDS = ("RL", "AP", "SI")
@@ -55,8 +56,6 @@ def _seeds(value: Any) -> tuple[int, ...]:
     return seeds
 
 
-_CHANCE = checks.real(0, 1)
-
 RULES: dict[str, dict[str, Rule]] = {
     "data": {
         "path": _path,
@@ -69,37 +68,27 @@ RULES: dict[str, dict[str, Rule]] = {
         "normalise": checks.one_of(AUTO, "zscore", "ct", "unit", "keep"),
         "memory": checks.real(0, 10**6),
     },
-    "train": {
-        "weights": _path,
-        "network": checks.text,
-        "features": _features,
-        "patch": _patch,
-        "batch": checks.whole(1, 65536),
-        "steps": checks.whole(1, 10**9),
-        "optimizer": checks.one_of("adamw", "sgd"),
-        "lr": checks.real(0, 1000),
-        "weight_decay": checks.real(0, 1000),
-        "schedule": checks.one_of("cosine", "poly", "constant"),
-        "warmup": checks.whole(0, 10**9),
-        "body_lr": _CHANCE,
-        "freeze": checks.whole(0, 10**9),
-        "clip": checks.real(0, 10**9),
-        "precision": checks.one_of("16-mixed", "bf16-mixed", "32"),
-        "accelerator": checks.one_of("auto", "cpu", "gpu"),
-        "workers": checks.whole(0, 1024),
-        "seeds": _seeds,
-    },
+    "train": rules(
+        "weights network features patch batch steps optimizer lr weight_decay schedule warmup body_lr freeze clip "
+        "precision accelerator workers seeds", {
+            "weights": _path,
+            "features": _features,
+            "patch": _patch,
+            "body_lr": checks.CHANCE,
+            "freeze": checks.whole(0, 10**9),
+            "seeds": _seeds,
+        }),
     "augment": {
-        "flip": _CHANCE,
-        "rotate": _CHANCE,
+        "flip": checks.CHANCE,
+        "rotate": checks.CHANCE,
         "degrees": checks.real(0, 180),
-        "zoom": _CHANCE,
+        "zoom": checks.CHANCE,
         "zoom_by": checks.real(0, 0.9),
-        "noise": _CHANCE,
+        "noise": checks.CHANCE,
         "noise_by": checks.real(0, 10),
-        "contrast": _CHANCE,
+        "contrast": checks.CHANCE,
         "contrast_by": checks.real(0, 0.9),
-        "shift": _CHANCE,
+        "shift": checks.CHANCE,
         "shift_by": checks.real(0, 10),
     },
     "validate": {

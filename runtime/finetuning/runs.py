@@ -1,22 +1,25 @@
-"""A run for each start and each seed, whatever is learnt."""
+"""A run for each start and each seed, whatever is learnt, and the folder that they stand in."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import rmtree
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from fdif_dsl.compiler.support.files import write_text
+from fdif_dsl.compiler.support.files import check_directory, claim_directory
 from fdif_dsl.compiler.support.progress import Progress
-from fdif_dsl.runtime.finetuning.folder import RECIPE, claim, run_folder
+from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
+from fdif_dsl.runtime.finetuning.preflight import PRETRAINED, SCRATCH, Settled
 from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
-from fdif_dsl.runtime.finetuning.settle import Settled
 from fdif_dsl.runtime.training.interrupt import Stop, stop_on_interrupt
-from fdif_dsl.runtime.training.record import ABOUT, versions, write_json
+from fdif_dsl.runtime.training.run_folder import ABOUT, write_about, write_recipe
 
 if TYPE_CHECKING:
     from fdif_dsl.runtime.training.log import Row
+
+RECIPE, SCORES, COMPARISON = "finetune.toml", "scores.csv", "comparison.csv"
 
 
 @dataclass(frozen=True)
@@ -57,10 +60,10 @@ def run_all(recipe: FinetuneRecipe, name: str, settled: Settled, directory: Path
             hooks: Hooks, about: str, facts: Mapping[str, Any], one: One[Found]) -> dict[str, list[Found]]:
     """The outcomes of each start, one for each seed: with the recipe's weights, if it has any, and, to compare, from
     scratch. `about` is said first; `facts` are written down with the outcomes in run.json."""
-    claim(directory)
+    _claim(directory)
     if hooks.on_start is not None:
         hooks.on_start(about)
-    write_text(directory / RECIPE, recipe.to_toml(f"The recipe {name}, in full."))
+    write_recipe(directory / RECIPE, recipe, name)
     stop = Stop(hooks.on_interrupt)
     found: dict[str, list[Found]] = {}
     with stop_on_interrupt(stop):
@@ -69,16 +72,38 @@ def run_all(recipe: FinetuneRecipe, name: str, settled: Settled, directory: Path
             for seed in recipe.train.seeds:
                 if hooks.on_run is not None:
                     hooks.on_run(start, seed)
-                outcome = one(seed, run_folder(directory, start, seed), scratch, stop)
+                outcome = one(seed, _run_folder(directory, start, seed), scratch, stop)
                 found.setdefault(start, []).append(outcome)
                 if hooks.on_scores is not None:
                     hooks.on_scores("; ".join(filter(None, (outcome.taken, str(outcome)))))
     chosen = settled.plan
-    write_json(directory / ABOUT, {
-        "recipe": name, "weights": str(settled.pretrained.path) if settled.pretrained else None,
+    write_about(directory, name, {
+        "weights": str(settled.pretrained.path) if settled.pretrained else None,
         "network": chosen.row.name, "features": chosen.features, "patch": list(chosen.patch), **facts,
         "runs": {start: {str(seed): {"taken": outcome.taken, "trained_on": list(outcome.trained_on)}
                          for seed, outcome in zip(recipe.train.seeds, outcomes, strict=True)}
-                 for start, outcomes in found.items()},
-        "versions": versions()})
+                 for start, outcomes in found.items()}})
     return found
+
+
+def check_folder(directory: Path, overwrite: bool) -> None:
+    """Raises `FdifError` where the folder holds an earlier fine-tuning that is not to be overwritten, or something
+    else."""
+    if (directory / RECIPE).is_file() and not overwrite:
+        raise FdifError(Diagnostic("E0944", f"{directory} holds an earlier fine-tuning",
+                                   hint="--overwrite starts anew in its place, -o names another folder"))
+    check_directory(directory, RECIPE)
+
+
+def _claim(directory: Path) -> None:
+    """Makes the folder ready: what an earlier fine-tuning left there goes."""
+    claim_directory(directory, RECIPE)
+    for name in (SCORES, COMPARISON, ABOUT):
+        (directory / name).unlink(missing_ok=True)
+    for start in (PRETRAINED, SCRATCH):
+        for old in directory.glob(f"{start}-seed-*"):
+            rmtree(old)
+
+
+def _run_folder(directory: Path, start: str, seed: int) -> Path:
+    return directory / f"{start}-seed-{seed}"

@@ -12,11 +12,11 @@ from fdif_dsl.compiler.ir.parameters import kind_of
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.grammar.source import SourceFile
 from fdif_dsl.runtime.recipe.rules import FORM
-from fdif_dsl.runtime.recipe.sections import PAPER, Augmentation, Monitor, Placement, Training
+from fdif_dsl.runtime.recipe.sections import Augmentation, Monitor, Placement, Training
 from fdif_dsl.runtime.settings.checks import Wrong
-from fdif_dsl.runtime.settings.places import Sources, complain, in_file
-from fdif_dsl.runtime.settings.reading import read, to_toml
-from fdif_dsl.runtime.settings.warmup import shorten_warmup
+from fdif_dsl.runtime.settings.places import Sources, complain, placed
+from fdif_dsl.runtime.settings.reading import to_toml
+from fdif_dsl.runtime.settings.training import LEFT_OUT
 
 
 @dataclass(frozen=True)
@@ -27,16 +27,16 @@ class Recipe:
     chance. Raises `FdifError` with one diagnostic for each impossible value.
     """
 
-    grid: tuple[int, int, int] = PAPER
+    grid: tuple[int, int, int] = LEFT_OUT
     """Voxels (D, H, W)."""
-    objects: int | tuple[int, int] = PAPER
+    objects: int | tuple[int, int] = LEFT_OUT
     """How many objects a volume has: a number, or (least, most)."""
     shapes: Sequence[str] | None = None
     """Classes to choose from; None is all of the library."""
-    displacements: Sequence[str | None] = PAPER
+    displacements: Sequence[str | None] = LEFT_OUT
     """Displacements to choose from; the entry None (in TOML "none") is no displacement, and so is an empty list."""
-    mappers: Sequence[str] = PAPER
-    label: str = PAPER
+    mappers: Sequence[str] = LEFT_OUT
+    label: str = LEFT_OUT
     """What a label means: `shape`, the object's class; `shape_mapper` and `shape_displacement_mapper`, a class for each
     combination; `multi_task`, three labels, for shape, displacement and mapper. See `meaning.py`."""
     placement: Placement = field(default_factory=Placement)
@@ -80,7 +80,8 @@ class Recipe:
             "classes": {"shapes": "all" if self.shapes is None else list(self.shapes),
                         "displacements": ["none" if d is None else d for d in self.displacements],
                         "mappers": list(self.mappers)},
-            "train": asdict(self.training) | {"patch": list(self.training.patch) if self.training.patch else "grid"},
+            "train": {key: getattr(self.training, key) for key in FORM.rules["train"]} | {
+                "patch": list(self.training.patch) if self.training.patch else "grid"},
             "augment": asdict(self.augment),
             "monitor": asdict(self.monitor) | {"wandb": self.monitor.wandb or "none"},
         }
@@ -110,12 +111,9 @@ def _built_in(name: str) -> Recipe:
 
 def _read(source: SourceFile, overrides: Sequence[str] = ()) -> Recipe:
     """The recipe that a TOML text holds, with some values replaced."""
-    given = read(FORM.rules, source, overrides)
-    shorten_warmup(given, FORM.defaults["train"]["warmup"])
+    given = FORM.read(source, overrides)
     values = given.values
-    try:
+    with placed(given.sources):  # values that are wrong together; a nested record does not know its file
         return Recipe(**values["volume"], **values["classes"], placement=Placement(**values["placement"]),
                       training=Training(**values["train"]), augment=Augmentation(**values["augment"]),
                       monitor=Monitor(**values["monitor"]), source=given.sources)
-    except FdifError as error:  # values that are wrong together; a nested record does not know its file
-        raise FdifError(*(in_file(given.sources, d) for d in error.diagnostics)) from None

@@ -9,6 +9,7 @@ from fdif_dsl.runtime.recipe.meaning import MEANINGS
 from fdif_dsl.runtime.settings import checks
 from fdif_dsl.runtime.settings.checks import Rule, Wrong
 from fdif_dsl.runtime.settings.form import Form
+from fdif_dsl.runtime.settings.training import rules
 
 OBJECTS = 10_000
 """The most objects of a volume."""
@@ -70,38 +71,28 @@ RULES: dict[str, dict[str, Rule]] = {
         "grid_scale": checks.real(0.01, 1),
     },
     "classes": {"shapes": _shapes, "displacements": _displacements, "mappers": _some("mapper")},
-    "train": {
-        "task": checks.one_of("segmentation", "classification"),
-        "network": checks.text,
-        "features": checks.whole(1, 4096),
-        "batch": checks.whole(1, 65536),
-        "crops": checks.whole(1, 65536),
-        "patch": _patch,
-        "dice": checks.one_of("all", "present"),
-        "optimizer": checks.one_of("adamw", "sgd"),
-        "lr": checks.real(0, 1000),
-        "weight_decay": checks.real(0, 1000),
-        "schedule": checks.one_of("cosine", "poly", "constant"),
-        "steps": checks.whole(1, 10**9),
-        "warmup": checks.whole(0, 10**9),
-        "accumulate": checks.whole(1, 65536),
-        "clip": checks.real(0, 10**9),
-        "ema": checks.real(0, 1, open_end=True),
-        "precision": checks.one_of("16-mixed", "bf16-mixed", "32"),
-        "compile": checks.truth,
-        "recompute": checks.truth,
-        "accelerator": checks.one_of("auto", "cpu", "gpu"),
-        "devices": checks.whole(1, 1024),
-        "nodes": checks.whole(1, 65536),
-        "volumes": checks.one_of("cpu", "gpu"),
-        "workers": checks.whole(0, 1024),
-        "seed": checks.whole(0, 2**64 - 1),
-    },
+    "train": rules(
+        "task network features batch crops patch dice optimizer lr weight_decay schedule steps warmup accumulate clip "
+        "ema precision compile recompute accelerator devices nodes volumes workers seed", {
+            "task": checks.one_of("segmentation", "classification"),
+            "features": checks.whole(1, 4096),
+            "crops": checks.whole(1, 65536),
+            "patch": _patch,
+            "dice": checks.one_of("all", "present"),
+            "accumulate": checks.whole(1, 65536),
+            "ema": checks.real(0, 1, open_end=True),
+            "compile": checks.truth,
+            "recompute": checks.truth,
+            "devices": checks.whole(1, 1024),
+            "nodes": checks.whole(1, 65536),
+            "volumes": checks.one_of("cpu", "gpu"),
+            "seed": checks.whole(0, 2**64 - 1),
+        }),
     "augment": {
         "normalise": checks.one_of("unit", "zscore"),
-        "flip": checks.real(0, 1),
-        "turn": checks.real(0, 1),
-        "shift": checks.real(0, 1),
+        "flip": checks.CHANCE,
+        "turn": checks.CHANCE,
+        "shift": checks.CHANCE,
         "shift_by": checks.real(0, 10),
     },
     "monitor": {

@@ -81,6 +81,9 @@ def real(least: float, most: float, *, open_end: bool = False) -> Rule:
     return rule
 
 
+CHANCE: Rule = real(0, 1)
+
+
 def sides(value: Any) -> tuple[int, int, int]:
     """The shape (D, H, W) of a volume."""
     hint = "write the voxels along z, y and x, for example [96, 96, 96]"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
@@ -13,7 +13,8 @@ from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError, did_you_mean
 from fdif_dsl.grammar.source import SourceFile
 from fdif_dsl.runtime.settings.checks import Rule, Wrong
 from fdif_dsl.runtime.settings.places import complain
-from fdif_dsl.runtime.settings.reading import parse
+from fdif_dsl.runtime.settings.reading import Given, parse, read
+from fdif_dsl.runtime.settings.training import shorten_warmup
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +70,16 @@ class Form:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
             raise FdifError(Diagnostic("E0502", "cannot read the recipe", where=str(path), why=str(reason),
                                        hint="check the path; `fdifc list recipes` shows the built-in ones")) from None
+
+    def read(self, source: SourceFile, overrides: Sequence[str] = ()) -> Given:
+        """The values in a text, with those of `overrides`, texts like `train.steps=1000`, in their place.
+
+        Raises:
+            FdifError: one diagnostic for each mistake, at its place in the text.
+        """
+        given = read(self.rules, source, overrides)
+        shorten_warmup(given, self.defaults["train"]["warmup"])
+        return given
 
     def complete(self, record: Any, *sections: str) -> dict[str, Any]:
         """Fills a frozen record's empty fields from the first recipe and checks the others, by the rules of the

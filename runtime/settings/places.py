@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from fdif_dsl.grammar.diagnostics import Diagnostic, Label
+from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError, Label
 from fdif_dsl.grammar.source import SourceFile, Span
 from fdif_dsl.runtime.settings.checks import Wrong
 
@@ -22,7 +24,16 @@ def complain(sources: Sources, section: str, key: str, wrong: Wrong, quoted: str
     return Diagnostic(code, wrong.title, labels, where, wrong.why, wrong.hint)
 
 
-def in_file(sources: Sources, diagnostic: Diagnostic) -> Diagnostic:
+@contextmanager
+def placed(sources: Sources) -> Iterator[None]:
+    """Gives what is wrong with records that are made in the block its place in the texts that they were read from."""
+    try:
+        yield
+    except FdifError as error:
+        raise FdifError(*(_in_file(sources, d) for d in error.diagnostics)) from None
+
+
+def _in_file(sources: Sources, diagnostic: Diagnostic) -> Diagnostic:
     """A diagnostic of a record that does not know its file, at its place in the file."""
     match = re.fullmatch(r"recipe: (\w+)\.(\w+)", diagnostic.where)
     if match is None:

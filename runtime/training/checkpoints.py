@@ -13,7 +13,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from fdif_dsl.compiler.support.files import remove_leftovers, replacing
-from fdif_dsl.runtime.training.record import BEST, BEST_WEIGHTS, FOLDER, LAST, WEIGHTS, save_whole
+from fdif_dsl.runtime.training.run_folder import BEST, BEST_WEIGHTS, FOLDER, LAST, WEIGHTS, save_whole
 
 
 class Checkpoints:

@@ -12,7 +12,7 @@ import numpy as np
 
 from fdif_dsl.runtime.pictures import palette
 from fdif_dsl.runtime.pictures.view import figure_file
-from fdif_dsl.runtime.training.scores import Score
+from fdif_dsl.runtime.training.metrics import Score
 
 
 @dataclass(frozen=True)

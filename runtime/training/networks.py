@@ -24,7 +24,8 @@ class Network:
     and gives its deepest features (b, width, ...); `decoder` is how the names of parameters begin that it does not use.
     `blocks` are the modules that gradient checkpointing computes again, as attribute paths; empty where that would
     change what the network computes. `recipe` is the built-in recipe that trains it as published. `stem` names the
-    weights (out, 1, ...) that read the image, which has one channel; empty where they are unknown.
+    weights (out, 1, ...) that read the image, which has one channel; empty where they are unknown. `repeats` is the
+    number of channels to which it repeats its input, or None where it has a layer for it.
     """
 
     name: str
@@ -39,6 +40,17 @@ class Network:
     blocks: tuple[str, ...]
     recipe: str
     stem: tuple[str, ...] = ()
+    repeats: int | None = None
+
+    def takes(self, inputs: int) -> bool:
+        """Whether it can be built for images of so many channels."""
+        return self.repeats is None or self.repeats % inputs == 0
+
+    @property
+    def inputs(self) -> str:
+        """The numbers of channels that it can be built for, where not any number will do, in words."""
+        *some, last = (str(n) for n in range(1, (self.repeats or 1) + 1) if self.takes(n))
+        return f"{', '.join(some)} or {last}"
 
 
 NETWORKS = {n.name: n for n in (
@@ -60,7 +72,7 @@ NETWORKS = {n.name: n for n in (
              "encoder1.layer.conv3.conv.weight")),
     Network("vnet", "fully convolutional, batch norm; its width is fixed", 16, 32, None, ("out_tr.",),
             monai_networks.vnet, monai_networks.encode_vnet, ("out_tr.", "up_tr"), (), "paper-vnet",
-            ("in_tr.conv_block.conv.weight",)),
+            ("in_tr.conv_block.conv.weight",), 16),
     Network("resenc_l", "nnU-Net's residual encoder U-Net, size L, deep supervision; its width is fixed", 32, 64, None,
             ("decoder.seg_layers.",), nnunet_networks.resenc_l, nnunet_networks.encode_resenc_l,
             ("decoder.stages.", "decoder.transpconvs.", "decoder.seg_layers."),

@@ -8,8 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fdif_dsl.compiler.support.files import write_text
-from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
+from fdif_dsl.grammar.diagnostics import FdifError
 from fdif_dsl.runtime.recipe import Recipe, resolve
 from fdif_dsl.runtime.recipe.meaning import Meaning
 from fdif_dsl.runtime.training.curve import Fall, draw_loss, draw_scores, fall
@@ -18,14 +17,14 @@ from fdif_dsl.runtime.training.extra import require
 from fdif_dsl.runtime.training.networks import Network, find_network
 from fdif_dsl.runtime.training.preflight import check_disk, check_settings
 from fdif_dsl.runtime.training.quiet import quiet
-from fdif_dsl.runtime.training.record import ABOUT, LAST, RECIPE, SUMMARY, facts_of, versions, write_json
 from fdif_dsl.runtime.training.resume import check_same, claim, read
+from fdif_dsl.runtime.training.run_folder import LAST, RECIPE, SUMMARY, facts_of, write_about, write_json, write_recipe
 
 if TYPE_CHECKING:
     from fdif_dsl.compiler.library import Library
     from fdif_dsl.runtime.training.log import Report, Speed
-    from fdif_dsl.runtime.training.scores import Score
-    from fdif_dsl.runtime.training.watch import Announce
+    from fdif_dsl.runtime.training.metrics import Score
+    from fdif_dsl.runtime.training.monitoring import Announce
 
 LOSS_CURVE, SCORE_CURVE = "loss.png", "scores.png"
 
@@ -80,15 +79,13 @@ def pretrain(library: Library, recipe: Recipe, directory: Path, *, name: str, re
     if mistakes or unfit:
         raise FdifError(*mistakes, *unfit)
 
-    import torch
-    from lightning.pytorch import Trainer
-
     from fdif_dsl.runtime.streams.stream import VolumeStream
-    from fdif_dsl.runtime.training.batches import Batches, loader
     from fdif_dsl.runtime.training.checkpoints import Checkpoints, WholeFiles
     from fdif_dsl.runtime.training.interrupt import Stop, stop_on_interrupt
+    from fdif_dsl.runtime.training.loader import Batches, loader
     from fdif_dsl.runtime.training.log import Log, speed
-    from fdif_dsl.runtime.training.watch import Watch
+    from fdif_dsl.runtime.training.monitoring import Watch
+    from fdif_dsl.runtime.training.trainer import fit, make_trainer
 
     module = make_learner(recipe, network, meaning)
     facts = facts_of(recipe, network, meaning, library, place.world)
@@ -98,9 +95,8 @@ def pretrain(library: Library, recipe: Recipe, directory: Path, *, name: str, re
             check_same(directory, facts, recipe)
         check_disk(directory, module, recipe.monitor.keep)
         checkpoint = claim(directory, resume, overwrite)
-        write_text(directory / RECIPE, recipe.to_toml(f"The recipe {name}, in full."))
-        write_json(directory / ABOUT, {"recipe": name, "library": library.hash, "processes": place.world,
-                                       "versions": versions()})
+        write_recipe(directory / RECIPE, recipe, name)
+        write_about(directory, name, {"library": library.hash, "processes": place.world})
     done = read(checkpoint)
     if on_start is not None and is_first():
         on_start()
@@ -108,30 +104,16 @@ def pretrain(library: Library, recipe: Recipe, directory: Path, *, name: str, re
     log = Log(directory, training.steps, report)
     watch = Watch(directory, library, recipe, log, Checkpoints(directory, facts, recipe.monitor.keep), stop, announce)
     with quiet(), stop_on_interrupt(stop):
-        trainer = Trainer(
-            max_steps=training.steps, accelerator=place.accelerator, devices=place.devices, num_nodes=place.nodes,
-            strategy=place.strategy, precision=place.precision, accumulate_grad_batches=training.accumulate,
-            gradient_clip_val=training.clip or None, plugins=[WholeFiles()],
-            logger=_loggers(directory, recipe, name, done),
-            sync_batchnorm=place.accelerator == "gpu" and place.world > 1, enable_checkpointing=False,
-            enable_progress_bar=False, enable_model_summary=False, use_distributed_sampler=False,
-            callbacks=[log, watch])
+        trainer = make_trainer(
+            training, place, [log, watch], accumulate_grad_batches=training.accumulate, plugins=[WholeFiles()],
+            logger=_loggers(directory, recipe, name, done))
         on_gpu = training.volumes == "gpu"
         stream = VolumeStream(library, recipe, seed=training.seed,
                               device=f"cuda:{trainer.local_rank}" if on_gpu else None)
         batches = Batches(stream, training.batch, done * training.accumulate, trainer.global_rank, trainer.world_size)
-        try:
-            trainer.fit(module, loader(batches, 0 if on_gpu else training.workers), ckpt_path=checkpoint,
-                        weights_only=True)
-        except SystemExit:  # what Lightning makes of the second Ctrl-C
-            if not stop.wanted:
-                raise
-            raise KeyboardInterrupt from None
-        except torch.OutOfMemoryError as error:
-            raise FdifError(Diagnostic(
-                "E0853", "the GPU has not enough memory for a training step", why=str(error).partition(". ")[0],
-                hint="a smaller train.batch, train.crops or train.patch needs less, and so does train.recompute=true; "
-                     "`fdifc list networks` estimates it")) from error
+        fit(trainer, module, loader(batches, 0 if on_gpu else training.workers), stop,
+            "a smaller train.batch, train.crops or train.patch needs less, and so does train.recompute=true; "
+            "`fdifc list networks` estimates it", ckpt_path=checkpoint, weights_only=True)
     if not is_first():
         return None
     scores = watch.history[-1][1] if watch.history else []
@@ -151,8 +133,8 @@ def make_learner(recipe: Recipe, row: Network, meaning: Meaning) -> Any:
     import torch
 
     from fdif_dsl.runtime.training.heads import Classifier
+    from fdif_dsl.runtime.training.learner import Learner
     from fdif_dsl.runtime.training.losses import DeepSupervision, VolumeCrossEntropy
-    from fdif_dsl.runtime.training.module import Learner
 
     training = recipe.training
     patch = training.patch or recipe.grid

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError, did_you_mean
-from fdif_dsl.runtime.training.record import BEST_WEIGHTS, WEIGHTS
+from fdif_dsl.runtime.training.run_folder import BEST_WEIGHTS, WEIGHTS
 
 if TYPE_CHECKING:
     import torch

@@ -9,7 +9,7 @@ from typing import Any
 from fdif_dsl.compiler.support.files import claim_directory
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.recipe import Recipe
-from fdif_dsl.runtime.training.record import BEST, BEST_WEIGHTS, FOLDER, LAST, RECIPE, WEIGHTS
+from fdif_dsl.runtime.training.run_folder import BEST, BEST_WEIGHTS, FOLDER, LAST, RECIPE, WEIGHTS
 
 _MAY_CHANGE = {"steps", "accelerator", "workers", "compile", "recompute", "devices", "nodes"}
 

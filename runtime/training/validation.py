@@ -10,10 +10,10 @@ import torch
 
 from fdif_dsl.runtime.recipe import Recipe
 from fdif_dsl.runtime.streams.stream import VolumeStream
-from fdif_dsl.runtime.training.augment import normalise
+from fdif_dsl.runtime.training.augmentation import normalise
 from fdif_dsl.runtime.training.heads import split
 from fdif_dsl.runtime.training.losses import volume_classes
-from fdif_dsl.runtime.training.scores import Counts, Score
+from fdif_dsl.runtime.training.metrics import Counts, Score
 
 if TYPE_CHECKING:
     from fdif_dsl.compiler.library import Library

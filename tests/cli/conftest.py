@@ -1,7 +1,12 @@
-"""The command line on a library and a recipe so small that a command takes a second."""
+"""The command line, on a recipe for the small library."""
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,31 +15,6 @@ from click.testing import CliRunner, Result
 
 from fdif_dsl.cli import cli
 from fdif_dsl.runtime.pictures import view
-
-SHAPES = """\
-## A ball.
-shape ball {
-  ## Radius in voxels.
-  radius ~ uniform(0.15, 0.3) * grid.min
-  distance = length(p) - radius
-}
-
-## A cube.
-shape cube {
-  half ~ uniform(0.1, 0.25) * grid.min
-  distance = max(abs(p.x), max(abs(p.y), abs(p.z))) - half
-}
-
-## Waves along x.
-displacement waves {
-  offset = sin(p.x)
-}
-
-## Brightest at the surface.
-mapper glow {
-  intensity = where(d <= 0, clamp(128 + 10 * d, 0, 128), 0)
-}
-"""
 
 RECIPE = """\
 about = "A run for tests."
@@ -47,22 +27,12 @@ objects = [1, 2]
 displacements = ["none", "waves"]
 mappers = ["glow"]
 
-[train]
-network = "unet"
-features = 4
-batch = 2
-crops = 1
-steps = 6
-warmup = 1
-lr = 1e-2
-workers = 0
-precision = "32"
-
 [monitor]
 volumes = 2
 """
 
 Fdifc = Callable[..., Result]
+Interrupted = Callable[..., tuple[int, list[str]]]
 
 
 @pytest.fixture
@@ -84,14 +54,26 @@ def small_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def shapes(tmp_path: Path) -> Path:
-    path = tmp_path / "shapes.sdf"
-    path.write_text(SHAPES)
+def recipe(tmp_path: Path, small_train: str) -> Path:
+    path = tmp_path / "small.toml"
+    path.write_text(RECIPE + small_train)
     return path
 
 
 @pytest.fixture
-def recipe(tmp_path: Path) -> Path:
-    path = tmp_path / "small.toml"
-    path.write_text(RECIPE)
-    return path
+def interrupted(tmp_path: Path) -> Interrupted:
+    """`interrupted(log, "finetune", ...)` starts a command as a process of its own and presses Ctrl-C once two steps
+    stand in the CSV file `log`. Gives its exit code and the lines that it said on standard error."""
+
+    def run(log: Path, *arguments: object) -> tuple[int, list[str]]:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-c", "from fdif_dsl.cli import main; main()", *map(str, arguments)], cwd=tmp_path,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
+        while not (log.exists() and log.read_text().count("\n") >= 3):
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=120)
+        return process.returncode, said.splitlines()
+
+    return run

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +12,7 @@ import pytest
 import torch
 
 from fdif_dsl.runtime.finetuning import FinetuneRecipe, finetune_recipes
-from fdif_dsl.runtime.finetuning.network import plan
+from fdif_dsl.runtime.finetuning.preflight import plan
 from fdif_dsl.runtime.training.extra import mend_torchvision
 from fdif_dsl.runtime.training.networks import NETWORKS
 
@@ -165,20 +160,12 @@ def test_three_channels_are_none_for_vnet(fdifc: Any, data: Path, tmp_path: Path
         "  hint: take another network, or 1, 2, 4, 8 or 16 channels"]
 
 
-def test_ctrl_c_ends_a_run(data: Path, tmp_path: Path) -> None:
+def test_ctrl_c_ends_a_run(interrupted: Any, data: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-c", "from fdif_dsl.cli import main; main()", "finetune", "small", "--data", str(data),
-         *QUICK, "--steps", "100000", "-o", str(out)],
-        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
-    log = out / "scratch-seed-1/metrics.csv"
-    while not (log.exists() and log.read_text().count("\n") >= 3):
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=120)
-    assert process.returncode == 130
-    assert said.splitlines()[-2:] == [
+    code, said = interrupted(out / "scratch-seed-1/metrics.csv", "finetune", "small", "--data", data, *QUICK, "--steps",
+                             100000, "-o", out)
+    assert code == 130
+    assert said[-2:] == [
         "finishing this step; Ctrl-C again ends the run at once",
         f"interrupted; what was not finished is made anew with --overwrite, in {out}"]
     assert not (out / "scores.csv").exists()

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from fdif_dsl.compiler.library import load_library
-from fdif_dsl.runtime.datasets.plan import FIRST, VALIDATION
+from fdif_dsl.runtime.datasets.record import FIRST, VALIDATION
 from fdif_dsl.runtime.recipe import Recipe
 from fdif_dsl.runtime.scenes.render import render
 from fdif_dsl.runtime.scenes.sampler import sample_scene

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -88,9 +83,9 @@ error[E0843]: the loss fell by 0.0 %
 
 def test_a_loss_that_is_no_number(
         fdifc: Any, shapes: Path, recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fdif_dsl.runtime.training import module
+    from fdif_dsl.runtime.training import learner
 
-    monkeypatch.setattr(module, "normalise", lambda image, how: image * float("nan"))
+    monkeypatch.setattr(learner, "normalise", lambda image, how: image * float("nan"))
     result = fdifc("pretrain", recipe, "-o", tmp_path / "run", "--library", shapes)
     assert (result.exit_code, result.stderr) == (1, """\
 error[E0831]: the loss of step 1 is nan
@@ -131,21 +126,13 @@ error[E0813]: `swin_unetr` cannot have 16 features
 
 
 def test_interrupt_leaves_a_checkpoint_to_resume_from(
-        fdifc: Any, shapes: Path, recipe: Path, tmp_path: Path) -> None:
+        fdifc: Any, interrupted: Any, shapes: Path, recipe: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-c", "from fdif_dsl.cli import main; main()", "pretrain", str(recipe), "-o", str(out),
-         "--library", str(shapes), "--steps", "100000", "monitor.validate=0"],
-        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
-    log = out / "metrics.csv"
-    while not (log.exists() and log.read_text().count("\n") >= 3):
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=120)
-    assert process.returncode == 130
+    code, said = interrupted(out / "metrics.csv", "pretrain", recipe, "-o", out, "--library", shapes, "--steps", 100000,
+                             "monitor.validate=0")
+    assert code == 130
     steps = len(_losses(out))
-    assert said.splitlines()[-2:] == [
+    assert said[-2:] == [
         "finishing this step; Ctrl-C again ends the run at once",
         f"interrupted after step {steps}; the checkpoint is {out / 'last.ckpt'}, and --resume goes on from it"]
     assert torch.load(out / "weights.pt", weights_only=True)["step"] == steps

@@ -14,22 +14,11 @@ import pytest
 
 from fdif_dsl.compiler.library import Library, load_library
 from fdif_dsl.runtime.datasets import make_format
-from fdif_dsl.runtime.datasets.plan import TRAINING, Plan
+from fdif_dsl.runtime.datasets.plan import Plan
+from fdif_dsl.runtime.datasets.record import TRAINING
 from fdif_dsl.runtime.recipe import Recipe
 
-SHAPES = """\
-shape ball {
-  radius ~ uniform(0.2, 0.3) * grid.min
-  distance = length(p) - radius
-}
-shape cube {
-  half ~ uniform(0.1, 0.25) * grid.min
-  distance = max(abs(p.x), max(abs(p.y), abs(p.z))) - half
-}
-displacement waves { offset = sin(p.x) }
-mapper glow { intensity = where(d <= 0, clamp(128 + 10 * d, 0, 128), 0) }
-mapper flat { intensity = where(d <= 0, 100, 0) }
-"""
+FLAT = "mapper flat { intensity = where(d <= 0, 100, 0) }\n"
 
 RECIPE = """\
 [volume]
@@ -42,10 +31,10 @@ mappers = ["glow", "flat"]
 
 
 @pytest.fixture
-def shapes(tmp_path: Path) -> Path:
-    path = tmp_path / "shapes.sdf"
-    path.write_text(SHAPES)
-    return path
+def shapes(shapes: Path) -> Path:
+    """The small library, with a second mapper."""
+    shapes.write_text(shapes.read_text() + FLAT)
+    return shapes
 
 
 @pytest.fixture

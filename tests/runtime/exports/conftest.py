@@ -30,15 +30,12 @@ from {module} import {entry}
 sys.exit({entry}())
 """
 
-SHAPES = """\
-shape ball { radius ~ uniform(0.15, 0.3) * grid.min  distance = length(p) - radius }
-mapper glow { intensity = where(d <= 0, clamp(128 + 10 * d, 0, 128), 0) }
-"""
 RECIPE = """\
 [volume]
 grid = [36, 40, 44]
 objects = 2
 [classes]
+shapes = ["ball"]
 displacements = []
 mappers = ["glow"]
 """
@@ -75,12 +72,12 @@ def nnunet(folder: Path) -> Run:
 
 
 @pytest.fixture(scope="session")
-def preprocessed(nnunet: Run, folder: Path) -> Path:
+def preprocessed(nnunet: Run, folder: Path, small_shapes: str) -> Path:
     """The folder of a small data set that `fdifc generate` made and nnU-Net planned and preprocessed."""
     made = folder / "preprocessed" / DATA
     with FileLock(folder / "lock"):
         if not made.exists():
-            (folder / "shapes.sdf").write_text(SHAPES)
+            (folder / "shapes.sdf").write_text(small_shapes)
             (folder / "small.toml").write_text(RECIPE)
             words = ["generate", "--recipe", str(folder / "small.toml"), "--library", str(folder / "shapes.sdf"),
                      "--format", "nnunet", "--count", "3", "-o", str(folder / "raw")]

@@ -13,13 +13,7 @@ from fdif_dsl.runtime.training.extra import mend_torchvision
 
 mend_torchvision()  # before a test imports Lightning itself
 
-SHAPES = """\
-shape ball { radius ~ uniform(0.15, 0.3) * grid.min  distance = length(p) - radius }
-shape cube { half ~ uniform(0.1, 0.25) * grid.min  distance = max(abs(p.x), max(abs(p.y), abs(p.z))) - half }
-displacement waves { offset = sin(p.x) }
-mapper glow { intensity = where(d <= 0, clamp(128 + 10 * d, 0, 128), 0) }
-mapper flat { intensity = where(d <= 0, 60, 0) }
-"""
+FLAT = "mapper flat { intensity = where(d <= 0, 60, 0) }\n"
 
 RECIPE = """\
 [volume]
@@ -30,17 +24,6 @@ objects = [1, 2]
 displacements = ["none", "waves"]
 mappers = ["glow", "flat"]
 
-[train]
-network = "unet"
-features = 4
-batch = 2
-crops = 1
-steps = 6
-warmup = 1
-lr = 1e-2
-workers = 0
-precision = "32"
-
 [monitor]
 validate = 2
 volumes = 3
@@ -49,9 +32,10 @@ checkpoint = 2
 
 
 @pytest.fixture(scope="session")
-def own_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def own_path(tmp_path_factory: pytest.TempPathFactory, small_shapes: str) -> Path:
+    """The small library, with a second mapper."""
     path = tmp_path_factory.mktemp("library") / "shapes.sdf"
-    path.write_text(SHAPES)
+    path.write_text(small_shapes + FLAT)
     return path
 
 
@@ -61,9 +45,9 @@ def own(own_path: Path) -> Library:
 
 
 @pytest.fixture
-def recipe_path(tmp_path: Path) -> Path:
+def recipe_path(tmp_path: Path, small_train: str) -> Path:
     path = tmp_path / "small.toml"
-    path.write_text(RECIPE)
+    path.write_text(RECIPE + small_train)
     return path
 
 

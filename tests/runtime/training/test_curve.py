@@ -7,7 +7,7 @@ import pytest
 from matplotlib.image import imread
 
 from fdif_dsl.runtime.training.curve import Fall, draw_loss, draw_scores, fall, smooth
-from fdif_dsl.runtime.training.scores import Score
+from fdif_dsl.runtime.training.metrics import Score
 
 
 def test_the_fall_of_a_loss() -> None:

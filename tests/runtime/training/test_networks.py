@@ -96,7 +96,7 @@ def test_a_classifier_trains_its_encoder_and_nothing_else(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["unet", "unetr"])
 def test_activations_computed_again_change_nothing(name: str) -> None:
-    from fdif_dsl.runtime.training.module import recompute
+    from fdif_dsl.runtime.training.learner import recompute
 
     row = NETWORKS[name]
     patch = (16, 16, 16)

@@ -169,12 +169,12 @@ def test_a_second_signal_ends_a_run_at_once(own: Library, small: Any, tmp_path: 
 
 def test_a_gpu_that_is_too_small(
         own: Library, small: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fdif_dsl.runtime.training import module
+    from fdif_dsl.runtime.training import learner
 
     def fail(image: Any, how: str) -> Any:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has a total capacity of")
 
-    monkeypatch.setattr(module, "normalise", fail)
+    monkeypatch.setattr(learner, "normalise", fail)
     with pytest.raises(FdifError) as caught:
         run(own, small(), tmp_path / "run")
     assert str(caught.value) == """\

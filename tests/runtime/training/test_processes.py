@@ -79,7 +79,7 @@ from fdif_dsl.runtime.recipe import Recipe
 from fdif_dsl.runtime.training import pretrain as driver
 from fdif_dsl.runtime.training.extra import mend_torchvision
 mend_torchvision()
-from fdif_dsl.runtime.training.module import Learner
+from fdif_dsl.runtime.training.learner import Learner
 
 seen, step = [], Learner.training_step
 def watched(self, batch, batch_idx):

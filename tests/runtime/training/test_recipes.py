@@ -15,7 +15,7 @@ pytest.importorskip("einops")
 from fdif_dsl.compiler.library import Library
 from fdif_dsl.runtime.recipe import Recipe, recipes, resolve
 from fdif_dsl.runtime.streams.stream import VolumeStream
-from fdif_dsl.runtime.training.batches import Batches, loader
+from fdif_dsl.runtime.training.loader import Batches, loader
 from fdif_dsl.runtime.training.networks import NETWORKS
 from fdif_dsl.runtime.training.pretrain import make_learner
 

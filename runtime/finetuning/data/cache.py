@@ -1,0 +1,31 @@
+"""Where prepared volumes are kept: in memory as long as there is room, then in temporary files."""
+
+from __future__ import annotations
+
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+
+class Cache:
+    """`gigabytes` is the room in memory. The files go with the cache."""
+
+    def __init__(self, gigabytes: float) -> None:
+        self._room = int(gigabytes * 1e9)
+        self._folder: TemporaryDirectory[str] | None = None
+        self._files = 0
+
+    def keep(self, tensor: Any) -> Any:
+        """The same tensor, or one that reads from a file what is asked of it."""
+        import torch
+
+        if tensor.nbytes <= self._room:
+            self._room -= tensor.nbytes
+            return tensor
+        if self._folder is None:
+            self._folder = TemporaryDirectory(prefix="fdif-dsl-", ignore_cleanup_errors=True)
+        path = f"{self._folder.name}/{self._files}.npy"
+        self._files += 1
+        np.save(path, tensor.numpy())
+        return torch.from_numpy(np.load(path, mmap_mode="c"))

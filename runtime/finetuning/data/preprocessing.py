@@ -1,0 +1,118 @@
+"""Cases on the grid that the network sees, made when they are first asked for and kept.
+
+Files hold voxels along x, y, z. Here arrays are (channels, z, y, x), as everywhere in fdif-dsl.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fdif_dsl.compiler.support.progress import Progress
+from fdif_dsl.runtime.finetuning.data.cache import Cache
+from fdif_dsl.runtime.finetuning.data.cases import Case
+from fdif_dsl.runtime.finetuning.data.datalists import read_list
+from fdif_dsl.runtime.finetuning.data.fingerprint import Checked, examine
+from fdif_dsl.runtime.finetuning.data.nifti import read_volume, unsaid
+from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
+from fdif_dsl.runtime.training.extra import require
+
+CUT = (0.5, 99.5)
+"""The percentiles beyond which grey levels are taken for outliers."""
+_SAMPLED = 10_000
+"""Voxels of each class of a case that are remembered, spread evenly: patches are placed on these."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A case: `image` float32 (channels, D, H, W) with grey levels as stored, `label` (1, D, H, W), `affine` from voxel
+    to mm; `places` has for each class flat indices of its voxels."""
+
+    image: Any
+    label: Any
+    affine: np.ndarray
+    places: tuple[np.ndarray, ...]
+
+    @cached_property
+    def moments(self) -> list[tuple[float, float]]:
+        """The mean and the standard deviation of each channel."""
+        return [(float(channel.mean()), float(channel.std(correction=0))) for channel in self.image]
+
+    @cached_property
+    def percentiles(self) -> list[tuple[float, float]]:
+        """The outer percentiles of each channel."""
+        return [(float(low), float(high)) for low, high in (np.percentile(channel, CUT) for channel in self.image)]
+
+    @property
+    def foreground(self) -> np.ndarray:
+        """Grey levels (channels, n) of voxels of the classes."""
+        places = np.concatenate(self.places[1:])
+        flat = self.image.flatten(1).numpy()
+        return np.asarray(flat[:, places])
+
+
+class Bank:
+    """The cases of a data set, for any number of runs. `spacing` is that of the voxels (z, y, x) in mm, or None where
+    each case keeps its own; `gigabytes` of them are kept in memory."""
+
+    def __init__(self, data: Checked, spacing: str | tuple[float, float, float], orientation: str,
+                 gigabytes: float) -> None:
+        self.data, self.wanted, self.orientation = data, spacing, orientation
+        self._cache = Cache(gigabytes)
+        self.spacing: tuple[float, float, float] | None = None
+        if isinstance(spacing, tuple):
+            self.spacing = spacing
+        elif spacing == "median":
+            z, y, x = np.median([facts.spacing for facts in data.facts.values()], axis=0).tolist()
+            self.spacing = z, y, x
+        self._kept: dict[str, Prepared] = {}
+
+    def __getitem__(self, case: Case) -> Prepared:
+        if case.name not in self._kept:
+            with unsaid():
+                made = prepare(case, self.spacing, self.orientation, len(self.data.classes))
+            self._kept[case.name] = replace(made, image=self._cache.keep(made.image),
+                                            label=self._cache.keep(made.label))
+        return self._kept[case.name]
+
+    def fits(self, recipe: FinetuneRecipe) -> bool:
+        """Whether it is what the recipe wants."""
+        wanted = recipe.data
+        return (self.wanted, self.orientation) == (wanted.spacing, wanted.orientation) and (
+            Path(wanted.path) in (self.data.list.path, self.data.list.path.parent))
+
+
+def open_data(recipe: FinetuneRecipe, progress: Progress | None = None) -> Bank:
+    """The recipe's data set; every case is looked at. Raises `FdifError` for all that is wrong with it."""
+    wanted = recipe.data
+    return Bank(examine(read_list(Path(wanted.path)), progress), wanted.spacing, wanted.orientation, wanted.memory)
+
+
+def prepare(case: Case, spacing: Sequence[float] | None, orientation: str, classes: int) -> Prepared:
+    """A case with its axes turned to the orientation and its voxels resampled: the image linearly, the label by nearest
+    neighbour."""
+    import torch
+
+    meta = require("monai.data").MetaTensor
+    transforms = require("monai.transforms")
+    images = [read_volume(path) for path in case.images]
+    affine = images[0].affine
+    image = meta(np.concatenate([its.voxels for its in images]).astype(np.float32), affine=affine)
+    label = meta(read_volume(case.label).voxels.astype(np.float32), affine=affine)
+    axes = transforms.Orientation(orientation[::-1], labels=(("L", "R"), ("P", "A"), ("I", "S")))
+    image, label = axes(image), axes(label)
+    if spacing is not None:
+        image = transforms.Spacing(spacing, mode="bilinear", dtype=np.float32)(image)
+        # Exactly the image's grid, whatever rounding does to sizes.
+        label = transforms.SpatialResample(mode="nearest", dtype=np.float32)(
+            label, dst_affine=image.affine, spatial_size=image.shape[1:])
+    affine = image.affine.numpy().astype(np.float64)
+    image, label = image.as_tensor().contiguous(), label.as_tensor().contiguous()
+    label = label.to(torch.uint8 if classes <= 256 else torch.int16)
+    places = require("monai.transforms.utils").map_classes_to_indices(label, classes, max_samples_per_class=_SAMPLED)
+    return Prepared(image, label, affine, tuple(np.asarray(its) for its in places))

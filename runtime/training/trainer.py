@@ -1,0 +1,71 @@
+"""Lightning's trainer as every kind of training has it: how it is made, how it ends, and what goes wrong in it."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
+from fdif_dsl.runtime.settings.training import Optimisation
+from fdif_dsl.runtime.training.devices import Place
+from fdif_dsl.runtime.training.interrupt import Stop
+
+
+def make_trainer(settings: Optimisation, place: Place, callbacks: list[Callback], **more: Any) -> Trainer:
+    """A trainer of Lightning's that says, writes and draws nothing by itself; `more` goes to it as it is."""
+    return Trainer(
+        max_steps=settings.steps, accelerator=place.accelerator, devices=place.devices, num_nodes=place.nodes,
+        strategy=place.strategy, precision=place.precision, gradient_clip_val=settings.clip or None,
+        sync_batchnorm=place.accelerator == "gpu" and place.world > 1, enable_checkpointing=False,
+        enable_progress_bar=False, enable_model_summary=False, use_distributed_sampler=False, callbacks=callbacks,
+        **more)
+
+
+def fit(trainer: Trainer, module: LightningModule, batches: Any, stop: Stop, less: str, **more: Any) -> None:
+    """Trains until the steps are done, or the one in which `stop` was wanted. `less` says what needs less memory.
+
+    Raises:
+        FdifError: the GPU has not enough memory, or the loss is no longer a number.
+        KeyboardInterrupt: at the second Ctrl-C.
+    """
+    try:
+        trainer.fit(module, batches, **more)
+    except torch.OutOfMemoryError as error:
+        raise FdifError(Diagnostic(
+            "E0853", "the GPU has not enough memory for a training step", why=str(error).partition(". ")[0],
+            hint=less)) from error
+    except SystemExit:  # what Lightning makes of the second Ctrl-C
+        if not stop.wanted:
+            raise
+        raise KeyboardInterrupt from None
+
+
+class EndOnStop(Callback):
+    """Ends a run after the step of the optimiser in which a signal came, in whatever process."""
+
+    def __init__(self, stop: Stop) -> None:
+        self.stop = stop
+        self._done = 0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._done = trainer.global_step
+        if threading.current_thread() is threading.main_thread():
+            # Lightning has put a handler of its own here, which would end the run in the middle of a step.
+            signal.signal(signal.SIGTERM, self.stop.handle)
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any,
+                           batch_idx: int) -> None:
+        if trainer.global_step == self._done:  # gradients are still being accumulated
+            return
+        self._done = trainer.global_step
+        # Processes that ended at different steps would wait for each other for ever.
+        stop = trainer.strategy.reduce_boolean_decision(self.stop.wanted, all=False)
+        self.after_step(trainer, pl_module, self._done, stop)
+        trainer.should_stop = trainer.should_stop or stop
+
+    def after_step(self, trainer: Trainer, module: LightningModule, step: int, stop: bool) -> None:
+        """What else is to be done after a step; `stop` says whether it was the last."""
