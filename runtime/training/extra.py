@@ -8,7 +8,6 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
 
-from fdif_dsl.compiler.support.progress import tell
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 
 _declared: list[Any] = []  # operators last as long as the object that declared them
@@ -31,9 +30,9 @@ def require(name: str, extra: str = "train") -> Any:
         return import_module(name)
     except (ImportError, RuntimeError) as error:
         if "torchvision" not in str(error):
-            raise FdifError(Diagnostic(
-                "E0822", f"the package `{package}` cannot be loaded", why=f"{type(error).__name__}: {error}",
-                hint=install)) from error
+            why = "; ".join(filter(None, (f"{type(error).__name__}: {error}", _mended())))
+            raise FdifError(Diagnostic("E0822", f"the package `{package}` cannot be loaded", why=why,
+                                       hint=install)) from error
         raise FdifError(Diagnostic(
             "E0823", f"the installed torchvision does not fit the installed torch, and `{package}` loads it",
             why=f"{type(error).__name__}: {error}",
@@ -46,7 +45,7 @@ def mend_torchvision() -> None:
 
     Lightning and timm import it wherever it is installed, and fail with it: it describes operators that its compiled
     part should have brought. They are declared here, without a body. No network here calls one, and torchvision itself
-    refuses to.
+    refuses to, so nothing is said of it unless something fails.
     """
     if find_spec("torchvision") is None:
         return
@@ -59,9 +58,6 @@ def mend_torchvision() -> None:
             missing = re.search(r"operator torchvision::(\w+) does not exist", str(error))
             if missing is None:
                 return  # whoever imports it next says what is wrong
-            if not _declared:
-                tell(f"torchvision {version('torchvision')} was not made for torch {torch.__version__}; its "
-                     "operators are left out, which no network here calls")
             library: Any = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
             library.define(f"{missing[1]}() -> ()")
             _declared.append(library)
@@ -69,3 +65,13 @@ def mend_torchvision() -> None:
             return
         else:
             return
+
+
+def _mended() -> str:
+    """That operators of torchvision are missing; nothing where they are there."""
+    if not _declared:
+        return ""
+    import torch
+
+    return (f"torchvision {version('torchvision')} was not made for torch {torch.__version__}, so its operators are "
+            "missing")
