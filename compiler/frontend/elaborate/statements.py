@@ -1,0 +1,129 @@
+"""Statements and bodies: what runs them, and which of their values become quantities of the object."""
+
+from __future__ import annotations
+
+from fdif_dsl.compiler.frontend.check.scope import Scope
+from fdif_dsl.compiler.frontend.check.types import RESULTS, param_type
+from fdif_dsl.compiler.frontend.elaborate.environment import Env, Instance, Named
+from fdif_dsl.compiler.frontend.elaborate.expressions import Expressions
+from fdif_dsl.compiler.frontend.values import Value, as_node, components
+from fdif_dsl.compiler.ir.graph import Node
+from fdif_dsl.grammar import ast
+from fdif_dsl.grammar.source import Span
+
+
+class Statements(Expressions):
+    """Bodies are run here, once for each place at which they are evaluated."""
+
+    def instantiate(self, decl: ast.Decl, scope: Scope, args: dict[str, Value], path: tuple[str, ...],
+                    made: Span | None = None) -> Instance:
+        """An instance with all its arguments, defaults filled in; an alias gives what it stands for."""
+        names = self.with_defaults(decl, scope, args, path)
+        self.integers += [(path, p.name, names[p.name]) for p in decl.params or () if param_type(p) == "int"]
+        if decl.value is not None:
+            target = self.expr(Env(scope, names, {}, None, path), decl.value)
+            assert isinstance(target, Instance)
+            return target
+        self.paths[path] += 1
+        if self.paths[path] > 1:  # two parts made in one formula, as in `deepest(a) + deepest(a)`
+            path = (*path, str(self.paths[path]))
+        return Instance(decl, scope, names, path, made)
+
+    def with_defaults(self, decl: ast.Decl, scope: Scope, args: dict[str, Value],
+                      path: tuple[str, ...] = ()) -> dict[str, Value]:
+        """Every parameter's value, and the lengths that array types name."""
+        names = dict(args)
+        for param in decl.params or ():
+            if param.name not in names:
+                assert param.default is not None
+                default = self.expr(Env(scope, names, {}, None, path, param.name), param.default)
+                names[param.name] = self.coerce(param_type(param), default)
+            if param.type is not None and param.type.length:
+                names[param.type.length] = len(names[param.name])
+        return names
+
+    def coerce(self, kind: str, value: Value) -> Value:
+        """A whole number given for a number becomes one."""
+        return as_node(self.graph, value) if kind == "float" else value
+
+    def evaluate(self, target: Instance, inputs: dict[str, Value]) -> Value:
+        """The result of an instance at a point."""
+        decl = target.decl
+        assert decl.body is not None
+        env = Env(target.scope, dict(target.args), inputs, target, target.path)
+        made = [target.made] if target.made else []
+        self.calls += made  # a mistake in the body may be one of the arguments
+        for stmt in decl.body:
+            env.names[stmt.name] = self.statement(env, stmt)
+        del self.calls[len(self.calls) - len(made):]
+        return env.names[RESULTS[decl.kind]]
+
+    def call_fn(self, decl: ast.Decl, scope: Scope, args: dict[str, Value]) -> Value:
+        env = Env(scope, self.with_defaults(decl, scope, args), {}, None)
+        if decl.value is not None:
+            return self.expr(env, decl.value)
+        assert decl.body is not None
+        for stmt in decl.body:
+            env.names[stmt.name] = self.loop(env, stmt)
+        return env.names["value"]
+
+    def statement(self, env: Env, stmt: ast.Stmt) -> Value:
+        owner = env.owner
+        assert owner is not None
+        if stmt in self.program.varying or stmt.name == RESULTS[owner.decl.kind]:
+            return self.loop(env, stmt)
+        known = owner.quantities.get(stmt.name)
+        if known is not None and (stmt.random or isinstance(known[0], Instance)):
+            return known[0]
+        value = self.loop(env, stmt)
+        if isinstance(value, int) and stmt not in self.program.whole:
+            value = self.graph.number(value)
+        if isinstance(value, (int, Instance)) or (isinstance(value, Node) and value.type == "b"):
+            owner.quantities[stmt.name] = (value, ())
+            return value
+        items = value if isinstance(value, list) else [value]
+        definition = tuple(as_node(self.graph, c) for item in items for c in components(item))
+        if known is not None:
+            if known[1] != definition:
+                raise self.fail(stmt.value.span, "E0305", f"`{stmt.name}` has two values", "differs between two calls",
+                                why=f"`{owner.decl.name}` is evaluated at two places, "
+                                "and `deepest` sees each differently",
+                                hint="give each place an instance of its own",
+                                calls=[c for c in self.calls if c is not owner.made])
+            return known[0]
+        width = len(components(items[0])) if items else 1
+        first, self.slots = self.slots, self.slots + len(definition)
+        leaves = [self.graph.node("slot", const=first + i) for i in range(len(definition))]
+        parts = [leaves[i : i + width] for i in range(0, len(leaves), width)]
+        made = [part[0] if width == 1 else tuple(part) for part in parts]
+        result: Value = made if isinstance(value, list) else made[0]
+        owner.quantities[stmt.name] = (result, definition)
+        self.named.append(Named(env.path, stmt.name, width, len(items) if isinstance(value, list) else None,
+                                 range(first, self.slots), definition, _source(owner, stmt), stmt))
+        return result
+
+    def loop(self, env: Env, stmt: ast.Stmt) -> Value:
+        env.naming = stmt.name
+        if stmt.binder is None:
+            return self.expr(env, stmt.value)
+        out = []
+        for _ in env.each(stmt.binder.var, self.bound(env, stmt.binder.bound)):
+            value = self.expr(env, stmt.value)
+            out.append(as_node(self.graph, value) if isinstance(value, int) else value)
+        return out
+
+
+def _source(owner: Instance, stmt: ast.Stmt) -> str:
+    """The right-hand side as written, with the values of the declaration's number arguments filled in."""
+    span = stmt.value.span
+    found: list[tuple[int, int, str]] = []
+    for expr in ast.walk(stmt.value):
+        value = owner.args.get(expr.name) if isinstance(expr, ast.Name) else None
+        if isinstance(value, Node) and value.op == "const":
+            value = value.const
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            found.append((expr.span.start - span.start, expr.span.end - span.start, f"{value:g}"))
+    text = span.text
+    for start, end, number in sorted(found, reverse=True):
+        text = text[:start] + number + text[end:]
+    return " ".join(text.split())
