@@ -34,7 +34,7 @@ def compile_units(target: Target, units: Sequence[Unit], folder: Path, progress:
     """The code of the units, whose sources stand in `folder`; it is written there too.
 
     Raises:
-        FdifError: where a unit cannot be compiled, with what LLVM wrote last where it ended the process.
+        FdifError: where LLVM ended the process that compiled a unit, with what it wrote last.
         OSError: where the folder cannot be written; what was compiled by then stays.
     """
     if workers is None:
@@ -102,27 +102,27 @@ def _feed(target: Target, tasks: queue.SimpleQueue[Unit], answers: queue.SimpleQ
                     answer = json.loads(worker.stdout.readline() or "{}")
                 if "errno" in answer:
                     raise OSError(answer["errno"], answer["error"], str(path))
+                if "error" in answer:
+                    raise RuntimeError(f"cannot compile the kernel {unit.symbol}: {answer['error']}")
                 if "done" not in answer:
-                    raise _failed(unit, answer.get("error") or _died(worker, said))
+                    raise _died(unit, worker, said)
                 answers.put(unit.symbol)
     except Exception as error:  # goes to the caller's thread
         answers.put(error)
 
 
-def _died(worker: subprocess.Popen[str], said: IO[bytes]) -> str:
+def _died(unit: Unit, worker: subprocess.Popen[str], said: IO[bytes]) -> FdifError:
     """How a worker ended that gave no answer, and what it wrote last: LLVM ends the process where it finds itself at
     fault."""
     status = worker.wait()
     try:
-        ended = f"was ended by {signal.Signals(-status).name}"
+        why = f"the process was ended by {signal.Signals(-status).name}"
     except ValueError:
-        ended = f"ended with status {status}"
+        why = f"the process ended with status {status}"
     size = said.seek(0, os.SEEK_END)
     said.seek(max(0, size - _TOLD))
     lines = [line.strip() for line in said.read().decode(errors="replace").splitlines() if line.strip()]
-    return f"the process {ended}; it wrote last: {'; '.join(lines)}" if lines else f"the process {ended}"
-
-
-def _failed(unit: Unit, why: str) -> FdifError:
+    if lines:
+        why = f"{why}; it wrote last: {'; '.join(lines)}"
     return FdifError(Diagnostic("E0709", f"cannot compile the kernel {unit.symbol}", why=why,
                                 hint="this is a fault of fdif-dsl or of LLVM: please report it with these lines"))
