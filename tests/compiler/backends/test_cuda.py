@@ -34,7 +34,7 @@ def recipe(**changes: Any) -> fd.Recipe:
     return fd.Recipe(**{"grid": (10, 16, 12), "objects": 3, **changes})
 
 
-def assert_alike(found: Any, wanted: fd.runtime.render.Volume) -> None:  # type: ignore[name-defined]
+def assert_alike(found: Any, wanted: fd.runtime.scenes.render.Volume) -> None:  # type: ignore[name-defined]
     """Kernels differ in where they fuse a product with a sum, so a voxel on a surface may fall to the other side."""
     image, label, counts = (np.asarray(a) for a in (found.image, found.label, found.counts))
     assert (image.dtype, label.dtype, counts.dtype) == (np.uint8, wanted.label.dtype, np.int64)
@@ -137,7 +137,7 @@ def test_volumes_of_a_batch_are_those_of_each_scene(compiled: fd.Library) -> Non
     for i, scene in enumerate(scenes):
         wanted = fd.render(scene, compiled)
         counts = np.asarray(found.counts)[first : first + len(scene.objects)]
-        assert_alike(fd.runtime.render.Volume(found.image[i], found.label[i], counts), wanted)  # type: ignore[attr-defined]
+        assert_alike(fd.runtime.scenes.render.Volume(found.image[i], found.label[i], counts), wanted)  # type: ignore[attr-defined]
         first += len(scene.objects)
 
 
