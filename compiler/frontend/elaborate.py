@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from fdif_dsl.compiler.frontend.builtins import BUILTINS, CONSTANTS, PRIORS
+from fdif_dsl.compiler.frontend.builtins import BUILTINS, CONSTANTS, PRIORS, power
 from fdif_dsl.compiler.frontend.check import told
 from fdif_dsl.compiler.frontend.check.scope import Program, Scope
 from fdif_dsl.compiler.frontend.check.types import INPUTS, RESULTS, param_type
@@ -320,7 +320,9 @@ class _Elaborator:
             a, b, op = b, a, "<" if op == ">" else "<="
         if op == "!=":
             return g.node("not", apply(g, "eq", a, b))
-        name = {"+": "add", "-": "sub", "*": "mul", "/": "div", "^": "pow", "<": "lt", "<=": "le", "==": "eq",
+        if op == "^":
+            return power(g, a, b)
+        name = {"+": "add", "-": "sub", "*": "mul", "/": "div", "<": "lt", "<=": "le", "==": "eq",
                 "and": "and", "or": "or"}[op]
         return g.node(name, a, b) if op in ("and", "or") else apply(g, name, a, b)
 
