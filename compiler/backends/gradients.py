@@ -1,8 +1,8 @@
 """Gradients in which what is not asked for does not count. torch is imported inside the functions.
 
 `where`, `min` and `max` send a gradient of 0 to the operand that they did not choose. Autograd multiplies it with that
-operand's slope, and 0 times infinity is NaN. Here an operation to which a gradient of 0 comes, and whose slope is infinite
-or NaN, passes on 0.
+operand's slope, and 0 times infinity is NaN. Here an operation to which a gradient of 0 comes, and whose slope is
+infinite or NaN, passes on 0.
 
 To look at every slope takes several times as long as autograd, and it is seldom needed. So autograd goes first; where
 a gradient comes out that is not finite, the formula is evaluated again with guarded operations. A gradient that comes
@@ -72,10 +72,11 @@ def differentiable(run: Callable[[Rule, Sequence[Tensor]], Tensor], tensors: Seq
     """`run(rule, tensors)` with a gradient in those tensors that record one, of any order."""
     import torch
 
+    forward: Any = torch.autograd.forward_ad
     recording = torch.is_grad_enabled() and any(x.requires_grad for x in tensors)
     # Transforms of functions, and forward derivatives, go through the operations themselves.
     if not recording or torch._C._are_functorch_transforms_active() or any(
-            torch.autograd.forward_ad.unpack_dual(x).tangent is not None for x in tensors):
+            forward.unpack_dual(x).tangent is not None for x in tensors):
         return run(PLAIN, tensors)
     return _functions()[1].apply(Formula(run), *tensors)[0]
 
@@ -147,7 +148,8 @@ def _functions() -> tuple[Any, Any]:
         def backward(ctx: Any, *gradients: Tensor) -> Any:
             tensors, needed = ctx.saved_tensors, ctx.needs_input_grad[1:]
             if torch.is_grad_enabled():  # somebody will derive the gradient
-                found = iter(Checked.apply(Derivative(ctx.program, needed), *tensors, *gradients))
+                checked: Any = Checked
+                found = iter(checked.apply(Derivative(ctx.program, needed), *tensors, *gradients))
                 return (None, *(next(found) if need else None for need in needed))
 
             def through(operands: Sequence[Tensor], results: Sequence[Tensor]) -> list[Tensor | None]:

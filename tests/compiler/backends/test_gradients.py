@@ -247,7 +247,7 @@ def plain_gradient(root: Node) -> torch.Tensor:
     from fdif_dsl.compiler.passes.schedule import run_voxels
 
     at = POINTS.clone().requires_grad_()
-    values = {n: at[2] for n in slots_of(root)}
+    values = dict.fromkeys(slots_of(root), at[2])
     result = run_voxels(root, values, {"p.x": at[0], "p.y": at[1]}, xp=torch, rule=lambda op: op.torch,
                         convert=lambda v: torch.tensor(v, dtype=torch.float64))
     found = torch.autograd.grad(result.sum(), at, allow_unused=True)[0] if result.requires_grad else None

@@ -134,8 +134,10 @@ def rewritten(op: str, *args: float | str) -> str:
 
 @pytest.mark.parametrize(("op", "args", "wanted"), [
     ("add", ("d", 0.0), "add(input[d], 0)"), ("add", (-0.0, "d"), "input[d]"),  # -0 + 0 is 0
-    ("sub", ("d", 0.0), "input[d]"), ("sub", ("d", -0.0), "sub(input[d], -0)"), ("mul", ("d", 1.0), "input[d]"), ("mul", ("d", -1.0), "neg(input[d])"),
-    ("sub", (0.0, "d"), "sub(0, input[d])"), ("sub", (-0.0, "d"), "neg(input[d])"), ("div", ("d", 4.0), "mul(input[d], 0.25)"),
+    ("sub", ("d", 0.0), "input[d]"), ("sub", ("d", -0.0), "sub(input[d], -0)"),
+    ("mul", ("d", 1.0), "input[d]"), ("mul", ("d", -1.0), "neg(input[d])"),
+    ("sub", (0.0, "d"), "sub(0, input[d])"), ("sub", (-0.0, "d"), "neg(input[d])"),
+    ("div", ("d", 4.0), "mul(input[d], 0.25)"),
     ("div", ("d", 3.0), "div(input[d], 3)"), ("div", ("d", 2.0**-140), "div(input[d], 7.17464814e-43)"),
     ("pow", ("d", 0.5), "pow(input[d], 0.5)"),
     ("min", ("d", "d"), "input[d]"), ("add", (2.0, 3.0), "5"), ("div", (1.0, 0.0), "inf"), ("sqrt", (-1.0,), "nan"),
