@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +34,15 @@ class Record:
         files: the sha256 of each of its files, by path in the data set.
         objects: the labels of each object, one for each task.
         voxels: for each task, how many voxels have each label; background is left out.
+        lost: the classes of objects that have no voxel since their distance is NaN; known to who made the case, and not
+            kept.
     """
 
     case: Case
     files: Mapping[str, str]
     objects: tuple[tuple[int, ...], ...]
     voxels: tuple[Mapping[int, int], ...]
+    lost: tuple[str, ...] = field(default=(), compare=False)
 
     def line(self) -> str:
         return _dump({"split": self.case.split, "case": self.case.name, "index": self.case.index,
