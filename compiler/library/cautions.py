@@ -18,7 +18,7 @@ _REACH = "a kernel computes in float32, which ends at 3.4e38"
 
 
 def cautions(paths: Sequence[Path | str]) -> list[Diagnostic]:
-    """Warnings about the classes, displacements and mappers of some files, and of the files of one's own that these use.
+    """Warnings about the classes, displacements and mappers of some files, and of one's own that these use.
 
     Raises:
         FdifError: where the files do not compile.
@@ -55,7 +55,8 @@ def _cautions(formula: Formula, decl: ast.Decl) -> Iterator[Diagnostic]:
                "displacement": "added to a distance, it leaves no surface",
                "mapper": "an intensity that is NaN adds nothing, and an infinite one is the darkest or the brightest"}
         yield replace(error_at(
-            decl.name_span, "E0312", f"{what} is {kind} wherever it was computed", "looked at in some hundreds of points",
+            decl.name_span, "E0312", f"{what} is {kind} wherever it was computed",
+            "looked at in some hundreds of points",
             why=f"{why[formula.kind]}; {_REACH}",
             hint="look for a square root or logarithm of what is negative, a division by 0, or a huge number"),
             warning=True)

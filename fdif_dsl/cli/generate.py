@@ -156,7 +156,8 @@ def _told(outcome: Outcome, plan: Plan, place: Path, shard: Shard) -> str:
 def _lost(lost: Mapping[str, int]) -> str:
     """That objects are not to be seen, and why."""
     total = sum(lost.values())
-    which = ", ".join(f"`{name}` ({count})" for name, count in sorted(lost.items(), key=lambda entry: (-entry[1], entry)))
+    most_first = sorted(lost.items(), key=lambda entry: (-entry[1], entry))
+    which = ", ".join(f"`{name}` ({count})" for name, count in most_first)
     objects = "1 object has no voxel, as its" if total == 1 else f"{total} objects have no voxel, as their"
     return f"warning: {objects} distance is NaN: {which}\n  hint: `fdifc check` of the file may say why"
 

@@ -50,7 +50,8 @@ shape tiny { distance = length(p) + 1 }
 displacement waves { offset = sin(p.x) / 100 }
 mapper glow { intensity = 100 }
 """)
-    arguments = ("generate", "--recipe", recipe, "--count", 6, "-o", tmp_path / "set", "--library", tmp_path / "odd.sdf")
+    arguments = ("generate", "--recipe", recipe, "--count", 6, "-o", tmp_path / "set",
+                 "--library", tmp_path / "odd.sdf")
     result = fdifc(*arguments, "--scenes")
     scenes = [json.loads(path.read_text()) for path in (tmp_path / "set").glob("scenesTr/*.json")]
     names = [o["class"] for scene in scenes for o in scene["objects"]]
