@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import is_dataclass, replace
 from typing import Any, Protocol, TypeVar, overload
 
 from fdif_dsl.compiler.backends import Backend
@@ -172,12 +171,7 @@ class Mapper(Entry):
         chosen = self.library.backend(backend)
         distances = inputs.distances(d, tensors=chosen.name == "torch")
         found = chosen.evaluate(self.formula, {"d": distances.reshape(-1)}, {})
-        return _shaped(found, tuple(distances.shape))
-
-
-def _shaped(found: Any, shape: tuple[int, ...]) -> Any:
-    """A result (N,) in another shape."""
-    return replace(found, shape=shape) if is_dataclass(found) and not isinstance(found, type) else found.reshape(shape)
+        return found.reshape(tuple(distances.shape))
 
 
 def _grid(grid: Any) -> Grid | None:

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import fdif_dsl as fd
+from fdif_dsl.compiler.backends.cuda.memory import DeviceArray
 
 BACKENDS = ["interpret", "cpu", "torch"]
 each_backend = pytest.mark.parametrize("backend", BACKENDS)
@@ -108,15 +109,23 @@ def test_distances_have_any_shape(own: fd.Library, backend: str, shape: tuple[in
     for given in (d, d.tolist(), d[..., None].swapaxes(-1, 0)[0] if shape else d, torch.from_numpy(d)):
         found = own.mappers[name].intensity(given, backend)
         assert tuple(found.shape) == np.shape(given)
-        np.testing.assert_array_equal(np.array(found), np.array(given) * 2 if name == "twice" else np.full(
-            np.shape(given), 3))
+        wanted = 2 * np.asarray(given) if name == "twice" else np.full(np.shape(given), 3)
+        assert numbers(found) == wanted.tolist()
+
+
+def test_the_numbers_of_a_device_take_any_shape() -> None:
+    found = DeviceArray(0, (6,), np.dtype(np.float32), host=np.arange(6, dtype=np.float32))
+    assert found.reshape((2, 3)).shape == (2, 3)
+    assert np.asarray(found.reshape((2, 3))).tolist() == [[0, 1, 2], [3, 4, 5]]
+    with pytest.raises(ValueError, match="no shape"):
+        found.reshape((4,))
 
 
 @each_backend
 def test_a_number_of_distances(own: fd.Library, backend: str) -> None:
     for given in (4, 4.0, np.float32(4), np.array(4), torch.tensor(4.0, dtype=torch.bfloat16, requires_grad=True)):
         found = own.mappers["twice"].intensity(given, backend)
-        assert found.shape == () and float(found) == 8
+        assert found.shape == () and numbers(found) == 8
 
 
 @each_backend
