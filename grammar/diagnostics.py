@@ -26,7 +26,7 @@ class Diagnostic:
 
     `labels[0]` is the place to blame; further labels are shown as notes. A mistake outside a text
     file (a scene's field, a command's option) has no label and says its place in `where`, for
-    example `scene.json: objects[3].params.height`.
+    example `scene.json: objects[3].params.height`. A warning is something that works and is hardly meant.
     """
 
     code: str
@@ -35,10 +35,12 @@ class Diagnostic:
     where: str = ""
     why: str = ""
     hint: str = ""
+    warning: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form, for editors and `--format json`."""
+        """The JSON form, for editors and `--format json`; that of a warning has a further key that says so."""
         return {
+            **({"severity": "warning"} if self.warning else {}),
             "code": self.code,
             "title": self.title,
             "where": self.where,
@@ -49,7 +51,7 @@ class Diagnostic:
 
     def render(self) -> str:
         """The text form: title, place, source line with a caret, reason and hint."""
-        out = [f"error[{self.code}]: {printable(self.title)}"]
+        out = [f"{'warning' if self.warning else 'error'}[{self.code}]: {printable(self.title)}"]
         for i, label in enumerate(self.labels):
             out.extend(_render_label(label, "-->" if i == 0 else "note:"))
         if self.where:

@@ -150,7 +150,7 @@ def test_grammar_and_compiler_load_nothing_heavy(part: str) -> None:
 def test_only_the_torch_backend_of_the_compiler_knows_torch() -> None:
     users = {file.name for file in _files("compiler")
              for name, _ in _imports(ast.parse(file.read_text(encoding="utf-8"))) if name.partition(".")[0] in HEAVY}
-    assert users <= {"torch.py", "entries.py"}
+    assert users <= {"torch.py", "gradients.py", "inputs.py"}
 
 
 def test_no_python_file_names_a_class() -> None:

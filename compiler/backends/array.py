@@ -17,6 +17,7 @@ from fdif_dsl.compiler.backends import Placed, Rendered
 from fdif_dsl.compiler.ir.formula import Formula
 from fdif_dsl.compiler.ir.graph import Node
 from fdif_dsl.compiler.ir.grid import Grid
+from fdif_dsl.compiler.ir.ops import ArrayRule, Op
 from fdif_dsl.compiler.ir.parameters import missing_grid, missing_quantities
 from fdif_dsl.compiler.passes.rates import split
 from fdif_dsl.compiler.passes.schedule import Value, make_schedule, run_schedule, run_voxels
@@ -30,11 +31,11 @@ XYZ = tuple[Value, Value, Value]
 
 @dataclass(frozen=True)
 class Arrays:
-    """One array module: `rule` is its column of the op table, `convert` makes its values out of
+    """One array module: `rule` is which function of a row of the op table it uses, `convert` makes its values out of
     numbers and arrays, `frozen` is the context in which no gradient is recorded."""
 
     xp: Any
-    rule: str
+    rule: Callable[[Op], ArrayRule]
     convert: Callable[[Any], Value]
     frozen: Callable[[], AbstractContextManager[Any]] = nullcontext
 

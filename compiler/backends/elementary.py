@@ -86,7 +86,8 @@ def elementary(target: Primitives, inline: Callable[[Any], Any]) -> Elementary:
     @inline
     def sin(x: Any) -> Any:
         n = round(x * INVERSE_PI)
-        return sine_of_half_turns(fma(n, MINUS_PI_LOW, fma(n, MINUS_PI_HIGH, x)), n)
+        sine = sine_of_half_turns(fma(n, MINUS_PI_LOW, fma(n, MINUS_PI_HIGH, x)), n)
+        return select(x == ZERO, x, sine)  # the sine of -0 is -0
 
     @inline
     def cos(x: Any) -> Any:
@@ -125,7 +126,7 @@ def elementary(target: Primitives, inline: Callable[[Any], Any]) -> Elementary:
         tail = fma(fma(fma(fma(head, z, ATAN_4), z, ATAN_3), z, ATAN_2), z, ATAN_1)
         angle = fma(t * z, tail, t)
         angle = select(ay > ax, HALF_PI - angle, angle)
-        angle = select(copysign(ONE, x) < ZERO, PI - angle, angle)
+        angle = select(x < ZERO, PI - angle, angle)
         # A NaN in one operand may have lost every comparison: adding both brings it back.
         both = x + y
         return select((x == x) & (y == y), copysign(angle, y), both)

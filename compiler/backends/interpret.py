@@ -11,6 +11,7 @@ from fdif_dsl.compiler.backends import Placed, Rendered
 from fdif_dsl.compiler.backends.array import POINTS, Arrays, compose, object_stage, voxel_stage
 from fdif_dsl.compiler.ir.formula import Formula
 from fdif_dsl.compiler.ir.grid import Grid
+from fdif_dsl.compiler.passes.schedule import ARRAY
 
 
 def _float64(value: Any) -> Any:
@@ -19,7 +20,7 @@ def _float64(value: Any) -> Any:
         value.item() if hasattr(value, "item") else value)
 
 
-NUMPY = Arrays(np, "array", _float64)
+NUMPY = Arrays(np, ARRAY, _float64)
 
 
 class InterpretBackend:

@@ -21,6 +21,7 @@ Input = tuple[str, int | str | Node]
 
 # Functions where the table has conditional expressions, which would become branches.
 _SPELLING = {"min": "least({0}, {1})", "max": "most({0}, {1})", "where": "select({0}, {1}, {2})",
+             "atan2": "atan2({0}, {1} + 0.0)",  # -0 + 0 is 0: the zero vector has one angle
              "sign": "select({0} > 0.0, 1.0, select({0} < 0.0, -1.0, 0.0))"}
 # An expression that is longer becomes a statement: enough to spare most, and readable.
 _LONGEST = 100

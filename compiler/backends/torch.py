@@ -6,12 +6,14 @@ torch is imported inside the functions, so that the compiler works, and starts q
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from fdif_dsl.compiler.backends import Placed, Rendered
 from fdif_dsl.compiler.backends.array import Arrays, compose, object_stage, voxel_stage
+from fdif_dsl.compiler.backends.gradients import PLAIN, Rule, differentiable
 from fdif_dsl.compiler.ir.formula import Formula
 from fdif_dsl.compiler.ir.grid import Grid
 
@@ -36,11 +38,21 @@ class TorchBackend:
         """
         import torch
 
-        arrays = self._arrays((*inputs.values(), *slots.values(), inverse))
-        points = {name: arrays.convert(values) for name, values in inputs.items()}
-        values = object_stage(arrays, formula, slots, grid, inverse)
-        result = voxel_stage(arrays, formula.result, values, points)
-        return torch.broadcast_to(result, next(iter(points.values())).shape)
+        operands = [*inputs.values(), *slots.values(), inverse]
+        arrays = self._arrays(operands)
+        places = [i for i, value in enumerate(operands) if isinstance(value, torch.Tensor)]
+
+        def value(rule: Rule, tensors: Sequence[Any]) -> Any:
+            of = [*operands]
+            for i, tensor in zip(places, tensors, strict=True):
+                of[i] = tensor
+            mine = replace(arrays, rule=rule)
+            points = {name: arrays.convert(v) for name, v in zip(inputs, of, strict=False)}
+            given = dict(zip(slots, of[len(inputs) :], strict=False))
+            found = voxel_stage(mine, formula.result, object_stage(mine, formula, given, grid, of[-1]), points)
+            return torch.broadcast_to(found, next(iter(points.values())).shape)
+
+        return differentiable(value, [operands[i] for i in places])
 
     def render(self, objects: Sequence[Placed], grid: Grid) -> Rendered:
         """The volume as torch tensors on the backend's device: image uint8, label uint16, counts
@@ -63,4 +75,4 @@ class TorchBackend:
             value = np.array(value) if isinstance(value, np.ndarray) else value
             return torch.as_tensor(value, dtype=dtype, device=device)
 
-        return Arrays(torch, "torch", convert, torch.no_grad)
+        return Arrays(torch, PLAIN, convert, torch.no_grad)

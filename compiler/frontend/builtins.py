@@ -103,6 +103,22 @@ def _smoothstep(g: Graph, lo: Value, hi: Value, x: Value) -> Value:
     return apply(g, "mul", apply(g, "mul", s, s), apply(g, "sub", 3, apply(g, "mul", 2, s)))
 
 
+def power(g: Graph, base: Value, exponent: Value) -> Value:
+    """a ^ b. Small whole exponents are products, and a power of a constant is an exponential, as these are quicker;
+    said here and not in a pass, since they round differently."""
+    return lift(g, lambda a, b: _power(g, a, b), base, exponent)
+
+
+def _power(g: Graph, a: Node, b: Node) -> Node:
+    if b.op == "const" and b.const in (1.0, 2.0, 3.0, 4.0):
+        square = g.node("mul", a, a)
+        return {1.0: lambda: a, 2.0: lambda: square, 3.0: lambda: g.node("mul", square, a),
+                4.0: lambda: g.node("mul", square, square)}[b.const]()
+    if a.op == "const" and b.op != "const" and 0 < a.const < math.inf and a.const != 1:
+        return g.node("exp", g.node("mul", b, g.number(math.log(a.const))))
+    return g.node("pow", a, b)
+
+
 def dot(g: Graph, a: Value, b: Value) -> Node:
     return total(g, [g.node("mul", x, y) for x, y in zip(a, b, strict=True)])
 
@@ -153,7 +169,7 @@ _row("max", "max(a, b, ...)", "greatest of the values; a NaN after the first is 
      _int_or("max", max))
 _row("mod", "mod(a, b)", "floored remainder, with the sign of b", _count(2, 2, common),
      _int_or("mod", lambda a, b: a % b))
-_row("pow", "pow(a, b)", "power, also written a ^ b", _count(2, 2, _real), lambda g, a, b: apply(g, "pow", a, b))
+_row("pow", "pow(a, b)", "power, also written a ^ b", _count(2, 2, _real), power)
 _row("atan2", "atan2(y, x)", "angle of the vector (x, y) in radians", _count(2, 2, _real),
      lambda g, a, b: apply(g, "atan2", a, b))
 _row("clamp", "clamp(x, lo, hi)", "x held between lo and hi", _count(3, 3, _real), _clamp)

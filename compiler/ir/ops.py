@@ -52,9 +52,9 @@ def _op(name: str, signature: str, array: ArrayRule, scalar: str, interval: rule
 
 
 def _sqrt_with_flat_zero(t: Any, x: Array) -> Array:
-    # The true slope at 0 is infinite, and infinity times the usual inner slope of 0 is NaN.
+    # The true slope at 0 is infinite, and infinity times the usual inner slope of 0 is NaN. The root of -0 is -0.
     zero = x == 0
-    return t.where(zero, t.zeros_like(x), t.sqrt(t.where(zero, t.ones_like(x), x)))
+    return t.where(zero, x.detach(), t.sqrt(t.where(zero, t.ones_like(x), x)))
 
 
 def _sign(xp: Any, x: Array) -> Array:
@@ -83,7 +83,7 @@ _op("cos", "f->f", lambda xp, a: xp.cos(a), "cos({0})", rules.COS, "cosine of an
 _op("tan", "f->f", lambda xp, a: xp.tan(a), "tan({0})", rules.TAN, "tangent of an angle in radians")
 _op("asin", "f->f", lambda xp, a: xp.asin(a), "asin({0})", rules.ASIN, "arc sine in radians; NaN outside -1..1")
 _op("acos", "f->f", lambda xp, a: xp.acos(a), "acos({0})", rules.ACOS, "arc cosine in radians; NaN outside -1..1")
-_op("atan2", "ff->f", lambda xp, a, b: xp.atan2(a, b), "atan2({0}, {1})", rules.ATAN2,
+_op("atan2", "ff->f", lambda xp, a, b: xp.atan2(a, b + 0.0), "atan2({0}, {1})", rules.ATAN2,
     "angle of the vector (x, y), called atan2(y, x), in -pi..pi; 0 for the zero vector")
 _op("floor", "f->f", lambda xp, a: xp.floor(a), "floor({0})", rules.FLOOR, "greatest whole number not above x")
 _op("ceil", "f->f", lambda xp, a: xp.ceil(a), "ceil({0})", rules.CEIL, "least whole number not below x")

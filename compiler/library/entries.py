@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar, overload
 
-import numpy as np
-
 from fdif_dsl.compiler.backends import Backend
 from fdif_dsl.compiler.ir.formula import Formula, Quantity
 from fdif_dsl.compiler.ir.grid import Grid
-from fdif_dsl.compiler.ir.parameters import bind, is_tensor
+from fdif_dsl.compiler.ir.parameters import bind
+from fdif_dsl.compiler.library import inputs
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError, did_you_mean
 
 
@@ -116,26 +115,29 @@ class Shape(Entry):
                  backend: str = "cpu", grid: Any = None) -> Any:
         """The signed distance at world points, in voxels of the object's own space, negative inside.
 
+        Points, parameters and affine may be lists, NumPy arrays or torch tensors of whole or real numbers, on every
+        back end; gradients flow on "torch" alone.
+
         Args:
             points: (N, 3), x y z in voxels.
             params: values of named quantities, random or derived.
-            affine: (4, 4), object to world; None is the identity.
-            backend: "cpu" (float32), "interpret" (float64) or "torch" (differentiable).
+            affine: (4, 4), object to world, with the last row 0, 0, 0, 1; None is the identity.
+            backend: "cpu" (float32), "cuda" (float32), "interpret" (float64) or "torch" (differentiable).
             grid: (D, H, W); only a quantity that scans the grid and is not given needs it.
 
         Returns:
             (N,) distances.
 
         Raises:
-            FdifError: unknown, missing or ill-formed parameters.
+            FdifError: unknown, missing or ill-formed parameters, points or affine.
         """
-        slots = bind(self.formula, params or {}, "params")
-        x, y, z = _columns(points)
-        inverse = None if affine is None else _inverse(affine)
-        if inverse is not None:
-            x, y, z = (row[0] * x + row[1] * y + row[2] * z + row[3] for row in inverse[:3])
-        inputs = {"p.x": x, "p.y": y, "p.z": z}
-        return self.library.backend(backend).evaluate(self.formula, inputs, slots, _grid(grid), inverse)
+        chosen = self.library.backend(backend)
+        tensors = chosen.name == "torch"
+        slots = inputs.slots(bind(self.formula, {} if params is None else params, "params"), tensors=tensors)
+        world = inputs.points(points, tensors=tensors)
+        matrix = None if affine is None else inputs.inverse(affine, tensors=tensors)
+        (x, y, z), matrix = inputs.to_object(world, slots, matrix)
+        return chosen.evaluate(self.formula, {"p.x": x, "p.y": y, "p.z": z}, slots, _grid(grid), matrix)
 
 
 class Displacement(Entry):
@@ -152,55 +154,24 @@ class Displacement(Entry):
         Returns:
             (N,) offsets in voxels.
         """
-        x, y, z = _columns(points)
-        inputs = {"w.x": x, "w.y": y, "w.z": z}
-        return self.library.backend(backend).evaluate(self.formula, inputs, {}, _grid(grid))
+        chosen = self.library.backend(backend)
+        world = inputs.points(points, tensors=chosen.name == "torch")
+        columns = {"w.x": world[:, 0], "w.y": world[:, 1], "w.z": world[:, 2]}
+        return chosen.evaluate(self.formula, columns, {}, _grid(grid))
 
 
 class Mapper(Entry):
     """A map from distance to grey level."""
 
     def intensity(self, d: Any, backend: str = "cpu") -> Any:
-        """Grey levels, nominally 0 to 128, of distances d (N,) in voxels."""
-        if not is_tensor(d):
-            d = np.asarray(d, np.float64)
-        return self.library.backend(backend).evaluate(self.formula, {"d": d}, {})
+        """Grey levels, nominally 0 to 128, of distances d in voxels: an array of any shape, or one number.
 
-
-def _columns(points: Any) -> tuple[Any, Any, Any]:
-    if not is_tensor(points):  # torch tensors stay what they are, so that gradients flow
-        try:
-            points = np.asarray(points, np.float64)
-        except (TypeError, ValueError):
-            points = np.zeros(0)
-    if points.ndim != 2 or points.shape[-1] != 3:
-        raise FdifError(Diagnostic("E0605", f"points have the shape {tuple(points.shape)}", where="points",
-                                   why="wanted are numbers of the shape (N, 3): x, y, z in voxels",
-                                   hint="one point is [[x, y, z]]"))
-    return points[:, 0], points[:, 1], points[:, 2]
-
-
-def _inverse(affine: Any) -> Any:
-    if is_tensor(affine):
-        import torch
-
-        matrix, invert = affine, torch.linalg.inv
-    else:
-        try:
-            matrix = np.asarray(affine, np.float64)
-        except (TypeError, ValueError):
-            matrix = np.zeros(0)
-        invert = np.linalg.inv
-    if tuple(matrix.shape) != (4, 4):
-        raise FdifError(Diagnostic("E0606", f"the affine has the shape {tuple(matrix.shape)}", where="affine",
-                                   why="wanted is a 4 x 4 matrix from object to world coordinates",
-                                   hint="None leaves the object where it is"))
-    try:
-        return invert(matrix)
-    except (np.linalg.LinAlgError, RuntimeError):  # NumPy's error and torch's
-        raise FdifError(Diagnostic("E0607", "the affine has no inverse", where="affine",
-                                   why="distances are taken at the point in object coordinates",
-                                   hint="make its first three columns independent")) from None
+        The result has the shape of d; backend as for `Shape.distance`.
+        """
+        chosen = self.library.backend(backend)
+        distances = inputs.distances(d, tensors=chosen.name == "torch")
+        found = chosen.evaluate(self.formula, {"d": distances.reshape(-1)}, {})
+        return found.reshape(tuple(distances.shape))
 
 
 def _grid(grid: Any) -> Grid | None:

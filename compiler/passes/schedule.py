@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,11 @@ import numpy as np
 from fdif_dsl.compiler.ir.formula import Formula, Quantity
 from fdif_dsl.compiler.ir.graph import LEAVES, REDUCTION, Node, reachable
 from fdif_dsl.compiler.ir.grid import Grid
-from fdif_dsl.compiler.ir.ops import OPS
+from fdif_dsl.compiler.ir.ops import OPS, ArrayRule, Op
 from fdif_dsl.compiler.passes.rates import split
 
 Value = Any  # a number or an array of the backend's module
+ARRAY: Callable[[Op], ArrayRule] = attrgetter("array")
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def run_schedule(
     slots: Mapping[int, Value],
     *,
     xp: Any = np,
-    rule: str = "array",
+    rule: Callable[[Op], ArrayRule] = ARRAY,
     grid: Grid | None = None,
     draws: Sequence[Value] = (),
     reduce: Callable[[Node, dict[Node, Value]], Value] | None = None,
@@ -87,7 +89,7 @@ def run_schedule(
 ) -> dict[Node, Value]:
     """The value of each scheduled node.
 
-    `rule` names the column of the op table to use; `reduce(node, values)` evaluates a reduction over
+    `rule` says which function of a row of the op table to use; `reduce(node, values)` evaluates a reduction over
     the grid; `convert` makes a leaf's number into a value of the backend.
     """
     definitions = formula.definitions
@@ -107,12 +109,12 @@ def run_schedule(
             assert reduce is not None, "the caller checks Schedule.reductions"
             values[node] = reduce(node, values)
         else:
-            values[node] = getattr(OPS[node.op], rule)(xp, *(values[a] for a in node.args))
+            values[node] = rule(OPS[node.op])(xp, *(values[a] for a in node.args))
     return values
 
 
 def run_voxels(result: Node, values: dict[Node, Value], inputs: Mapping[str, Value], *, xp: Any = np,
-               rule: str = "array", convert: Callable[[float], Value] = np.float64) -> Value:
+               rule: Callable[[Op], ArrayRule] = ARRAY, convert: Callable[[float], Value] = np.float64) -> Value:
     """The value of `result` at points: `values` holds the earlier stages, `inputs` the coordinates.
 
     Nodes of any rate that `values` lacks are computed here, so it serves every array backend.
@@ -128,7 +130,7 @@ def run_voxels(result: Node, values: dict[Node, Value], inputs: Mapping[str, Val
         elif node.op in LEAVES or node.op == REDUCTION:
             raise AssertionError(f"{node} was not scheduled")
         else:
-            known[node] = getattr(OPS[node.op], rule)(xp, *(known[a] for a in node.args))
+            known[node] = rule(OPS[node.op])(xp, *(known[a] for a in node.args))
     return known[result]
 
 

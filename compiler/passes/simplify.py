@@ -1,11 +1,12 @@
 """Simplification: constants are folded, and a few rules that hold for every value of IEEE arithmetic.
 
-No rule may change a number, a NaN or an infinity (`x * 0` stays, since x may be infinite); only the sign
-of a zero may differ, and a power of a constant by rounding.
+No rule may change a bit of a value, nor whether it is a NaN: `x * 0` stays, since x may be infinite or negative,
+and so does `0 - x`, which is 0 where x is 0, while `-x` is -0 there.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -34,23 +35,23 @@ def make(g: Graph, op: str, args: Sequence[Node]) -> Node:
 
 
 def _is(node: Node, value: float) -> bool:
-    return node.op == "const" and node.const == value
+    """Whether a node is this constant; 0 and -0 are two."""
+    return node.op == "const" and node.const == value and math.copysign(1, node.const) == math.copysign(1, value)
 
 
 def _add(g: Graph, a: Node, b: Node) -> Node | None:
-    if _is(b, 0):
-        return a
-    if _is(a, 0):
-        return b
+    for x, y in ((a, b), (b, a)):
+        if _is(y, -0.0) or (_is(y, 0.0) and _never_minus_zero(x)):  # -0 + 0 is 0
+            return x
     if b.op == "neg":
         return make(g, "sub", [a, b.args[0]])
     return None
 
 
 def _sub(g: Graph, a: Node, b: Node) -> Node | None:
-    if _is(b, 0):
+    if _is(b, 0.0) or (_is(b, -0.0) and _never_minus_zero(a)):
         return a
-    if _is(a, 0):
+    if _is(a, -0.0):  # 0 - 0 is 0, and so is -0 - -0, but -0 - 0 is -0
         return make(g, "neg", [b])
     if b.op == "neg":
         return make(g, "add", [a, b.args[0]])
@@ -69,8 +70,11 @@ def _mul(g: Graph, a: Node, b: Node) -> Node | None:
 def _div(g: Graph, a: Node, b: Node) -> Node | None:
     if _is(b, 1):
         return a
-    if b.op == "const" and b.const != 0 and np.isfinite(b.const) and np.frexp(b.const)[0] in (0.5, -0.5):
-        return make(g, "mul", [a, g.number(1 / b.const)])  # a power of two has an exact reciprocal
+    if b.op == "const" and np.isfinite(b.const):
+        half, exponent = np.frexp(b.const)
+        # A power of two has an exact reciprocal, if that is a normal number in float32 too.
+        if half in (0.5, -0.5) and abs(exponent) < 126:
+            return make(g, "mul", [a, g.number(1 / b.const)])
     return None
 
 
@@ -81,21 +85,11 @@ def _neg(g: Graph, a: Node) -> Node | None:
 def _abs(g: Graph, a: Node) -> Node | None:
     if a.op == "neg":
         return make(g, "abs", [a.args[0]])
-    return a if a.op in ("abs", "sqrt", "exp") else None
+    return a if a.op in ("abs", "exp") or (a.op == "sqrt" and _never_minus_zero(a)) else None
 
 
 def _pow(g: Graph, a: Node, b: Node) -> Node | None:
-    if b.op == "const" and b.const in (1.0, 2.0, 3.0, 4.0):
-        square = g.node("mul", a, a)
-        return {1.0: lambda: a, 2.0: lambda: square, 3.0: lambda: g.node("mul", square, a),
-                4.0: lambda: g.node("mul", square, square)}[b.const]()
-    if b.op == "const" and b.const == 0.5:
-        return None  # pow(-0, 1/2) and pow(-inf, 1/2) differ from the square root
-    if _is(a, 1):
-        return a
-    if a.op == "const" and a.const > 0 and np.isfinite(a.const):
-        return g.node("exp", g.node("mul", b, g.number(float(np.log(a.const)))))
-    return None
+    return a if _is(a, 1) else None
 
 
 def _where(g: Graph, c: Node, a: Node, b: Node) -> Node | None:
@@ -134,6 +128,35 @@ def _signed(g: Graph, c: Node, a: Node) -> Node | None:
     if c.op == "const":
         return make(g, "neg", [a]) if c.const else a
     return None
+
+
+_DEEP = 8  # how far to look for the sign of a zero: enough for what people write, and no long walk
+
+
+def _never_minus_zero(node: Node, steps: int = _DEEP) -> bool:
+    """Whether a value is known not to be -0, so that adding 0 to it changes nothing."""
+    if steps == 0:
+        return False
+
+    def known(*args: Node) -> list[bool]:
+        return [_never_minus_zero(a, steps - 1) for a in args]
+
+    match node.op:
+        case "const":
+            return not _is(node, -0.0)
+        case "grid" | "draw" | "abs" | "exp" | "sign":
+            return True
+        case "add":  # -0 only where both are
+            return any(known(*node.args))
+        case "sub":  # -0 only of -0 - 0
+            return known(node.args[0])[0] or (node.args[1].op == "const" and node.args[1].const != 0)
+        case "mul":
+            return node.args[0] is node.args[1]
+        case "sqrt" | "floor" | "min" | "max":
+            return all(known(*node.args))
+        case "where":
+            return all(known(*node.args[1:]))
+    return False
 
 
 _RULES: dict[str, Rule] = {

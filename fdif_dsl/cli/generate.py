@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -105,6 +105,8 @@ def command(recipe: str | None, count: int, validation: int, seed: int, form: st
         for place, plan in plans:
             outcome = write(plan, place, shard=shard, overwrite=not resume, engine=engine, bar=rate_bar)
             click.echo(_told(outcome, plan, place, shard))
+            if outcome.lost:
+                click.echo(_lost(outcome.lost), err=True)
 
 
 def _places(form: str, recipe: str, directory: Path, count: int, validation: int, number: int | None,
@@ -149,6 +151,15 @@ def _told(outcome: Outcome, plan: Plan, place: Path, shard: Shard) -> str:
     others = f"{outcome.missing} of {plan.count} are to come from other shards" if outcome.missing else (
         "other shards are still at work")
     return f"{text}\n{others}; the last one writes the lists"
+
+
+def _lost(lost: Mapping[str, int]) -> str:
+    """That objects are not to be seen, and why."""
+    total = sum(lost.values())
+    most_first = sorted(lost.items(), key=lambda entry: (-entry[1], entry))
+    which = ", ".join(f"`{name}` ({count})" for name, count in most_first)
+    objects = "1 object has no voxel, as its" if total == 1 else f"{total} objects have no voxel, as their"
+    return f"warning: {objects} distance is NaN: {which}\n  hint: `fdifc check` of the file may say why"
 
 
 def _counted(number: int) -> str:

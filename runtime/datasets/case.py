@@ -12,6 +12,7 @@ from fdif_dsl.runtime.datasets.record import Case, Record
 from fdif_dsl.runtime.scenes.render import Volume, render
 from fdif_dsl.runtime.scenes.sampler import sample_scene
 from fdif_dsl.runtime.scenes.scene import Scene
+from fdif_dsl.runtime.scenes.unseen import lost_to_nan
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class Job:
         meaning = self.plan.meaning
         labels = volume.label.reshape(len(meaning.tasks), -1)
         return Record(case, {path: digest(data) for path, data in files.items()},
-                      tuple(meaning.labels(o) for o in scene.objects), tuple(map(count_voxels, labels)))
+                      tuple(meaning.labels(o) for o in scene.objects), tuple(map(count_voxels, labels)),
+                      lost_to_nan(scene, self.plan.library, volume.counts.tolist()))
 
     def lacks(self, record: Record) -> bool:
         """Whether a file of the case is missing, or is not what was written."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 TRAINING, VALIDATION = "training", "validation"
@@ -39,12 +39,15 @@ class Record:
         files: the sha256 of each of its files, by path in the data set.
         objects: the labels of each object, one for each task.
         voxels: for each task, how many voxels have each label; background is left out.
+        lost: the classes of objects that have no voxel since their distance is NaN; known to who made the case, and not
+            kept.
     """
 
     case: Case
     files: Mapping[str, str]
     objects: tuple[tuple[int, ...], ...]
     voxels: tuple[Mapping[int, int], ...]
+    lost: tuple[str, ...] = field(default=(), compare=False)
 
     def line(self) -> str:
         return dump({"split": self.case.split, "case": self.case.name, "index": self.case.index,

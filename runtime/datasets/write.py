@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -36,13 +37,15 @@ def silent(what: str) -> Iterator[Progress]:
 @dataclass(frozen=True)
 class Outcome:
     """What a run did: cases that were there, cases made, and in how many seconds; how many of the whole data set are
-    still missing, which other shards are to make; and whether it is whole, with its lists."""
+    still missing, which other shards are to make; whether it is whole, with its lists; and of the cases made, how many
+    objects of each class have no voxel since their distance is NaN."""
 
     kept: int
     made: int
     seconds: float
     missing: int
     whole: bool
+    lost: Mapping[str, int]
 
 
 def on_threads(job: Job, cases: Sequence[Case]) -> Iterator[Record]:
@@ -68,17 +71,18 @@ def write(plan: Plan, directory: Path, *, shard: Shard = WHOLE, overwrite: bool 
         missing = _missing(job, mine, records, bar)
         for name in plan.folders():
             (directory / name).mkdir(exist_ok=True)
-        start = time.monotonic()
+        start, lost = time.monotonic(), Counter[str]()
         with bar("volumes") as advance:
             done = len(mine) - len(missing)
             advance(done, len(mine))
             for record in engine(job, missing) if missing else ():
                 folder.note(record)
+                lost.update(record.lost)
                 done += 1
                 advance(done, len(mine))
         seconds = time.monotonic() - start
         left, whole = folder.finish(lambda all_records: _write_lists(plan, directory, all_records))
-    return Outcome(len(mine) - len(missing), len(missing), seconds, left, whole)
+    return Outcome(len(mine) - len(missing), len(missing), seconds, left, whole, lost)
 
 
 def _missing(job: Job, cases: Sequence[Case], records: Mapping[Case, Record], bar: Bar) -> list[Case]:

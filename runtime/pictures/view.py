@@ -43,8 +43,8 @@ def draw_shape(portrait: Portrait, distance: Field, path: Path, title: str = "Di
         _header(figure, portrait)
         stage = figure.add_axes((0.005, 0.02, 0.435, 0.80))
         stage.axis("off")
-        if box is None:
-            stage.text(0.5, 0.5, "nothing inside", ha="center", va="center", color=palette.QUIET, fontsize=13)
+        if box is None or not _any_finite(distance, box):
+            _say(stage, "nothing inside" if box is None else "no surface: the inside has no finite distance")
         else:
             stage.imshow(shade(distance, box, palette.SOLID, side=_SIDE), interpolation="antialiased")
         _slices(figure, distance, box, portrait.reach, title)
@@ -66,7 +66,9 @@ def draw_displacement(portrait: Portrait, offset: Field, path: Path, size: float
         _header(figure, portrait)
         stage = figure.add_axes((0.005, 0.02, 0.435, 0.80))
         stage.axis("off")
-        if box is not None:
+        if box is None or not _any_finite(displaced, box):
+            _say(stage, "nothing is left of the ball" if box is None else "the ball has no finite distance left")
+        else:
             stage.imshow(shade(displaced, box, palette.DISPLACED, side=_SIDE), interpolation="antialiased")
         half = size / 2
         _slices(figure, offset, Box(np.full(3, -half), np.full(3, half)), size, "Offset", level=None)
@@ -79,7 +81,10 @@ def draw_mapper(portrait: Portrait, intensity: Curve, path: Path) -> None:
         _header(figure, portrait, top=0.93)
         axes = figure.add_axes((0.06, 0.13, 0.50, 0.62))
         distance = np.linspace(-20, 5, 2501)
-        axes.plot(distance, intensity(distance), color=palette.ACCENT, lw=1.8)
+        levels = intensity(distance)
+        axes.plot(distance, levels, color=palette.ACCENT, lw=1.8)
+        if not np.isfinite(levels).any():
+            _say(axes, f"the intensity is {lost(levels)} everywhere", place=(-7.5, 65))
         axes.axvline(0, color=palette.INK, lw=0.8)
         axes.set(xlim=(-20, 5), ylim=(-4, 134), xlabel="distance in voxels (negative inside)", ylabel="intensity")
         _plain(axes)
@@ -109,7 +114,7 @@ def gallery(portraits: Sequence[tuple[Portrait, Field]], path: Path, columns: in
             axes = figure.add_axes((column / columns, bottom, 1 / columns, side / height))
             axes.axis("off")
             box = bounds(distance, portrait.reach)
-            if box is not None:
+            if box is not None and _any_finite(distance, box):
                 axes.imshow(shade(distance, box, palette.solid_colour(i), side=180, oversample=2))
             label = "\n".join(textwrap.wrap(portrait.name.replace("_", " "), 20))
             figure.text((column + 0.5) / columns, bottom, label, ha="center", va="top", fontsize=5.4,
@@ -146,7 +151,11 @@ def _slices(figure: Any, function: Field, box: Box | None, reach: float, what: s
     middle = box.middle if box is not None else np.zeros(3)
     half = float((box.high - box.low).max()) / 2 * (1.12 if level is not None else 1.0) if box is not None else reach
     pictures = [_plane(function, middle, half, *plane) for plane in _PLANES]
-    finite = np.concatenate([p[np.isfinite(p)] for p in pictures]) if pictures else np.zeros(1)
+    figure.text(0.705, 0.862, f"{what} in three planes, axes in voxels", fontsize=9.5, color=palette.QUIET, ha="center")
+    finite = np.concatenate([p[np.isfinite(p)] for p in pictures])
+    if not len(finite):
+        _say(figure, f"the {what.lower()} is {lost(np.array(pictures))} everywhere", place=(0.705, 0.65))
+        return
     span = float(np.percentile(np.abs(finite), 98)) or 1.0
     places = ((0.475, 0.485), (0.745, 0.485), (0.475, 0.06))
     mesh = None
@@ -155,7 +164,7 @@ def _slices(figure: Any, function: Field, box: Box | None, reach: float, what: s
         extent = (middle[across] - half, middle[across] + half, middle[up] - half, middle[up] + half)
         mesh = axes.imshow(picture, origin="lower", extent=extent, cmap=palette.field_colours(), vmin=-span, vmax=span,
                            interpolation="bilinear")
-        if level is not None:
+        if level is not None and np.isfinite(picture).any():
             lines = [v for v in _levels(span) if v != level]
             axes.contour(picture, levels=lines, colors=palette.INK, linewidths=0.45, alpha=0.45, extent=extent,
                          linestyles="solid")
@@ -170,7 +179,23 @@ def _slices(figure: Any, function: Field, box: Box | None, reach: float, what: s
     bar.ax.set_title("voxels", fontsize=8, color=palette.QUIET, pad=5)
     bar.ax.tick_params(labelsize=7.5, length=2, colors=palette.QUIET)
     bar.outline.set_visible(False)
-    figure.text(0.705, 0.862, f"{what} in three planes, axes in voxels", fontsize=9.5, color=palette.QUIET, ha="center")
+
+
+def lost(values: np.ndarray) -> str:
+    """What values are of which none is finite: "NaN", "infinite", or both."""
+    kinds = [name for name, there in (("NaN", np.isnan(values)), ("infinite", np.isinf(values))) if there.any()]
+    return " or ".join(kinds)
+
+
+def _any_finite(function: Field, box: Box) -> bool:
+    """Whether a function is finite somewhere on a lattice in a box."""
+    axes = [np.linspace(low, high, 24) for low, high in zip(box.low, box.high, strict=True)]
+    return bool(np.isfinite(function(np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 3))).any())
+
+
+def _say(where: Any, text: str, place: tuple[float, float] = (0.5, 0.5)) -> None:
+    """A sentence in place of a picture."""
+    where.text(*place, text, ha="center", va="center", color=palette.QUIET, fontsize=13)
 
 
 def _plane(function: Field, middle: np.ndarray, half: float, fixed: int, across: int, up: int,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fdif_dsl.compiler.backends import Placed
+from fdif_dsl.compiler.ir.affine import CONDITION
 from fdif_dsl.compiler.ir.grid import Grid
 from fdif_dsl.compiler.ir.parameters import bind, missing_quantities
 from fdif_dsl.compiler.passes.rates import split
@@ -132,7 +133,7 @@ def _inverses(objects: Sequence[SceneObject]) -> np.ndarray | None:
             return None
         # The product of the Frobenius norms is no less than the condition number.
         squares = (matrices[:, :3, :3] ** 2).sum((1, 2)) * (inverses[:, :3, :3] ** 2).sum((1, 2))
-    sure = (squares < (checks.CONDITION / 1000) ** 2).all() and (matrices[:, 3] == (0, 0, 0, 1)).all()
+    sure = (squares < (CONDITION / 1000) ** 2).all() and (matrices[:, 3] == (0, 0, 0, 1)).all()
     return inverses if sure and np.isfinite(matrices).all() else None
 
 

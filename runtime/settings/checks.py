@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fdif_dsl.compiler.ir.affine import fault
 from fdif_dsl.compiler.ir.grid import MAX_SIDE
 from fdif_dsl.compiler.ir.parameters import kind_of
 from fdif_dsl.grammar.diagnostics import did_you_mean
@@ -16,8 +17,6 @@ Rule = Callable[[Any], Any]
 
 VOXELS = 2**31
 """The most voxels of a volume."""
-CONDITION = 1e12
-"""A matrix with a greater condition number counts as singular: float64 cannot invert it usefully."""
 
 
 class Wrong(Exception):
@@ -118,11 +117,12 @@ def affine(value: Any) -> np.ndarray:
     if not (_is_list(rows, 4) and all(_is_list(r, 4) for r in rows) and all(_is_number(v) for r in rows for v in r)):
         raise Wrong(f"{_shown(rows)} where a 4 x 4 matrix is expected", hint=hint)
     matrix = np.array(rows, np.float64)
-    if not np.isfinite(matrix).all():
+    wrong = fault(matrix)
+    if wrong == "unknown":
         raise Wrong("the matrix holds an infinity or NaN", hint=hint)
-    if not (matrix[3] == (0, 0, 0, 1)).all():
+    if wrong == "perspective":
         raise Wrong("the last row of the matrix is not 0, 0, 0, 1", "it maps points, without perspective", hint)
-    if not np.linalg.cond(matrix[:3, :3]) < CONDITION:
+    if wrong == "singular":
         raise Wrong("the matrix cannot be inverted", "it flattens space, and a distance is measured in the object's own"
                     " coordinates", "make its first three columns independent")
     return matrix

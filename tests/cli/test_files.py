@@ -30,6 +30,85 @@ def test_check_as_json(fdifc: Any, tmp_path: Path) -> None:
     assert (found["labels"][0]["line"], found["labels"][0]["column"]) == (2, 14)
 
 
+ODD = """\
+use std
+mapper flat { intensity = d }
+mapper dark { intensity = sqrt(-1 - d * d) }
+displacement far { offset = 1 / abs(p.x - p.x) }
+shape allnan { distance = sqrt(-1 - p.x * p.x) }
+shape posinf { distance = 1 / abs(p.x - p.x) }
+shape big {
+  r ~ uniform(1, 2) * 1e39
+  distance = length(p) - r
+}
+shape bad {
+  r ~ sqrt(uniform(-2, -1))
+  distance = length(p) - r
+}
+shape rarely {
+  r ~ vec2(3, log(uniform(-1, 3)))
+  wall ~ uniform(0, 1) * r.x
+  distance = onion(length(p) - r.y, wall)
+}
+shape part(lo) {
+  r ~ 5 / (uniform(lo, lo) - lo)
+  distance = length(p) - r
+}
+shape user { one = part(3)  distance = one(p) }
+shape deep { depth = deepest(length(p) - 4)  distance = sqrt(depth) }
+shape good { r ~ uniform(3, 4)  distance = where(p.x > 0, sqrt(p.x), length(p) - r) }
+"""
+
+
+def test_check_warns_of_what_no_one_will_see(fdifc: Any, tmp_path: Path) -> None:
+    (tmp_path / "odd.sdf").write_text(ODD)
+    (tmp_path / "uses.sdf").write_text("use odd\nuse classes\nshape own { one = posinf  distance = one(p) }\n")
+    result = fdifc("check", tmp_path / "odd.sdf")
+    assert (result.exit_code, result.stdout) == (0, "1 file checked, 9 warnings\n")
+    said = re.findall(r"^warning\[(\w+)\]: (.*)\n +--> .*odd.sdf:(\d+):", result.stderr, re.MULTILINE)
+    assert said == [
+        ("E0312", "the intensity of `dark` is NaN wherever it was computed", "3"),
+        ("E0312", "the offset of `far` is infinite wherever it was computed", "4"),
+        ("E0312", "the distance of `allnan` is NaN wherever it was computed", "5"),
+        ("E0312", "the distance of `posinf` is infinite wherever it was computed", "6"),
+        ("E0312", "the distance of `big` is infinite wherever it was computed", "7"),
+        ("E0311", "the prior of `r` never gives a number", "12"),
+        ("E0311", "the prior of `r` may not give a number", "16"),
+        ("E0311", "the prior of `r` never gives a number", "24"),
+        ("E0312", "the distance of `deep` is NaN wherever it was computed", "25"),
+    ]
+    assert result.stderr.startswith("""\
+warning[E0312]: the intensity of `dark` is NaN wherever it was computed
+  --> %s:3:8
+  |
+3 | mapper dark { intensity = sqrt(-1 - d * d) }
+  |        ^^^^ looked at in some hundreds of points
+  why: an intensity that is NaN adds nothing, and an infinite one is the darkest or the brightest; a kernel computes \
+in float32, which ends at 3.4e38
+  hint: look for a square root or logarithm of what is negative, a division by 0, or a huge number
+""" % (tmp_path / "odd.sdf"))
+    result = fdifc("check", "--format", "json", tmp_path / "uses.sdf", tmp_path / "odd.sdf")
+    found = json.loads(result.stdout)
+    assert result.exit_code == 0 and len(found) == 10 and {d["severity"] for d in found} == {"warning"}
+
+
+def test_check_warns_of_nothing_in_the_library(fdifc: Any) -> None:
+    from fdif_dsl.compiler.frontend.modules import standard_files
+    from fdif_dsl.compiler.library import load_library
+    from fdif_dsl.compiler.passes.finite import nowhere_finite, without_number
+
+    assert fdifc("check", *standard_files()).exit_code == 0
+    for formula in load_library().formulas:  # of ours, nothing is told
+        assert not nowhere_finite(formula) and not list(without_number(formula)), formula.name
+
+
+def test_a_mistake_leaves_no_room_for_warnings(fdifc: Any, tmp_path: Path) -> None:
+    (tmp_path / "odd.sdf").write_text(ODD + "shape wrong { distance = lenght(p) }\n")
+    result = fdifc("check", "--format", "json", tmp_path / "odd.sdf")
+    [found] = json.loads(result.stdout)
+    assert result.exit_code == 1 and "severity" not in found
+
+
 def test_check_of_a_file_that_is_not_there(fdifc: Any, tmp_path: Path) -> None:
     result = fdifc("check", tmp_path / "gone.sdf")
     assert result.exit_code == 1 and result.stderr.startswith("error[") and "gone.sdf" in result.stderr

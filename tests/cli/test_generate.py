@@ -42,6 +42,26 @@ def voxels(path: Path) -> np.ndarray:
     return np.asarray(file.dataobj)
 
 
+def test_what_is_lost_to_nan_is_told(fdifc: Any, recipe: Path, tmp_path: Path) -> None:
+    """An object whose distance is NaN has no voxel; one that is small, or out of the grid, is no news."""
+    (tmp_path / "odd.sdf").write_text("""\
+shape bad { r ~ sqrt(uniform(-2, -1))  distance = length(p) - r }
+shape tiny { distance = length(p) + 1 }
+displacement waves { offset = sin(p.x) / 100 }
+mapper glow { intensity = 100 }
+""")
+    arguments = ("generate", "--recipe", recipe, "--count", 6, "-o", tmp_path / "set",
+                 "--library", tmp_path / "odd.sdf")
+    result = fdifc(*arguments, "--scenes")
+    scenes = [json.loads(path.read_text()) for path in (tmp_path / "set").glob("scenesTr/*.json")]
+    names = [o["class"] for scene in scenes for o in scene["objects"]]
+    assert result.exit_code == 0 and len(scenes) == 6 and 1 < names.count("bad") < len(names)
+    assert result.stderr.endswith(
+        f"warning: {names.count('bad')} objects have no voxel, as their distance is NaN: `bad` ({names.count('bad')})\n"
+        "  hint: `fdifc check` of the file may say why\n")
+    assert "warning" not in fdifc(*arguments, "--scenes").stderr  # nothing was made
+
+
 def test_a_data_set(fdifc: Any, shapes: Path, uneven: Path, tmp_path: Path) -> None:
     out = tmp_path / "set"
     result = fdifc("generate", "--recipe", uneven, "--count", 3, "--validation", 1, "--seed", 5, "-o", out,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -53,6 +53,12 @@ class DeviceArray:
     @property
     def size(self) -> int:
         return math.prod(self.shape)
+
+    def reshape(self, shape: tuple[int, ...]) -> DeviceArray:
+        """The same numbers in another shape of as many."""
+        if math.prod(shape) != self.size:
+            raise ValueError(f"{self.size} numbers have no shape {shape}")
+        return replace(self, shape=shape, host=None if self.host is None else self.host.reshape(shape))
 
     def __len__(self) -> int:
         return self.shape[0]

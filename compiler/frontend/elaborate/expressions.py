@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from fdif_dsl.compiler.frontend.builtins import power
 from fdif_dsl.compiler.frontend.check.scope import Program
 from fdif_dsl.compiler.frontend.elaborate.environment import Env, Named
 from fdif_dsl.compiler.frontend.values import Value, apply, as_node, total
@@ -79,7 +80,9 @@ class Expressions:
             a, b, op = b, a, "<" if op == ">" else "<="
         if op == "!=":
             return g.node("not", apply(g, "eq", a, b))
-        name = {"+": "add", "-": "sub", "*": "mul", "/": "div", "^": "pow", "<": "lt", "<=": "le", "==": "eq",
+        if op == "^":
+            return power(g, a, b)
+        name = {"+": "add", "-": "sub", "*": "mul", "/": "div", "<": "lt", "<=": "le", "==": "eq",
                 "and": "and", "or": "or"}[op]
         return g.node(name, a, b) if op in ("and", "or") else apply(g, name, a, b)
 

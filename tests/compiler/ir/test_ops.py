@@ -43,7 +43,7 @@ def div(a: float, b: float) -> float:
 
 
 def whole(f: Callable[[float], float]) -> Callable[[float], float]:
-    return lambda a: float(f(a)) if math.isfinite(a) else a
+    return lambda a: math.copysign(float(f(a)), a) if math.isfinite(a) else a  # -0.5 becomes -0
 
 
 def exp(a: float) -> float:
@@ -57,8 +57,7 @@ def power(a: float, b: float) -> float:
 
 
 def mod(a: float, b: float) -> float:
-    quotient = div(a, b)
-    return a - b * (math.floor(quotient) if math.isfinite(quotient) else quotient)
+    return a - b * whole(math.floor)(div(a, b))
 
 
 # What each op means, in plain Python.
@@ -69,7 +68,8 @@ MEANING: dict[str, Callable[..., float]] = {
     "sqrt": ieee(math.sqrt), "exp": exp, "log": ieee(lambda a: -INF if a == 0 else math.log(a)),
     "sin": ieee(math.sin), "cos": ieee(math.cos), "tan": ieee(math.tan),
     "asin": ieee(math.asin), "acos": ieee(math.acos),
-    "atan2": math.atan2, "floor": whole(math.floor), "ceil": whole(math.ceil), "round": whole(round),
+    "atan2": lambda a, b: math.atan2(a, b + 0.0),  # the zero vector has one angle, whatever the signs of its zeros
+    "floor": whole(math.floor), "ceil": whole(math.ceil), "round": whole(round),
     "min": lambda a, b: b if b < a else a, "max": lambda a, b: b if b > a else a,
     "lt": lambda a, b: a < b, "le": lambda a, b: a <= b, "eq": lambda a, b: a == b,
     "and": lambda a, b: a and b, "or": lambda a, b: a or b, "not": lambda a: not a,
@@ -122,6 +122,8 @@ def same(found: float, wanted: float, tolerance: float, args: list[float]) -> bo
         return math.isnan(found)
     if math.isinf(wanted) or (abs(wanted) > 3e38 and tolerance > 1e-9):
         return math.isinf(found) and (found > 0) == (wanted > 0)
+    if found == wanted == 0:
+        return math.copysign(1, found) == math.copysign(1, wanted)
     # tan has poles: what rounding does to the angle grows with the square of the slope.
     slope = 1 + wanted * wanted if tolerance > 1e-9 else 1
     return abs(found - wanted) <= tolerance * max(1.0, abs(wanted), min(slope, 1e6) if len(args) == 1 else 1.0)

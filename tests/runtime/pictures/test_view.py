@@ -72,6 +72,47 @@ def test_a_class_with_nothing_inside_has_a_picture(tmp_path: Path) -> None:
         assert image.width > 1000
 
 
+def constant(value: float) -> view.Field:
+    return lambda points: np.full(len(points), value)
+
+
+def upper(points: np.ndarray) -> np.ndarray:
+    """Finite only above the planes of the picture through the middle of its inside."""
+    return np.where(points[:, 2] > 5, np.abs(points[:, 2]) - 9, np.nan)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("field", "wanted"), [
+    (constant(np.nan), ["nothing inside", "the distance is NaN everywhere"]),
+    (constant(np.inf), ["nothing inside", "the distance is infinite everywhere"]),
+    (constant(-np.inf), ["no surface: the inside has no finite distance", "the distance is infinite everywhere"]),
+    (lambda p: np.where(p[:, 0] > 0, np.inf, np.nan), ["nothing inside", "the distance is NaN or infinite everywhere"]),
+    (upper, []), (constant(0), []), (constant(-1e38), []), (ball, []),
+])
+def test_a_picture_says_where_nothing_is_finite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, field: view.Field,
+                                                wanted: list[str]) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(view, "_say", lambda where, text, place=(0, 0): said.append(text))
+    monkeypatch.setattr(view, "_SIDE", 40)
+    view.draw_shape(Portrait("odd", "", "shape 1 of 1", reach=20.0), field, tmp_path / "odd.png")
+    assert said == wanted and (tmp_path / "odd.png").exists()
+    said.clear()
+    view.draw_displacement(Portrait("odd", "", "displacement"), field, tmp_path / "odd.png", size=20.0)
+    assert bool(wanted) == any(text.startswith("the offset is") for text in said)
+    view.gallery([(Portrait("odd", "", "", reach=20.0), field)], tmp_path / "gallery.png")
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("value", "wanted"), [
+    (np.nan, ["the intensity is NaN everywhere"]), (-np.inf, ["the intensity is infinite everywhere"]), (3.0, [])])
+def test_a_curve_says_where_nothing_is_finite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: float,
+                                              wanted: list[str]) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(view, "_say", lambda where, text, place=(0, 0): said.append(text))
+    view.draw_mapper(Portrait("odd", "", "mapper"), constant(value), tmp_path / "odd.png")
+    assert said == wanted
+
+
 def test_a_picture_that_fails_leaves_no_file(tmp_path: Path) -> None:
     def broken(points: np.ndarray) -> np.ndarray:
         raise ZeroDivisionError
