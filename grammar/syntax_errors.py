@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 
 from lark import Token
 
+from fdif_dsl.grammar import habits
 from fdif_dsl.grammar.diagnostics import Diagnostic, did_you_mean, error_at, quote
 from fdif_dsl.grammar.source import SourceFile, Span
 
@@ -19,6 +21,7 @@ _STATEMENT = {"ASSIGN", "LSQB", "TILDE"}  # what may follow the name that starts
 _SIGNS = {"LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "LBRACE": "{", "RBRACE": "}", "COMMA": ",", "COLON": ":",
           "ASSIGN": "=", "TILDE": "~", "LT": "<", "DOT": ".", "MINUS": "-"}
 _SPELLING = {"NAME": "a name", "QUOTED": "a name in quotes", **{kind: f"`{sign}`" for kind, sign in _SIGNS.items()}}
+_AUGMENTED = ("PLUS", "MINUS", "STAR", "SLASH", "DIV", "CARET")
 _OPEN = {"(": ")", "[": "]", "{": "}"}
 _CLOSERS = {"RPAR": "LPAR", "RSQB": "LSQB", "RBRACE": "LBRACE"}
 
@@ -46,6 +49,18 @@ _CHARACTER_HINTS = {
     "\N{GREEK SMALL LETTER TAU}": "write `tau`",
     "\N{SUPERSCRIPT TWO}": "write `^ 2`",
     "\N{SUPERSCRIPT THREE}": "write `^ 3`",
+    "\N{DIVISION SIGN}": "write `/`",
+    "\N{LESS-THAN OR EQUAL TO}": "write `<=`",
+    "\N{GREATER-THAN OR EQUAL TO}": "write `>=`",
+    "\N{NOT EQUAL TO}": "write `!=`",
+    "\N{SQUARE ROOT}": "write `sqrt(x)`",
+    "\N{DEGREE SIGN}": "angles are in radians: write `x * pi / 180`",
+    "\N{LOGICAL AND}": "write `and`",
+    "\N{LOGICAL OR}": "write `or`",
+    "\N{NOT SIGN}": "write `not`",
+    **dict.fromkeys("\N{EN DASH}\N{EM DASH}\N{HYPHEN}", "write `-` (the plain hyphen)"),
+    **dict.fromkeys("\N{LEFT DOUBLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}\N{LEFT SINGLE QUOTATION MARK}"
+                    "\N{RIGHT SINGLE QUOTATION MARK}", "the language has no strings"),
 }
 
 
@@ -56,6 +71,15 @@ def explain_character(file: SourceFile, offset: int) -> Diagnostic:
     hint = _CHARACTER_HINTS.get(char, "")
     if char == '"' and file.text[:offset].split()[-1:] and file.text[:offset].split()[-1].upper() in _KINDS:
         hint = "a name in quotes starts with a letter and holds letters, digits and `_.+-`, 64 at most"
+    if char == "_" and offset and file.text[offset - 1].isdigit():
+        hint = "digits stand together, without `_`"
+    if not hint and habits.after_slashes(file, offset):
+        hint = habits.COMMENT
+    plain = unicodedata.normalize("NFKC", char)
+    if not hint and plain != char and plain.isascii() and plain.isprintable() and plain != " ":
+        hint = f"write `{plain}` (the plain character)"
+    if not hint and char.isalpha():
+        hint = "names are letters from a to z, digits and underscores"
     if not hint and not char.isprintable():
         hint = "an invisible character: delete it"
     return error_at(Span(file, offset, offset + 1), "E0101", f"the character {name} has no meaning here",
@@ -67,11 +91,11 @@ def explain_token(file: SourceFile, token: Token, expected: set[str], before: Se
     opener = _innermost_open(before)
     if token.type == "$END":
         return _explain_end(file, expected, before[-1], opener)
-    if expected == _STATEMENT and len(before) > 1 and before[-2].type in _VALUE_ENDS and _one_line(before[-2:]):
+    if expected == _STATEMENT and _continues(file, token, before):
         # `2 length(p)`: the name was taken for the start of a statement.
         return error_at(_span(file, before[-1]), "E0107", f"{quote(str(before[-1]))} does not fit here",
-                        "expected an operator", hint=_BETWEEN)
-    hint = _hint(file, token, expected, before)
+                        "expected an operator", hint=_habit(file, before[-1], expected, before[:-1]) or _BETWEEN)
+    hint = _habit(file, token, expected, before) or _hint(file, token, expected, before)
     notes: list[tuple[Span, str]] = []
     if token.type in _CLOSERS:
         wanted = f"`{_OPEN[str(opener)]}`" if opener else ""
@@ -87,6 +111,66 @@ def explain_token(file: SourceFile, token: Token, expected: set[str], before: Se
     return error_at(_span(file, token), "E0107", f"{quote(str(token))} does not fit here",
                     f"expected {_words(expected)}", notes=notes,
                     hint=hint or f"write {_words(expected)} here, or delete {quote(str(token))}")
+
+
+def _continues(file: SourceFile, token: Token, before: Sequence[Token]) -> bool:
+    """Whether a name that no `=` follows goes on with the value before it, rather than starts a statement."""
+    if len(before) < 2 or before[-2].type not in _VALUE_ENDS or not _one_line(before[-2:]):
+        return False
+    assigns = token.type == "COLON" or (token.type in _AUGMENTED and _next(file, token) == "=")
+    return not assigns and str(before[-1]) not in habits.STATEMENTS
+
+
+def _habit(file: SourceFile, token: Token, expected: set[str], before: Sequence[Token]) -> str:
+    """What to do about a habit of another language, or nothing."""
+    last = before[-1] if before else token
+    word = str(token)
+    touching = last.end_pos == token.start_pos
+    if token.type == "DIV" or any(t.type == "DIV" and t.line == token.line for t in before):
+        return habits.COMMENT
+    if (token.type == "SLASH" and file.text[token.end_pos or 0 :][:1] == "*") or (
+            token.type == "STAR" and last.type == "SLASH" and touching):
+        return habits.COMMENT
+    line = file.text[file.text.rfind("\n", 0, token.start_pos or 0) + 1 :]
+    if line.lstrip().startswith("--"):
+        return "a comment starts with `#`"
+    if token.type == "NAME" and last.type == "NUMBER" and touching:
+        return habits.number_hint(str(last), word)
+    if token.type == "COMMA" and _groups(before):
+        count = _values_from(file, before)
+        return f"a vector is written `vec{count}({'x, y, z'[: 3 * count - 2]})`" if count < 4 else habits.FOUR
+    if word in ("if", "else", "elif", "then") or str(last) in ("if", "then"):
+        return habits.CHOICE
+    if token.type == "COLON" and {"ASSIGN", "LBRACE"} <= expected:
+        return "a body stands in braces, as in `shape ball { distance = ... }`"
+    if token.type == "NAME" and expected >= _KINDS and "RBRACE" not in expected and _next(file, token) == "=":
+        return habits.CONSTANT
+    return ""
+
+
+def _groups(before: Sequence[Token]) -> bool:
+    """Whether the innermost open bracket is a round one that calls nothing."""
+    opener = _innermost_open(before)
+    if opener is None or opener.type != "LPAR":
+        return False
+    place = next(i for i, token in enumerate(before) if token is opener)
+    return not place or before[place - 1].type not in ("NAME", "RPAR", "RSQB")
+
+
+def _values_from(file: SourceFile, before: Sequence[Token]) -> int:
+    """How many values stand in the innermost open bracket."""
+    opener = _innermost_open(before)
+    depth, values = 0, 1
+    for char in file.text[(opener.end_pos if opener else 0) or 0 :]:
+        if char in _OPEN:
+            depth += 1
+        elif char in _OPEN.values():
+            if not depth:
+                break
+            depth -= 1
+        elif char == "," and not depth:
+            values += 1
+    return values
 
 
 def _explain_end(file: SourceFile, expected: set[str], last: Token, opener: Token | None) -> Diagnostic:
@@ -145,9 +229,7 @@ def _hint(file: SourceFile, token: Token, expected: set[str], before: Sequence[T
     if kind == "REDUCER" and "NAME" in expected and "NUMBER" not in expected:
         return f"`{word}[...]` is a reduction; choose another name"
     if word == "for":
-        return "a loop is written `sum[i < n](...)`, or `name[i < n] = ...`"
-    if word in ("if", "else"):
-        return "a choice is written `where(condition, a, b)`"
+        return habits.LOOP
     if value and "OR" in expected:
         return _BETWEEN
     if expected == {"NAME", "DOC", "RBRACE"}:
@@ -157,15 +239,11 @@ def _hint(file: SourceFile, token: Token, expected: set[str], before: Sequence[T
 
 def _statement_hint(file: SourceFile, token: Token, name: Token) -> str:
     """What to do where a statement's name is not followed by `=`, `~` or `[`."""
-    if str(name) == "return":
-        return "the result of a function is a statement: `value = ...`"
-    if str(name) in ("for", "while"):
-        return "a loop is written `sum[i < n](...)`, or `name[i < n] = ...`"
-    if str(name) == "if":
-        return "a choice is written `where(condition, a, b)`"
-    if str(name) in ("let", "var", "const", "float", "int", "bool", "vec2", "vec3") or token.type == "COLON":
-        return "a quantity is written `name = formula`, without a word or a type"
-    if token.type in ("PLUS", "MINUS", "STAR", "SLASH") and _next(file, token) == "=":
+    if str(name) in habits.STATEMENTS:
+        return habits.STATEMENTS[str(name)]
+    if token.type == "COLON":
+        return habits.QUANTITY
+    if token.type in _AUGMENTED and _next(file, token) == "=":
         return "a name keeps its value; give the new one a name of its own"
     if token.type == "DOT":
         return "a component cannot be set; make a new vector, such as `v = vec2(x, y)`"
@@ -188,13 +266,8 @@ def _span(file: SourceFile, token: Token) -> Span:
 
 
 def _declaration_hint(token: Token) -> str:
-    habits = {"def": "a function is declared with `fn`", "function": "a function is declared with `fn`",
-              "import": "another file is brought in with `use name`",
-              "from": "another file is brought in with `use name`",
-              "class": "a solid is declared with `shape`",
-              "let": "a value is named inside a declaration, as `name = formula`"}
-    if str(token) in habits:
-        return habits[str(token)]
+    if str(token) in habits.DECLARATIONS:
+        return habits.DECLARATIONS[str(token)]
     return did_you_mean(str(token), ["use", "shape", "profile", "displacement", "mapper", "fn"]) or (
         "a file holds `use` lines and declarations: shape, profile, displacement, mapper, fn")
 

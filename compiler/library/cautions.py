@@ -13,6 +13,9 @@ from fdif_dsl.compiler.ir.formula import RESULTS, Formula, Quantity
 from fdif_dsl.compiler.passes.finite import DRAWS, nowhere_finite, without_number
 from fdif_dsl.grammar import ast
 from fdif_dsl.grammar.diagnostics import Diagnostic, error_at
+from fdif_dsl.grammar.habits import COMMENT
+from fdif_dsl.grammar.parse import words
+from fdif_dsl.grammar.source import SourceFile, Span
 
 _REACH = "a kernel computes in float32, which ends at 3.4e38"
 
@@ -28,11 +31,23 @@ def cautions(paths: Sequence[Path | str]) -> list[Diagnostic]:
         program = check(load_modules([Path(path)]))
         own = {str(decl.name_span): decl for module in program.modules if not module.standard
                for decl in module.tree.decls}
+        for module in program.modules:
+            if not module.standard:
+                found.update((caution.render(), caution) for caution in _divided(module.tree.file))
         for formula in elaborate(program):
             decl = own.get(formula.place)
             if decl is not None:
                 found.update((caution.render(), caution) for caution in _cautions(formula, decl))
     return [*found.values()]
+
+
+def _divided(file: SourceFile) -> Iterator[Diagnostic]:
+    """Numbers that `//` divides at the end of a line, where other languages have a comment."""
+    tokens = words(file)
+    for a, sign, b, after in zip(tokens, tokens[1:], tokens[2:], [*tokens[3:], None], strict=False):
+        if (a.type, sign.type, b.type) == ("NUMBER", "DIV", "NUMBER") and (after is None or after.line != b.line):
+            yield replace(error_at(Span(file, a.start_pos or 0, b.end_pos or 0), "E0313", "`//` divides here",
+                                   "a number, rounded down", hint=COMMENT), warning=True)
 
 
 def _cautions(formula: Formula, decl: ast.Decl) -> Iterator[Diagnostic]:

@@ -20,7 +20,7 @@ from fdif_dsl.compiler.frontend.check.types import (
     param_type,
     say,
 )
-from fdif_dsl.grammar import ast
+from fdif_dsl.grammar import ast, habits
 from fdif_dsl.grammar.diagnostics import did_you_mean, quote
 from fdif_dsl.grammar.source import Span
 
@@ -80,9 +80,30 @@ class Calls(Expressions):
                               "a shape gives a profile its point: `section(p.xy, t = ...)`" if name in ("q", "t") else
                               f"use {own}")
         known = {*self.names, *self.scope.names(), *RESERVED}
+        comment = habits.COMMENT if habits.after_slashes(span.file, span.start) else ""
+        hint = (comment or self.where_is(name) or habits.name_hint(name, kind) or did_you_mean(name, known)
+                or did_you_mean(name.lower(), known))
         return self.error(span, "E0234", f"unknown name {quote(name)}", "not defined",
-                          hint=self.where_is(name) or did_you_mean(name, known)
-                          or (f"define it above: `{name} = ...`" if kind != "fn" else "make it a parameter"))
+                          hint=hint or (f"define it above: `{name} = ...`" if kind != "fn" else "make it a parameter"))
+
+    def of_module(self, expr: ast.Field) -> Typed | None:
+        """The mistake of a name with a module before it, as in `math.sin`; None where it is something else."""
+        base: ast.Expr = expr
+        while isinstance(base, ast.Field):
+            base = base.base
+        if not isinstance(base, ast.Name) or base.name not in habits.MODULES or (
+                base.name in self.names or base.name in self.defined or self.scope.find(base.name)):
+            return None
+        name = expr.name
+        if name in CONSTANTS:
+            hint = f"write `{name}`"
+        elif name in BUILTINS:
+            hint = f"write `{BUILTINS[name].signature}`"
+        else:
+            hint = habits.name_hint(name) or (f"write `{name}(...)`" if name in self.scope.names() else "")
+        return self.error(expr.span, "E0234", f"unknown name {quote(base.name)}", "not defined",
+                          why="functions and constants stand alone, with no module before them",
+                          hint=hint or did_you_mean(name, {*BUILTINS, *CONSTANTS}) or "leave the module out")
 
     def where_is(self, name: str) -> str:
         """A hint where a module that is not used has the name."""
@@ -112,6 +133,8 @@ class Calls(Expressions):
                 return Typed(GRID_FIELDS[expr.name])
             return self.error(expr.name_span, "E0242", f"the grid has no {quote(expr.name)}", "unknown",
                               hint=did_you_mean(expr.name, GRID_FIELDS) or "it has min, size and limit")
+        if (mistake := self.of_module(expr)) is not None:
+            return mistake
         base = self.expr(expr.base)
         if base.type == UNKNOWN:
             return base
@@ -131,6 +154,10 @@ class Calls(Expressions):
     def _call(self, expr: ast.Call) -> Typed:
         if not isinstance(expr.callee, ast.Name):
             called = expr.callee
+            if isinstance(called, ast.Field) and (mistake := self.of_module(called)) is not None:
+                for a in expr.args:
+                    self.expr(a.value)
+                return mistake
             if isinstance(called, ast.Field) and (called.name in BUILTINS or self.scope.find(called.name)):
                 if self.expr(called.base).type == UNKNOWN:
                     return Typed(UNKNOWN)
@@ -182,7 +209,7 @@ class Calls(Expressions):
             types = ", ".join(say(g.type) for g in got) or "nothing"
             return self.error(expr.span, "E0253", f"`{name}` does not fit its arguments", f"given {types}",
                               why=f"`{row.signature}`: {row.doc}",
-                              hint=operand_hint(name, *(g.type for g in got)) or f"write it as `{row.signature}`")
+                              hint=_misused(name, [g.type for g in got]) or f"write it as `{row.signature}`")
         return Typed(result, any(g.varies for g in got))
 
     def call_fn(self, expr: ast.Call, decl: ast.Decl) -> Typed:
@@ -314,3 +341,15 @@ def _argument_hint(got: str, wanted: str) -> str:
     if wanted in INSTANCES:
         return f"name a {wanted}, or make one, as in `{'sector_polygon(5)' if wanted == 'profile' else 'prism(disc)'}`"
     return operand_hint(got, wanted) or f"give {say(wanted)}"
+
+
+def _misused(name: str, types: Sequence[str]) -> str:
+    """What to do where a function is given what it does not take, or nothing."""
+    if name == "len" and types and types[0] in VECTORS:
+        return "the length of a vector is `length(v)`; `len(array)` counts the values of an array"
+    if name in ("min", "max") and len(types) == 1 and types[0] in VECTORS:
+        parts = ", ".join(f"v.{axis}" for axis in "xyz"[: int(types[0][-1])])
+        return f"the {'least' if name == 'min' else 'greatest'} component is `{name}({parts})`"
+    if name == "where":
+        return "give the value for where it does not hold too: `where(condition, a, b)`" if len(types) == 2 else ""
+    return operand_hint(name, *types)
