@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 
 import numpy as np
 
@@ -20,11 +21,13 @@ _SHOWN = 10  # mistakes
 
 @dataclass(frozen=True)
 class Facts:
-    """`channels` of a case, the `spacing` of its voxels (z, y, x) in mm and the voxels of each of its labels."""
+    """`channels` of a case, the `spacing` of its voxels (z, y, x) in mm and the voxels of each of its labels; cases
+    whose images show the same have the same `content`."""
 
     channels: int
     spacing: tuple[float, float, float]
     voxels: Mapping[int, int]
+    content: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,7 @@ def _look(case: Case, classes: int | None) -> Facts | list[Diagnostic]:
 
     label = attempt(lambda: read_volume(case.label))
     spacing, channels = (1.0, 1.0, 1.0), 0
+    content = blake2b(digest_size=16)
     for path in case.images:
         image = attempt(lambda path=path: read_volume(path))  # type: ignore[misc]
         if image is None:
@@ -112,11 +116,14 @@ def _look(case: Case, classes: int | None) -> Facts | list[Diagnostic]:
                 "grey level of the image"))
         if label is not None:
             mistakes.extend(_fit(case, str(path), image, label))
+        for channel in image.upright():
+            content.update(repr(channel.shape).encode())
+            content.update(np.ascontiguousarray(channel, np.float32).tobytes())
     counts: Mapping[int, int] = {}
     if label is not None:
         counts, wrong = _labels(str(case.label), label.voxels, classes)
         mistakes.extend(wrong)
-    return mistakes or Facts(channels, spacing, counts)
+    return mistakes or Facts(channels, spacing, counts, content.digest())
 
 
 def _fit(case: Case, path: str, image: Stored, label: Stored) -> list[Diagnostic]:
@@ -164,7 +171,7 @@ def _labels(path: str, voxels: np.ndarray, classes: int | None) -> tuple[dict[in
 
 def _together(data: DataList, facts: Mapping[str, Facts]) -> list[Diagnostic]:
     """What is wrong with cases that are each in order."""
-    mistakes = []
+    mistakes = _twice(data, facts)
     counts = [f.channels for f in facts.values()]
     usual = max(set(counts), key=counts.count)
     mistakes += [Diagnostic(
@@ -183,6 +190,26 @@ def _together(data: DataList, facts: Mapping[str, Facts]) -> list[Diagnostic]:
             mistakes += labels_wrong(data.path, f"the files hold labels up to {max(there)}, and none holds {gaps[0]}; "
                                      "the list does not name them", "number the classes anew, or name all of them in "
                                      'the list: "labels": {"0": "background", "1": "liver"}').diagnostics
+    return mistakes
+
+
+def _twice(data: DataList, facts: Mapping[str, Facts]) -> list[Diagnostic]:
+    """Cases whose images show the same, whatever their files are called and however they are stored."""
+    mistakes = []
+    first: dict[bytes, tuple[Case, str]] = {}
+    parts = [*((case, "training") for case in data.cases), *((case, "validation") for case in data.held_out)]
+    for case, part in parts:
+        before, its = first.setdefault(facts[case.name].content, (case, part))
+        if before is case:
+            continue
+        title, why, hint = (
+            ("a case is trained on and scored", "its score would be of what the network has seen", "take it off one of "
+             "the lists") if its != part else
+            (f"a case stands twice in `{part}`", "one of the two could be trained on and the other scored", "take one "
+             "of them off the list"))
+        mistakes.append(Diagnostic(
+            "E0926", title, where=f"{data.path}: {before.name} ({its}) and {case.name} ({part})",
+            why=f"{before.images[0]} and {case.images[0]} show the same image; {why}", hint=hint))
     return mistakes
 
 

@@ -31,11 +31,24 @@ class Stored:
     @property
     def spacing(self) -> tuple[float, float, float]:
         """The size of a voxel, in mm, from feet to head, from back to front and from left to right (z, y, x)."""
+        z, y, x = (self.steps[i] for i in self._axes[0])
+        return z, y, x
+
+    def upright(self) -> np.ndarray:
+        """The voxels (channels, z, y, x), up to the head, to the front and to the right, however they are stored."""
+        order, backwards = self._axes
+        turned = self.voxels.transpose(0, *(1 + i for i in order))
+        return turned[(slice(None), *(slice(None, None, -1 if back else 1) for back in backwards))]
+
+    @property
+    def _axes(self) -> tuple[list[int], list[bool]]:
+        """The axes of the file that lie along z, y and x, and whether each runs backwards."""
         from nibabel.orientations import io_orientation
 
         turned: Any = io_orientation(self.affine)  # type: ignore[no-untyped-call]
-        by_axis = dict(zip(turned[:, 0].astype(int).tolist(), self.steps, strict=True))
-        return by_axis[2], by_axis[1], by_axis[0]
+        along = turned[:, 0].astype(int).tolist()
+        order = [along.index(axis) for axis in (2, 1, 0)]
+        return order, [bool(turned[i, 1] < 0) for i in order]
 
 
 @contextmanager
