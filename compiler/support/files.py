@@ -12,6 +12,8 @@ from pathlib import Path
 
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 
+LOCK = ".lock"
+"""The file by which a run holds a folder, see `locks.py`. A folder with nothing else is as good as empty."""
 _LEFT = 600.0  # seconds after which nobody is believed to be writing
 
 
@@ -71,7 +73,7 @@ def check_directory(path: Path, owner: str) -> None:
     if path.exists() and not path.is_dir():
         raise FdifError(Diagnostic("E0803", f"{path} is a file, and a folder is to go there",
                                    hint="name another folder with -o"))
-    if path.is_dir() and not (path / owner).is_file() and any(path.iterdir()):
+    if path.is_dir() and not (path / owner).is_file() and any(entry.name != LOCK for entry in path.iterdir()):
         raise FdifError(Diagnostic(
             "E0804", f"{path} holds files of something else", why=f"it is not empty and has no {owner}",
             hint="name a new or empty folder with -o"))

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
-from fdif_dsl.compiler.support.files import remove_leftovers
+from fdif_dsl.compiler.support.files import LOCK, remove_leftovers
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.datasets.holding import Holding, part
 from fdif_dsl.runtime.datasets.manifest import MANIFEST, Manifest, read_manifest, read_part
@@ -198,7 +198,7 @@ def _claim(directory: Path) -> None:
     if directory.exists() and not directory.is_dir():
         raise FdifError(Diagnostic("E0803", f"{directory} is a file, and a folder is to go there",
                                    hint="name another folder with -o"))
-    if directory.is_dir() and not (directory / INSIDE).is_dir() and any(directory.iterdir()):
+    if directory.is_dir() and not (directory / INSIDE).is_dir() and any(p.name != LOCK for p in directory.iterdir()):
         raise FdifError(Diagnostic(
             "E0804", f"{directory} holds files of something else", why="it is not empty, and no data set of fdifc",
             hint="name a new or empty folder with -o"))

@@ -8,14 +8,13 @@ A shard's lock is taken and given up only by who holds the first one. So whoever
 
 from __future__ import annotations
 
-import errno
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fdif_dsl.compiler.support.locks import attempt
+from fdif_dsl.compiler.support.locks import NO_LOCKS, attempt
 from fdif_dsl.compiler.support.progress import tell
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.datasets.shard import Shard
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 _PATIENCE = 600.0  # seconds for another run to begin or end
-_NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
 _PART = re.compile(r"part-([0-9]+)-of-([0-9]+)\.lock")
 
 
@@ -96,7 +94,7 @@ class Holding:
         try:
             return attempt(path, seconds), True
         except OSError as error:
-            if error.errno not in _NO_LOCKS:
+            if error.errno not in NO_LOCKS:
                 raise
             if path.name == "lock":
                 tell(f"no locks on the file system of {self.directory}: do not run twice on it at the same time")

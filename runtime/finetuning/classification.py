@@ -20,7 +20,7 @@ from fdif_dsl.runtime.finetuning.results import (
     names_table,
     naming_difference_table,
 )
-from fdif_dsl.runtime.finetuning.runs import COMPARISON, NO_HOOKS, SCORES, Hooks, check_folder, run_all
+from fdif_dsl.runtime.finetuning.runs import COMPARISON, NO_HOOKS, SCORES, Hooks, run_all, taking
 from fdif_dsl.runtime.settings.checks import Wrong
 from fdif_dsl.runtime.settings.places import complain
 from fdif_dsl.runtime.settings.wording import counted
@@ -34,21 +34,22 @@ def classify(recipe: FinetuneRecipe, directory: Path, *, name: str = "recipe", o
              hooks: Hooks = NO_HOOKS) -> Classified:
     """As `finetune`, for a file of MedMNIST: accuracy and the area under the ROC curve on its test set. scores.csv has
     the probability of each class for each image."""
-    return next(iter(_results(recipe, directory, name, False, overwrite, hooks).values()))
+    with taking(directory, overwrite):
+        return next(iter(_results(recipe, directory, name, False, hooks).values()))
 
 
 def compare_classified(recipe: FinetuneRecipe, directory: Path, *, name: str = "recipe", overwrite: bool = False,
                        hooks: Hooks = NO_HOOKS) -> ClassComparison:
     """As `compare`, for a file of MedMNIST."""
-    results = _results(recipe, directory, name, True, overwrite, hooks)
-    out = compared_names(results[PRETRAINED], results[SCRATCH])
-    write_text(directory / COMPARISON, naming_difference_table(out))
-    return out
+    with taking(directory, overwrite):
+        results = _results(recipe, directory, name, True, hooks)
+        out = compared_names(results[PRETRAINED], results[SCRATCH])
+        write_text(directory / COMPARISON, naming_difference_table(out))
+        return out
 
 
-def _results(recipe: FinetuneRecipe, directory: Path, name: str, compare: bool, overwrite: bool,
-             hooks: Hooks) -> dict[str, Classified]:
-    check_folder(directory, overwrite)
+def _results(recipe: FinetuneRecipe, directory: Path, name: str, compare: bool, hooks: Hooks,
+             ) -> dict[str, Classified]:
     data = read_medmnist(Path(recipe.data.path))
     settled = settle(recipe, name, compare, data.size)
     row = settled.plan.row

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from fdif_dsl.compiler.support.files import check_directory, claim_directory
+from fdif_dsl.compiler.support.files import check_directory
+from fdif_dsl.compiler.support.locks import hold
 from fdif_dsl.compiler.support.progress import Progress
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.finetuning.preflight import PRETRAINED, SCRATCH, Settled
@@ -59,8 +61,9 @@ One = Callable[[int, Path, bool, Stop], Found]
 def run_all(recipe: FinetuneRecipe, name: str, settled: Settled, directory: Path, *, compare: bool,
             hooks: Hooks, about: str, facts: Mapping[str, Any], one: One[Found]) -> dict[str, list[Found]]:
     """The outcomes of each start, one for each seed: with the recipe's weights, if it has any, and, to compare, from
-    scratch. `about` is said first; `facts` are written down with the outcomes in run.json."""
-    _claim(directory)
+    scratch. `about` is said first; `facts` are written down with the outcomes in run.json. Who calls holds the folder,
+    see `taking`."""
+    _clear(directory)
     if hooks.on_start is not None:
         hooks.on_start(about)
     write_recipe(directory / RECIPE, recipe, name)
@@ -86,18 +89,21 @@ def run_all(recipe: FinetuneRecipe, name: str, settled: Settled, directory: Path
     return found
 
 
-def check_folder(directory: Path, overwrite: bool) -> None:
-    """Raises `FdifError` where the folder holds an earlier fine-tuning that is not to be overwritten, or something
-    else."""
+def taking(directory: Path, overwrite: bool) -> AbstractContextManager[None]:
+    """Holds the folder of a fine-tuning for a block, see `hold`. Raises `FdifError` where it holds an earlier one that
+    is not to be overwritten, or something else, and where another run is writing into it."""
+    return hold(directory, lambda: _check(directory, overwrite))
+
+
+def _check(directory: Path, overwrite: bool) -> None:
     if (directory / RECIPE).is_file() and not overwrite:
         raise FdifError(Diagnostic("E0944", f"{directory} holds an earlier fine-tuning",
                                    hint="--overwrite starts anew in its place, -o names another folder"))
     check_directory(directory, RECIPE)
 
 
-def _claim(directory: Path) -> None:
-    """Makes the folder ready: what an earlier fine-tuning left there goes."""
-    claim_directory(directory, RECIPE)
+def _clear(directory: Path) -> None:
+    """What an earlier fine-tuning left there goes."""
     for name in (SCORES, COMPARISON, ABOUT):
         (directory / name).unlink(missing_ok=True)
     for start in (PRETRAINED, SCRATCH):

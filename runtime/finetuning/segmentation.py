@@ -12,7 +12,7 @@ from fdif_dsl.compiler.support.files import write_text
 from fdif_dsl.runtime.finetuning.preflight import PRETRAINED, SCRATCH, Work, begin
 from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
 from fdif_dsl.runtime.finetuning.results import Comparison, Result, compared, difference_table, table
-from fdif_dsl.runtime.finetuning.runs import COMPARISON, NO_HOOKS, SCORES, Hooks, check_folder, run_all
+from fdif_dsl.runtime.finetuning.runs import COMPARISON, NO_HOOKS, SCORES, Hooks, run_all, taking
 
 if TYPE_CHECKING:
     from fdif_dsl.runtime.finetuning.data.preprocessing import Bank
@@ -34,12 +34,13 @@ def finetune(recipe: FinetuneRecipe, directory: Path, *, name: str = "recipe", d
     use.
 
     Raises:
-        FdifError: the data, the weights, the network or the machine do not do, or the folder holds something else.
+        FdifError: the data, the weights, the network or the machine do not do, the folder holds something else, or
+            another run is writing into it.
         KeyboardInterrupt: a signal ended it.
     """
-    check_folder(directory, overwrite)
-    work = begin(recipe, name, False, data, hooks.examining)
-    return next(iter(_results(work, directory, False, hooks).values()))
+    with taking(directory, overwrite):
+        work = begin(recipe, name, False, data, hooks.examining)
+        return next(iter(_results(work, directory, False, hooks).values()))
 
 
 def compare(recipe: FinetuneRecipe, directory: Path, *, name: str = "recipe", data: Bank | None = None,
@@ -49,12 +50,12 @@ def compare(recipe: FinetuneRecipe, directory: Path, *, name: str = "recipe", da
 
         comparison.csv  for each class, and for their mean: both Dice scores, the difference and its interval
     """
-    check_folder(directory, overwrite)
-    work = begin(recipe, name, True, data, hooks.examining)
-    results = _results(work, directory, True, hooks)
-    out = compared(results[PRETRAINED], results[SCRATCH])
-    write_text(directory / COMPARISON, difference_table(out))
-    return out
+    with taking(directory, overwrite):
+        work = begin(recipe, name, True, data, hooks.examining)
+        results = _results(work, directory, True, hooks)
+        out = compared(results[PRETRAINED], results[SCRATCH])
+        write_text(directory / COMPARISON, difference_table(out))
+        return out
 
 
 def _results(work: Work, directory: Path, compare: bool, hooks: Hooks) -> dict[str, Result]:

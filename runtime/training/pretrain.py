@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fdif_dsl.compiler.support.locks import hold
 from fdif_dsl.grammar.diagnostics import FdifError
 from fdif_dsl.runtime.recipe import Recipe, resolve
 from fdif_dsl.runtime.recipe.meaning import Meaning
 from fdif_dsl.runtime.training.curve import Fall, draw_loss, draw_scores, fall
-from fdif_dsl.runtime.training.devices import find_place, is_first
+from fdif_dsl.runtime.training.devices import Place, find_place, is_first
 from fdif_dsl.runtime.training.extra import require
 from fdif_dsl.runtime.training.networks import Network, find_network
 from fdif_dsl.runtime.training.preflight import check_disk, check_settings
 from fdif_dsl.runtime.training.quiet import quiet
-from fdif_dsl.runtime.training.resume import check_same, claim, read
+from fdif_dsl.runtime.training.resume import check_folder, check_same, clear, read
 from fdif_dsl.runtime.training.run_folder import LAST, RECIPE, SUMMARY, facts_of, write_about, write_json, write_recipe
 
 if TYPE_CHECKING:
@@ -65,8 +67,8 @@ def pretrain(library: Library, recipe: Recipe, directory: Path, *, name: str, re
 
     Raises:
         FdifError: packages are missing, the recipe does not fit the library, the network or the machine, `directory`
-            holds something else or an earlier run that neither `resume` nor `overwrite` is meant for, there is no
-            room for the checkpoints, a step needs more memory than a GPU has, or the loss is no longer a number.
+            holds something else, a run that goes on, or one that neither `resume` nor `overwrite` is meant for, there
+            is no room for the checkpoints, a step needs more memory than a GPU has, or the loss is no longer a number.
     """
     training = recipe.training
     patch = training.patch or recipe.grid
@@ -79,6 +81,32 @@ def pretrain(library: Library, recipe: Recipe, directory: Path, *, name: str, re
     if mistakes or unfit:
         raise FdifError(*mistakes, *unfit)
 
+    module = make_learner(recipe, network, meaning)
+    facts = facts_of(recipe, network, meaning, library, place.world)
+
+    def check() -> None:
+        check_folder(directory, resume, overwrite)
+        if resume:
+            check_same(directory, facts, recipe)
+            read(directory / LAST)
+        check_disk(directory, module, recipe.monitor.keep)
+
+    with hold(directory, check) if is_first() else nullcontext():
+        if is_first():
+            if not resume:
+                clear(directory)
+            write_recipe(directory / RECIPE, recipe, name)
+            write_about(directory, name, {"library": library.hash, "processes": place.world})
+            if on_start is not None:
+                on_start()
+        return _train(library, recipe, directory, name, module, place, facts, directory / LAST if resume else None,
+                      report, announce, on_interrupt)
+
+
+def _train(library: Library, recipe: Recipe, directory: Path, name: str, module: Any, place: Place,
+           facts: dict[str, Any], checkpoint: Path | None, report: Report | None, announce: Announce | None,
+           on_interrupt: Callable[[], None] | None) -> Run | None:
+    """The run itself, in a folder that is ready for it; from `checkpoint` on, where there is one."""
     from fdif_dsl.runtime.streams.stream import VolumeStream
     from fdif_dsl.runtime.training.checkpoints import Checkpoints, WholeFiles
     from fdif_dsl.runtime.training.interrupt import Stop, stop_on_interrupt
@@ -87,19 +115,8 @@ def pretrain(library: Library, recipe: Recipe, directory: Path, *, name: str, re
     from fdif_dsl.runtime.training.monitoring import Watch
     from fdif_dsl.runtime.training.trainer import fit, make_trainer
 
-    module = make_learner(recipe, network, meaning)
-    facts = facts_of(recipe, network, meaning, library, place.world)
-    checkpoint: Path | None = directory / LAST if resume else None
-    if is_first():
-        if resume and directory.is_dir():
-            check_same(directory, facts, recipe)
-        check_disk(directory, module, recipe.monitor.keep)
-        checkpoint = claim(directory, resume, overwrite)
-        write_recipe(directory / RECIPE, recipe, name)
-        write_about(directory, name, {"library": library.hash, "processes": place.world})
-    done = read(checkpoint)
-    if on_start is not None and is_first():
-        on_start()
+    training = recipe.training
+    done = read(checkpoint) if checkpoint is not None else 0
     stop = Stop(on_interrupt)
     log = Log(directory, training.steps, report)
     watch = Watch(directory, library, recipe, log, Checkpoints(directory, facts, recipe.monitor.keep), stop, announce)

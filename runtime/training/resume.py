@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fdif_dsl.compiler.support.files import claim_directory
+from fdif_dsl.compiler.support.files import check_directory
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.recipe import Recipe
 from fdif_dsl.runtime.training.run_folder import BEST, BEST_WEIGHTS, FOLDER, LAST, RECIPE, WEIGHTS
@@ -14,8 +14,8 @@ from fdif_dsl.runtime.training.run_folder import BEST, BEST_WEIGHTS, FOLDER, LAS
 _MAY_CHANGE = {"steps", "accelerator", "workers", "compile", "recompute", "devices", "nodes"}
 
 
-def claim(directory: Path, resume: bool, overwrite: bool) -> Path | None:
-    """Makes the folder ready for a run, and gives the checkpoint to resume from.
+def check_folder(directory: Path, resume: bool, overwrite: bool) -> None:
+    """Changes nothing.
 
     Raises:
         FdifError: there is nothing to resume, an earlier run that neither `resume` nor `overwrite` is meant for, or a
@@ -29,26 +29,25 @@ def claim(directory: Path, resume: bool, overwrite: bool) -> Path | None:
         raise FdifError(Diagnostic(
             "E0832", f"{directory} holds an earlier run",
             hint="--resume continues it, --overwrite starts anew in its place, -o names another folder"))
-    claim_directory(directory, RECIPE)
-    if resume:
-        return path
+    check_directory(directory, RECIPE)
+
+
+def clear(directory: Path) -> None:
+    """Removes the states and weights of an earlier run."""
     for old in (LAST, BEST, WEIGHTS, BEST_WEIGHTS):
         (directory / old).unlink(missing_ok=True)
     for state in (directory / FOLDER).glob("step-*.ckpt"):
         state.unlink()
-    return None
 
 
-def read(checkpoint: Path | None) -> int:
-    """The steps that a checkpoint has behind it; 0 without one.
+def read(checkpoint: Path) -> int:
+    """The steps that a checkpoint has behind it.
 
     Raises:
         FdifError: where the file is none.
     """
     import torch
 
-    if checkpoint is None:
-        return 0
     try:
         state = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
         return int(state["global_step"])

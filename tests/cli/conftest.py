@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -32,6 +32,7 @@ volumes = 2
 """
 
 Fdifc = Callable[..., Result]
+Started = Callable[..., subprocess.Popen[str]]
 Interrupted = Callable[..., tuple[int, list[str]]]
 
 
@@ -61,18 +62,37 @@ def recipe(tmp_path: Path, small_train: str) -> Path:
 
 
 @pytest.fixture
-def interrupted(tmp_path: Path) -> Interrupted:
-    """`interrupted(log, "finetune", ...)` starts a command as a process of its own and presses Ctrl-C once two steps
-    stand in the CSV file `log`. Gives its exit code and the lines that it said on standard error."""
+def started(tmp_path: Path) -> Iterator[Started]:
+    """`started(log, "finetune", ...)` starts a command as a process of its own, in a group of its own, and gives
+    it back once two steps stand in the CSV file `log`, or at once where that is None."""
+    processes: list[subprocess.Popen[str]] = []
 
-    def run(log: Path, *arguments: object) -> tuple[int, list[str]]:
+    def start(log: Path | None, *arguments: object, **environment: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [sys.executable, "-P", "-c", "from fdif_dsl.cli import main; main()", *map(str, arguments)], cwd=tmp_path,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
-        while not (log.exists() and log.read_text().count("\n") >= 3):
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | environment,
+            start_new_session=True)
+        processes.append(process)
+        while log is not None and not (log.exists() and log.read_text().count("\n") >= 3):
             assert process.poll() is None, process.communicate()
             time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
+        return process
+
+    yield start
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+
+
+@pytest.fixture
+def interrupted(started: Started) -> Interrupted:
+    """`interrupted(log, "finetune", ...)` starts a command as `started` does and presses Ctrl-C, or sends the signal
+    `number`. Gives its exit code and the lines that it said on standard error."""
+
+    def run(log: Path, *arguments: object, number: signal.Signals = signal.SIGINT) -> tuple[int, list[str]]:
+        process = started(log, *arguments)
+        process.send_signal(number)
         _, said = process.communicate(timeout=120)
         return process.returncode, said.splitlines()
 

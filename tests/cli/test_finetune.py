@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +170,24 @@ def test_ctrl_c_ends_a_run(interrupted: Any, data: Path, tmp_path: Path) -> None
         "finishing this step; Ctrl-C again ends the run at once",
         f"interrupted; what was not finished is made anew with --overwrite, in {out}"]
     assert not (out / "scores.csv").exists()
+
+
+def test_two_runs_in_one_folder(fdifc: Any, started: Any, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = ("finetune", "small", "--data", data, *QUICK, "--steps", 100000, "-o", out)
+    log = out / "scratch-seed-1/metrics.csv"
+    first = started(log, *command)
+    for option in ([], ["--overwrite"]):
+        result = fdifc(*command, *option)
+        assert (result.exit_code, result.stderr) == (1, f"""\
+error[E0883]: another run is writing into {out}
+  hint: wait until it ends, or name another folder with -o
+""")
+    first.send_signal(signal.SIGINT)
+    _, said = first.communicate(timeout=120)
+    assert first.returncode == 130, said
+    steps = [int(line.split(",")[0]) for line in log.read_text().splitlines()[1:]]
+    assert steps == list(range(1, len(steps) + 1))
 
 
 def test_every_built_in_recipe_names_a_network_that_it_can_have() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -140,3 +141,26 @@ def test_interrupt_leaves_a_checkpoint_to_resume_from(
                    "--resume")
     assert result.exit_code == 0, result.output
     assert len(_losses(out)) == steps + 1
+
+
+def test_two_runs_in_one_folder(fdifc: Any, started: Any, shapes: Path, recipe: Path, tmp_path: Path) -> None:
+    """The second is refused whatever it was told, and the first goes on as if nothing had been."""
+    out = tmp_path / "run"
+    command = ("pretrain", recipe, "-o", out, "--library", shapes, "--steps", 100000, "monitor.validate=0",
+               "monitor.checkpoint=1")
+    first = started(out / "metrics.csv", *command)
+    written = (out / "recipe.toml").stat().st_mtime_ns
+    for option in ([], ["--resume"], ["--overwrite"]):
+        result = fdifc(*command, *option)
+        assert (result.exit_code, result.stderr) == (1, f"""\
+error[E0883]: another run is writing into {out}
+  hint: wait until it ends, or name another folder with -o
+""")
+    first.send_signal(signal.SIGINT)
+    _, said = first.communicate(timeout=120)
+    assert first.returncode == 130, said
+    assert (out / "recipe.toml").stat().st_mtime_ns == written
+    with (out / "metrics.csv").open(encoding="utf-8") as file:
+        steps = [int(row["step"]) for row in csv.DictReader(file)]
+    assert steps == list(range(1, len(steps) + 1))
+    assert torch.load(out / "weights.pt", weights_only=True)["step"] == len(steps)

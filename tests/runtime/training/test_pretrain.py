@@ -71,8 +71,8 @@ def test_what_a_run_leaves(own: Library, small: Any, tmp_path: Path) -> None:
     made = run(own, recipe, tmp_path / "run")
     folder = tmp_path / "run"
     assert {p.name for p in folder.iterdir()} - {"tensorboard"} == {
-        "last.ckpt", "best.ckpt", "checkpoints", "weights.pt", "best.pt", "metrics.csv", "validation.csv", "loss.png",
-        "scores.png", "predictions.png", "recipe.toml", "run.json", "summary.json"}
+        ".lock", "last.ckpt", "best.ckpt", "checkpoints", "weights.pt", "best.pt", "metrics.csv", "validation.csv",
+        "loss.png", "scores.png", "predictions.png", "recipe.toml", "run.json", "summary.json"}
     assert sorted(p.name for p in (folder / "checkpoints").iterdir()) == ["step-00000004.ckpt", "step-00000006.ckpt"]
     assert (folder / "last.ckpt").samefile(folder / "checkpoints" / "step-00000006.ckpt")
 
