@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from importlib import import_module
-from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
 
@@ -30,9 +29,9 @@ def require(name: str, extra: str = "train") -> Any:
         return import_module(name)
     except (ImportError, RuntimeError) as error:
         if "torchvision" not in str(error):
-            why = "; ".join(filter(None, (f"{type(error).__name__}: {error}", _mended())))
-            raise FdifError(Diagnostic("E0822", f"the package `{package}` cannot be loaded", why=why,
-                                       hint=install)) from error
+            raise FdifError(Diagnostic(
+                "E0822", f"the package `{package}` cannot be loaded", why=f"{type(error).__name__}: {error}",
+                hint=install)) from error
         raise FdifError(Diagnostic(
             "E0823", f"the installed torchvision does not fit the installed torch, and `{package}` loads it",
             why=f"{type(error).__name__}: {error}",
@@ -45,7 +44,7 @@ def mend_torchvision() -> None:
 
     Lightning and timm import it wherever it is installed, and fail with it: it describes operators that its compiled
     part should have brought. They are declared here, without a body. No network here calls one, and torchvision itself
-    refuses to, so nothing is said of it unless something fails.
+    refuses to, so nothing is said of it unless an import fails over it.
     """
     if find_spec("torchvision") is None:
         return
@@ -65,13 +64,3 @@ def mend_torchvision() -> None:
             return
         else:
             return
-
-
-def _mended() -> str:
-    """That operators of torchvision are missing; nothing where they are there."""
-    if not _declared:
-        return ""
-    import torch
-
-    return (f"torchvision {version('torchvision')} was not made for torch {torch.__version__}, so its operators are "
-            "missing")

@@ -127,6 +127,7 @@ def refused(monkeypatch: pytest.MonkeyPatch, name: str) -> str:
 
 
 def test_a_level_is_part_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(level.SETTING, raising=False)  # the suite may run with it
     keys = {CPU.fingerprint()}
     for name in runnable():
         monkeypatch.setenv(level.SETTING, name)
@@ -161,6 +162,7 @@ TEXT = "shape ball {\n  radius = 5\n  distance = length(p) - radius\n}\nmapper f
 
 def test_an_artefact_holds_levels_and_the_highest_that_runs_is_taken(tmp_path: Path,
                                                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(level.SETTING, raising=False)
     (tmp_path / "own.sdf").write_text(TEXT)
     own, place = fd.load_library(tmp_path / "own.sdf"), tmp_path / "built"
     own.save(place, targets=[CpuTarget(name) for name in level.NAMES])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -66,17 +65,11 @@ for name in ("nms", "qnms"):
 """)
     (tmp_path / "torchvision-9.9.dist-info").mkdir()
     (tmp_path / "torchvision-9.9.dist-info" / "METADATA").write_text("Name: torchvision\nVersion: 9.9\n")
-    (tmp_path / "broken.py").write_text("import a_package_that_is_not_there\n")
     code = ("import sys; sys.path.insert(0, sys.argv[1])\n"
             "from fdif_dsl.runtime.training.extra import require\n"
-            "print(require('torchvision').__file__)\n"
-            "try: require('broken')\n"
-            "except Exception as error: print(error)\n")
+            "print(require('torchvision').__file__)\n")
     done = subprocess.run([sys.executable, "-P", "-c", code, str(tmp_path)], cwd=tmp_path, capture_output=True,
                           text=True)
     assert done.returncode == 0, done.stderr
-    file, said = done.stdout.split("\n", 1)
-    # Nobody needs to know of it, until something fails.
-    assert file == str(package / "__init__.py") and done.stderr == ""
-    assert re.search(r"why: ModuleNotFoundError: .*; torchvision 9.9 was not made for torch \S+, so its operators are "
-                     "missing", said)
+    # Nobody needs to know of it.
+    assert done.stdout.strip() == str(package / "__init__.py") and done.stderr == ""
