@@ -43,7 +43,8 @@ def hold(directory: Path, check: Callable[[], None]) -> Iterator[None]:
     """Inside the block no other process that does this writes into `directory`, which is made where it is not there.
 
     `check` raises what speaks against the folder and changes nothing. It is called before the folder is touched, and
-    again when nobody else can change it any more. A folder that was made for the block, and is empty after it, goes.
+    again when nobody else can change it any more. The lock's file goes with the block, and so does a folder that was
+    made for it and is empty then.
 
     Raises:
         FdifError: where another process holds the folder.
@@ -69,16 +70,10 @@ def hold(directory: Path, check: Callable[[], None]) -> Iterator[None]:
         check()
         yield
     finally:
-        if made and _only_lock(directory):
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
-                for place in made:
-                    place.rmdir()
         if lock is not None:
-            lock.release()  # the file stays: another process may wait for it, and a new one would be another lock
-
-
-def _only_lock(directory: Path) -> bool:
-    with suppress(OSError):
-        return all(entry.name == LOCK for entry in directory.iterdir())
-    return False
+            with suppress(OSError):
+                path.unlink(missing_ok=True)  # whoever waits for it finds that it is gone, and makes a new one
+            lock.release()
+        with suppress(OSError):
+            for place in made:
+                place.rmdir()

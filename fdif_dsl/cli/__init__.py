@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from importlib.metadata import version
@@ -9,7 +10,7 @@ from importlib.metadata import version
 import click
 
 from fdif_dsl.cli.errors import report_errors
-from fdif_dsl.grammar.diagnostics import did_you_mean
+from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError, did_you_mean
 
 # The command's name, which is its module's too but for dashes, and its line in `fdifc --help`.
 COMMANDS = {
@@ -26,6 +27,8 @@ COMMANDS = {
     "nnunet-plans": "Add a configuration for pre-trained weights to nnU-Net's plans.",
     "bench": "Measure how fast volumes come on this machine.",
 }
+_NOTE_PATHS = {"generate", "pretrain", "finetune", "export", "nnunet-plans"}
+"""Commands that put the paths that they are given into files of text."""
 
 
 class Commands(click.Group):
@@ -46,6 +49,9 @@ class Commands(click.Group):
         name = args[0]
         if name not in COMMANDS and not name.startswith("-"):
             raise click.UsageError(f"no such command `{name}`. {did_you_mean(name, COMMANDS)}".rstrip(), ctx)
+        if name in _NOTE_PATHS:
+            for argument in args[1:]:
+                _check_text(argument)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -55,6 +61,19 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         with report_errors():
             return super().invoke(ctx)
+
+
+def _check_text(argument: str) -> None:
+    """Raises `FdifError` for an argument whose bytes are no UTF-8: Python passes such bytes on as halves of letters,
+    which no file of text can hold."""
+    try:
+        argument.encode("utf-8")
+    except UnicodeEncodeError:
+        shown = os.fsencode(argument).decode("utf-8", "backslashreplace")
+        raise FdifError(Diagnostic(
+            "E0805", f"`{shown}` is not UTF-8", where="command line",
+            why="recipes, lists and cards name paths, and are UTF-8 text",
+            hint="rename it, or give it a second name with `ln -s`")) from None
 
 
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

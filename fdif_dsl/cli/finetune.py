@@ -44,6 +44,9 @@ def command(ctx: click.Context, recipe: str, overrides: tuple[str, ...], path: P
     """
     # Threads of torch that wait for each other spin by default; see `fdifc pretrain`.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from fdif_dsl.runtime.training.interrupt import shield
+
+    shield()
     from fdif_dsl.cli.console import stdout
     from fdif_dsl.cli.score_tables import score_tables
     from fdif_dsl.runtime import finetuning

@@ -26,7 +26,7 @@ NNUNET_ID, NNUNET_NAME = 901, "FDIF"
 @click.command("generate")
 @click.option("--recipe", metavar="NAME|FILE", help="A built-in recipe, or a TOML file. [default: paper; for the "
               "format classification: classification]")
-@click.option("--count", type=click.IntRange(1), required=True, metavar="N", help="How many volumes.")
+@click.option("--count", type=click.IntRange(1, 2**40), required=True, metavar="N", help="How many volumes.")
 @click.option("--validation", type=click.IntRange(0), default=0, metavar="N",
               help="How many further volumes for validation. nnU-Net has them as a second data set.")
 @seed
@@ -79,6 +79,7 @@ def command(recipe: str | None, count: int, validation: int, seed: int, form: st
     from fdif_dsl.compiler.library import load_library
     from fdif_dsl.runtime.datasets import make_format
     from fdif_dsl.runtime.datasets.plan import Plan
+    from fdif_dsl.runtime.datasets.room import check_room
     from fdif_dsl.runtime.datasets.shard import WHOLE, read_shard
     from fdif_dsl.runtime.datasets.write import write
     from fdif_dsl.runtime.recipe import Recipe, resolve
@@ -100,6 +101,8 @@ def command(recipe: str | None, count: int, validation: int, seed: int, form: st
              for place, title, counts in places]
     for _, plan in plans:
         plan.form.check(plan)
+    for place, plan in plans:
+        check_room(plan, place, shard)  # before kernels are compiled, which takes a while
     lib.compile(formulas=resolve(chosen, lib).formulas)
     with _engine(scheduler, workers) as engine:
         for place, plan in plans:

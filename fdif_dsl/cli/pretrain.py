@@ -47,6 +47,9 @@ def command(ctx: click.Context, recipe: str, overrides: tuple[str, ...], directo
     # Threads of torch that wait for each other spin by default. Where another program has taken a core, a step
     # then lasts a hundred times as long. Read when torch is loaded, so it is set before.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from fdif_dsl.runtime.training.interrupt import shield
+
+    shield()
     from fdif_dsl.compiler.library import load_library
     from fdif_dsl.runtime.recipe import Recipe, resolve
     from fdif_dsl.runtime.training.pretrain import pretrain

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -31,16 +33,32 @@ class Steps:
         self._loss: float | None = None
         self._seconds = self._waited = 0.0
         self._first, self._volumes = 0, 0
+        self._stopping = False
 
     def __enter__(self) -> Steps:
         self._bar.start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._bar.stop()
+        with self._heard():
+            self._bar.stop()
 
     def step(self, row: Row, steps: int) -> None:
-        """A step is done. The loss shown is a running mean, since that of one step jumps about."""
+        """A step is done."""
+        with self._heard():
+            self._step(row, steps)
+
+    @contextmanager
+    def _heard(self) -> Iterator[None]:
+        """Once the run is to end, nobody may be there to read any more, and that is no reason to lose the step."""
+        try:
+            yield
+        except OSError:
+            if not self._stopping:
+                raise
+
+    def _step(self, row: Row, steps: int) -> None:
+        """The loss shown is a running mean, since that of one step jumps about."""
         if self._loss is None:
             self._first, self._loss = row.step, row.loss
         else:  # the first step is slower than those after it
@@ -61,11 +79,13 @@ class Steps:
         """A validation is done."""
         text = ", ".join(f"{score.task} {score.mean:.3f}" for score in scores)
         line = f"  step {step}  validation: {text}"
-        if self._live:
-            self._bar.console.print(line, highlight=False)
-        else:
-            click.echo(line)
+        with self._heard():
+            if self._live:
+                self._bar.console.print(line, highlight=False)
+            else:
+                click.echo(line)
 
     def stopping(self) -> None:
-        """Ctrl-C came."""
+        """Ctrl-C came, or another signal."""
+        self._stopping = True
         self._bar.console.print("finishing this step; Ctrl-C again ends the run at once", highlight=False)

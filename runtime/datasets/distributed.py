@@ -11,7 +11,7 @@ import hashlib
 import json
 import logging
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
@@ -75,7 +75,7 @@ def dask_setup(worker: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _make(client: Any, job: Job, cases: Sequence[Case]) -> Iterator[Record]:
+def _make(client: Any, job: Job, cases: Iterable[Case]) -> Iterator[Record]:
     """The cases in the order in which they are done."""
     import distributed
 

@@ -87,7 +87,17 @@ class Plan:
         """All of them, always in the same order."""
         for split, count in self.counts.items():
             for i in range(count):
-                yield Case(split, f"case_{i:05d}", FIRST[split] + i)
+                yield Case(split, _name(i), FIRST[split] + i)
+
+    def place(self, case: Case) -> int | None:
+        """Where a case stands among them, counted from 0; None where it is none of them."""
+        before = 0
+        for split, count in self.counts.items():
+            number = case.index - FIRST[split]
+            if split == case.split and 0 <= number < count and case.name == _name(number):
+                return before + number
+            before += count
+        return None
 
     def folders(self) -> list[str]:
         """The folders of its cases."""
@@ -107,3 +117,7 @@ class Plan:
             "format": {"name": self.form.name, **self.form.options},
             **{section: recipe[section] for section in ("volume", "placement", "classes")},
         }
+
+
+def _name(number: int) -> str:
+    return f"case_{number:05d}"

@@ -26,6 +26,10 @@ class Shard:
         """Whether the case at that place, counted from 0, is one of its own."""
         return place % self.of == self.number - 1
 
+    def size(self, count: int) -> int:
+        """How many of so many cases are its own."""
+        return len(range(self.number - 1, count, self.of))
+
 
 WHOLE = Shard()
 

@@ -18,11 +18,12 @@ from fdif_dsl.runtime.datasets.manifest import digest
 from fdif_dsl.runtime.datasets.pictures import OVERVIEW, PICTURE, draw_summary, draw_volumes
 from fdif_dsl.runtime.datasets.plan import Plan
 from fdif_dsl.runtime.datasets.record import Case, Record
+from fdif_dsl.runtime.datasets.room import check_room
 from fdif_dsl.runtime.datasets.shard import WHOLE, Shard
 from fdif_dsl.runtime.datasets.summary import SUMMARY, summarise
 from fdif_dsl.runtime.streams.ahead import ahead
 
-Engine = Callable[[Job, Sequence[Case]], Iterable[Record]]
+Engine = Callable[[Job, Iterable[Case]], Iterable[Record]]
 """Makes cases, in any order."""
 Bar = Callable[[str], AbstractContextManager[Progress]]
 """Shows how far some work is, by its name."""
@@ -48,7 +49,7 @@ class Outcome:
     lost: Mapping[str, int]
 
 
-def on_threads(job: Job, cases: Sequence[Case]) -> Iterator[Record]:
+def on_threads(job: Job, cases: Iterable[Case]) -> Iterator[Record]:
     """Makes several cases at a time in this process, each on one thread: one renders while another one compresses."""
     return ahead(job.make, cases)
 
@@ -64,39 +65,42 @@ def write(plan: Plan, directory: Path, *, shard: Shard = WHOLE, overwrite: bool 
         OSError: where the folder cannot be written; what is there then is whole, and another run goes on from it.
     """
     plan.form.check(plan)  # a mistake is told before anything is touched
+    check_room(plan, directory, shard)
     job = Job(plan, directory)
     with Folder(directory, plan, shard) as folder:
         records = folder.begin(overwrite)
-        mine = [case for place, case in enumerate(plan.cases()) if shard.has(place)]
-        missing = _missing(job, mine, records, bar)
+        count = shard.size(plan.count)
+        sound = _sound(job, shard, records, bar)
+        # One by one, so that no list grows with a count.
+        missing = (case for place, case in enumerate(plan.cases()) if shard.has(place) and case not in sound)
         for name in plan.folders():
             (directory / name).mkdir(exist_ok=True)
         start, lost = time.monotonic(), Counter[str]()
         with bar("volumes") as advance:
-            done = len(mine) - len(missing)
-            advance(done, len(mine))
-            for record in engine(job, missing) if missing else ():
+            done = len(sound)
+            advance(done, count)
+            for record in engine(job, missing) if done < count else ():
                 folder.note(record)
                 lost.update(record.lost)
                 done += 1
-                advance(done, len(mine))
+                advance(done, count)
         seconds = time.monotonic() - start
         left, whole = folder.finish(lambda all_records: _write_lists(plan, directory, all_records))
-    return Outcome(len(mine) - len(missing), len(missing), seconds, left, whole, lost)
+    return Outcome(len(sound), count - len(sound), seconds, left, whole, lost)
 
 
-def _missing(job: Job, cases: Sequence[Case], records: Mapping[Case, Record], bar: Bar) -> list[Case]:
-    """The cases that are not there, or not as they were written."""
-    there = [case for case in cases if case in records]
-    if not there:
-        return list(cases)
+def _sound(job: Job, shard: Shard, records: Mapping[Case, Record], bar: Bar) -> set[Case]:
+    """The cases of a shard that are there, as they were written."""
+    places = {case: job.plan.place(case) for case in records}
+    there = [case for case, place in places.items() if place is not None and shard.has(place)]
     sound = set()
-    with bar("checking") as advance:
-        for done, (case, lacks) in enumerate(ahead(lambda c: (c, job.lacks(records[c])), there)):
-            if not lacks:
-                sound.add(case)
-            advance(done + 1, len(there))
-    return [case for case in cases if case not in sound]
+    if there:
+        with bar("checking") as advance:
+            for done, (case, lacks) in enumerate(ahead(lambda c: (c, job.lacks(records[c])), there)):
+                if not lacks:
+                    sound.add(case)
+                advance(done + 1, len(there))
+    return sound
 
 
 def _write_lists(plan: Plan, directory: Path, records: Sequence[Record]) -> dict[str, str]:

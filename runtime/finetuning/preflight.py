@@ -18,7 +18,7 @@ from fdif_dsl.runtime.recipe import Recipe
 from fdif_dsl.runtime.settings.checks import Wrong
 from fdif_dsl.runtime.settings.places import complain
 from fdif_dsl.runtime.settings.wording import counted
-from fdif_dsl.runtime.training.devices import Place, find_accelerator, find_precision
+from fdif_dsl.runtime.training.devices import Place, find_accelerator, find_precision, tell_of_tasks
 from fdif_dsl.runtime.training.extra import require
 from fdif_dsl.runtime.training.networks import Network, check_size, find_network
 from fdif_dsl.runtime.training.pretrained import Pretrained
@@ -71,6 +71,7 @@ def settle(recipe: FinetuneRecipe, name: str, compare: bool, image: tuple[int, i
             hint="give those of a run of `fdifc pretrain` with --weights"), code="E0945"))
     if mistakes:
         raise FdifError(*mistakes)
+    tell_of_tasks()
     pretrained = None if recipe.train.weights == "none" else Pretrained.read(recipe.train.weights)
     return Settled(pretrained, plan(recipe, pretrained, name, image),
                    Place(accelerator, 1, 1, find_precision(recipe.train.precision, accelerator)))

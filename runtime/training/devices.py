@@ -9,7 +9,7 @@ from typing import Any
 from fdif_dsl.compiler.backends.cuda.backend import simulated
 from fdif_dsl.compiler.backends.cuda.target import require_packages
 from fdif_dsl.compiler.support.progress import tell
-from fdif_dsl.grammar.diagnostics import Diagnostic
+from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.recipe import Recipe
 from fdif_dsl.runtime.settings.checks import Wrong
 from fdif_dsl.runtime.settings.places import Sources, complain
@@ -48,6 +48,7 @@ def find_place(recipe: Recipe) -> tuple[Place, list[Diagnostic]]:
                 "volumes are to be drawn on the GPU that trains, and the processor trains",
                 hint="leave out train.volumes"), code="E0836"))
     outside = launched()
+    tell_of_tasks()
     devices, nodes = outside or (training.devices, training.nodes)
     if accelerator == "gpu" and devices > gpus > 0 and not outside:  # Slurm may show each process a GPU of its own
         mistakes.append(complain(recipe.source, "train", "devices", Wrong(
@@ -88,12 +89,32 @@ def launched() -> tuple[int, int] | None:
     if "LOCAL_WORLD_SIZE" in os.environ and "WORLD_SIZE" in os.environ:
         local = int(os.environ["LOCAL_WORLD_SIZE"])
         return local, int(os.environ["WORLD_SIZE"]) // local
-    if "SLURM_NTASKS" in os.environ and "SLURM_PROCID" in os.environ:
-        nodes = int(os.environ.get("SLURM_NNODES", 1))
-        return max(1, int(os.environ["SLURM_NTASKS"]) // nodes), nodes
+    if by_srun():
+        tasks, nodes = int(os.environ["SLURM_NTASKS"]), int(os.environ.get("SLURM_NNODES", 1))
+        if (tasks > 1 and os.environ.get("SLURM_NTASKS_PER_NODE") != str(tasks // nodes)) or tasks % nodes:
+            raise FdifError(Diagnostic(
+                "E0838", f"srun has started {tasks} processes, and it is not said how many run on each machine",
+                why="each must know its place among those beside it",
+                hint=f"srun --ntasks-per-node={max(1, tasks // nodes)} fdifc pretrain ..."))
+        return max(1, tasks // nodes), nodes
     return None
+
+
+def by_srun() -> bool:
+    """Whether srun has started this process. In the script of a job and in a shell on a node Slurm's variables are set
+    too, but there it is one process, however many tasks the job may have."""
+    return ("SLURM_STEP_ID" in os.environ and "SLURM_NTASKS" in os.environ and "SLURM_PROCID" in os.environ
+            and os.environ.get("SLURM_JOB_NAME") not in ("bash", "interactive"))
+
+
+def tell_of_tasks() -> None:
+    """Says it where a job of Slurm has tasks that nobody has started."""
+    tasks = os.environ.get("SLURM_NTASKS", "1")
+    if tasks.isdecimal() and int(tasks) > 1 and launched() is None and is_first():
+        tell(f"the job has {tasks} tasks of Slurm, but srun has not started this process: it runs without them")
 
 
 def is_first() -> bool:
     """Whether this is the process that writes files and speaks to the user."""
-    return all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID", "NODE_RANK"))
+    names = ("RANK", "LOCAL_RANK", "NODE_RANK", *(("SLURM_PROCID",) if by_srun() else ()))
+    return all(os.environ.get(name, "0") == "0" for name in names)

@@ -56,6 +56,13 @@ class Learner(LightningModule):
         loss: torch.Tensor = self.loss(self.network(image), label)
         return loss
 
+    def on_train_start(self) -> None:
+        # A checkpoint has the rate that its own run would have gone on with, and this one may have more steps.
+        schedule: Any = self.lr_schedulers()
+        for group, base, share in zip(schedule.optimizer.param_groups, schedule.base_lrs, schedule.lr_lambdas,
+                                      strict=True):
+            group["lr"] = base * share(schedule.last_epoch)
+
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         super().optimizer_step(*args, **kwargs)
         if self.average is not None:

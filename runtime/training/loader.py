@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from fdif_dsl.runtime.streams.stream import VolumeStream, use_one_thread
+from fdif_dsl.runtime.training.interrupt import put_off, serve
 
 
 class Batches(IterableDataset):  # type: ignore[type-arg, misc, unused-ignore]
@@ -41,13 +41,20 @@ class Batches(IterableDataset):  # type: ignore[type-arg, misc, unused-ignore]
 
 def loader(batches: Batches, workers: int) -> Any:
     """The batches as Lightning takes them, rendered by `workers` processes, or by threads where that is 0."""
-    return DataLoader(
+    return _Loader(
         batches, batch_size=None, num_workers=workers, pin_memory=workers > 0 and torch.cuda.is_available(),
         # Kernels run on threads of their own, and a forked process must not inherit those.
         multiprocessing_context="spawn" if workers else None, worker_init_fn=_start_worker if workers else None)
 
 
+class _Loader(DataLoader):  # type: ignore[type-arg, misc, unused-ignore]
+    """Starts its workers such that no signal ends them, or is in the way of their start."""
+
+    def __iter__(self) -> Any:
+        with put_off():
+            return super().__iter__()
+
+
 def _start_worker(worker: int) -> None:
-    """Ctrl-C reaches all processes of a terminal, and the main one decides what it means."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    serve()
     use_one_thread()

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.settings.training import Optimisation
-from fdif_dsl.runtime.training.devices import Place
+from fdif_dsl.runtime.training.devices import Place, by_srun, launched
 from fdif_dsl.runtime.training.interrupt import Stop
 
 
-def make_trainer(settings: Optimisation, place: Place, callbacks: list[Callback], **more: Any) -> Trainer:
+def make_trainer(settings: Optimisation, place: Place, callbacks: list[Callback], plugins: Sequence[Any] = (),
+                 **more: Any) -> Trainer:
     """A trainer of Lightning's that says, writes and draws nothing by itself; `more` goes to it as it is."""
+    if "SLURM_NTASKS" in os.environ:
+        # Lightning takes every process of a job for one of several, and its own way of going on needs a job of its own.
+        if place.world == 1 or launched() is None:
+            plugins = [*plugins, LightningEnvironment()]
+        elif by_srun():
+            plugins = [*plugins, SLURMEnvironment(auto_requeue=False)]
     return Trainer(
+        plugins=[*plugins],
         max_steps=settings.steps, accelerator=place.accelerator, devices=place.devices, num_nodes=place.nodes,
         strategy=place.strategy, precision=place.precision, gradient_clip_val=settings.clip or None,
         sync_batchnorm=place.accelerator == "gpu" and place.world > 1, enable_checkpointing=False,
@@ -38,9 +50,10 @@ def fit(trainer: Trainer, module: LightningModule, batches: Any, stop: Stop, les
         raise FdifError(Diagnostic(
             "E0853", "the GPU has not enough memory for a training step", why=str(error).partition(". ")[0],
             hint=less)) from error
-    except SystemExit:  # what Lightning makes of the second Ctrl-C
-        if not stop.wanted:
+    except (Exception, SystemExit):
+        if not stop.at_once:
             raise
+        # Lightning makes a SystemExit of the second Ctrl-C, or trips over what was only half begun.
         raise KeyboardInterrupt from None
 
 

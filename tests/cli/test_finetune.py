@@ -190,6 +190,26 @@ error[E0883]: another run is writing into {out}
     assert steps == list(range(1, len(steps) + 1))
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
+def test_a_signal_of_a_cluster_ends_a_run(number: signal.Signals, interrupted: Any, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    code, said = interrupted(out / "scratch-seed-1/metrics.csv", "finetune", "small", "--data", data, *QUICK, "--steps",
+                             100000, "-o", out, number=number)
+    assert (code, said[-2:]) == (130, [
+        "finishing this step; Ctrl-C again ends the run at once",
+        f"interrupted; what was not finished is made anew with --overwrite, in {out}"])
+
+
+def test_a_job_of_slurm_without_srun(started: Any, data: Path, tmp_path: Path) -> None:
+    process = started(None, "finetune", "small", "--data", data, *QUICK, "-o", tmp_path / "run", SLURM_NTASKS="4",
+                      SLURM_JOB_ID="17", SLURM_PROCID="0", SLURM_LOCALID="0", SLURM_NODEID="0")
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    assert said.splitlines()[0] == (
+        "fdif-dsl: the job has 4 tasks of Slurm, but srun has not started this process: it runs without them")
+    assert (tmp_path / "run" / "scores.csv").exists()
+
+
 def test_every_built_in_recipe_names_a_network_that_it_can_have() -> None:
     for name in finetune_recipes():
         chosen = plan(FinetuneRecipe.load(name), None, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -102,3 +103,25 @@ def test_a_reader_that_goes_away(tmp_path: Path) -> None:
     command = f"{sys.executable} -c 'from fdif_dsl.cli import main; main()' list recipes | true"
     done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("arguments", [
+    ["pretrain", "demo", "-o", "BAD"], ["pretrain", "BAD.toml"], ["pretrain", "demo", "--library", "BAD"],
+    ["finetune", "small", "--data", "BAD"], ["finetune", "small", "data.path=BAD", "-o", "run"],
+    ["finetune", "small", "--weights", "BAD"], ["generate", "--count", "2", "-o", "BAD"],
+    ["generate", "--count", "2", "-o", "run", "--recipe", "BAD.toml"], ["export", "BAD", "--to", "monai"],
+    ["export", "run", "--to", "monai", "-o=BAD"],
+])
+def test_a_path_that_is_not_utf_8_is_refused_before_anything_is_written(arguments: list[str], tmp_path: Path) -> None:
+    """In a process of its own, where the bytes come from the shell."""
+    given = [os.fsencode(part).replace(b"BAD", b"gr\xf6\xdfe") for part in arguments]
+    shown = next(part for part in arguments if "BAD" in part).replace("BAD", "gr\\xf6\\xdfe")
+    done = subprocess.run([sys.executable, "-P", "-c", "from fdif_dsl.cli import main; main()", *given], cwd=tmp_path,
+                          capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"""\
+error[E0805]: `{shown}` is not UTF-8
+  --> command line
+  why: recipes, lists and cards name paths, and are UTF-8 text
+  hint: rename it, or give it a second name with `ln -s`
+""")
+    assert not list(tmp_path.iterdir())

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import pty
 import re
+import select
 import signal
+import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -164,3 +170,83 @@ error[E0883]: another run is writing into {out}
         steps = [int(row["step"]) for row in csv.DictReader(file)]
     assert steps == list(range(1, len(steps) + 1))
     assert torch.load(out / "weights.pt", weights_only=True)["step"] == len(steps)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2])
+def test_a_signal_of_a_cluster_leaves_a_checkpoint(
+        number: signal.Signals, started: Any, shapes: Path, recipe: Path, tmp_path: Path) -> None:
+    """It reaches the processes that render, too."""
+    out = tmp_path / "run"
+    process = started(out / "metrics.csv", "pretrain", recipe, "-o", out, "--library", shapes, "--steps", 100000,
+                      "monitor.validate=0", "train.workers=1")
+    os.killpg(process.pid, number)
+    _, said = process.communicate(timeout=120)
+    steps = len(_losses(out))
+    assert (process.returncode, said.splitlines()) == (130, [
+        "finishing this step; Ctrl-C again ends the run at once",
+        f"interrupted after step {steps}; the checkpoint is {out / 'last.ckpt'}, and --resume goes on from it"])
+    assert torch.load(out / "last.ckpt", weights_only=True)["global_step"] == steps
+
+
+def test_a_lost_terminal_leaves_a_checkpoint(shapes: Path, recipe: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    child, terminal = pty.fork()
+    if not child:
+        os.chdir(tmp_path)
+        os.execv(sys.executable, [
+            sys.executable, "-P", "-c", "from fdif_dsl.cli import main; main()", "pretrain", str(recipe),
+            "-o", str(out), "--library", str(shapes), "--steps", "100000", "monitor.validate=0"])
+    log = out / "metrics.csv"
+    try:
+        while not (log.exists() and log.read_text().count("\n") >= 3):
+            if select.select([terminal], [], [], 0.05)[0]:
+                os.read(terminal, 65536)
+    finally:
+        os.close(terminal)
+    deadline = time.monotonic() + 60
+    while os.waitpid(child, os.WNOHANG) == (0, 0):
+        if time.monotonic() > deadline:
+            os.kill(child, signal.SIGKILL)
+        time.sleep(0.05)
+    assert torch.load(out / "last.ckpt", weights_only=True)["global_step"] == len(_losses(out))
+
+
+@pytest.mark.parametrize("pause", [0.05, 0.2, 0.8])
+def test_a_second_signal_while_workers_start(
+        pause: float, started: Any, shapes: Path, recipe: Path, tmp_path: Path) -> None:
+    """In all processes at once, as a terminal sends it."""
+    psutil = pytest.importorskip("psutil")
+    out = tmp_path / "run"
+    process = started(None, "pretrain", recipe, "-o", out, "--library", shapes, "--steps", 100000,
+                      "monitor.validate=0", "train.workers=2")
+
+    assert process.stdout.readline().startswith("pre-training")  # what was begun before that compiles kernels
+
+    def workers() -> int:
+        with suppress(psutil.Error):  # a child that has just ended
+            return sum("spawn_main" in " ".join(c.cmdline()) for c in psutil.Process(process.pid).children())
+        return 0
+
+    while not workers():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGINT)
+    time.sleep(pause)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    # Where the second comes while the first is being told, that line is cut off as well.
+    assert (process.returncode, said.removeprefix("finishing this step; Ctrl-C again ends the run at once\n")) == (
+        130, "interrupted\n")
+
+
+@pytest.mark.parametrize("task", [{}, {"SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NODEID": "0"}])
+def test_a_job_of_slurm_without_srun(
+        task: dict[str, str], started: Any, shapes: Path, recipe: Path, tmp_path: Path) -> None:
+    """Run by the script of a job, or in a shell that has one: it is one process, and says so."""
+    out = tmp_path / "run"
+    process = started(None, "pretrain", recipe, "-o", out, "--library", shapes, "--steps", 2, SLURM_NTASKS="4",
+                      SLURM_JOB_ID="17", SLURM_NNODES="1", SLURM_JOB_NAME="train", **task)
+    _, said = process.communicate(timeout=120)
+    assert (process.returncode, said) == (
+        0, "fdif-dsl: the job has 4 tasks of Slurm, but srun has not started this process: it runs without them\n")
+    assert json.loads((out / "summary.json").read_text())["processes"] == 1

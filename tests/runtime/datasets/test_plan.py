@@ -18,6 +18,13 @@ def test_cases_have_numbers_of_their_own(plan: Any) -> None:
         ("validation", "case_00000", 2**40), ("validation", "case_00001", 2**40 + 1)]
 
 
+def test_a_case_knows_its_place(plan: Any) -> None:
+    made = plan("monai", {"training": 3, "validation": 2})
+    assert [made.place(case) for case in made.cases()] == [0, 1, 2, 3, 4]
+    assert [made.place(case) for case in plan("monai", {"training": 5, "validation": 3}).cases()] == [
+        0, 1, 2, None, None, 3, 4, None]
+
+
 def test_a_plan_goes_to_another_process(plan: Any) -> None:
     made = plan("monai", 2)
     size = len(pickle.dumps(made))

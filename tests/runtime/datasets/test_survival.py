@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import signal
 import time
+import tracemalloc
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -99,6 +101,48 @@ def test_a_full_disk(plan: Any, contents: Any, tmp_path: Path, monkeypatch: pyte
     assert not [path for path in left if path.rpartition("/")[2].startswith(".") or path == "datalist.json"]
     write(plan("monai", 6), out)
     assert contents(out) == contents(whole)
+
+
+def test_more_volumes_than_there_is_room_for(fdifc: Any, plan: Any, tmp_path: Path) -> None:
+    """It is said at once what they need, by the size of the first, and nothing is written."""
+    out = tmp_path / "deep" / "set"
+    run = fdifc("--count", 10**12, "-o", out)
+    _, said = run.communicate(timeout=60)
+    title, where, why, hint = said.splitlines()
+    write(plan("monai", 1), tmp_path / "one")
+    size = sum(p.stat().st_size for p in (tmp_path / "one").rglob("case_*"))
+    assert run.returncode == 1
+    assert re.fullmatch(rf"error\[E0888\]: 1000000000000 volumes need about {size / 1e3:.1f} PB, and "
+                        rf"{re.escape(str(tmp_path))} has [0-9.]+ [TGM]B free", title)
+    assert (where, why) == (f"  --> {out}", f"  why: the first of them has {size / 1e3:.1f} kB")
+    assert hint == "  hint: ask for fewer volumes, free some space, or name a folder elsewhere with -o"
+    assert not out.parent.exists()
+
+
+@pytest.mark.parametrize("shard", [Shard(), Shard(2, 3)])
+def test_a_plan_does_not_grow_with_its_count(
+        plan: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shard: Shard) -> None:
+    monkeypatch.setattr("fdif_dsl.runtime.datasets.write.check_room", lambda *_: None)
+    made: list[str] = []
+
+    def engine(job: Job, cases: Any) -> Iterator[Any]:
+        for case in cases:
+            if len(made) == 3:
+                raise KeyboardInterrupt
+            made.append(case.name)
+            yield job.make(case)
+
+    for first in (0, 3):  # the second run goes on from the first
+        made.clear()
+        tracemalloc.start()
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                write(plan("monai", 10**9), tmp_path / "set", shard=shard, engine=engine)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert made == [f"case_{shard.number - 1 + shard.of * i:05d}" for i in range(first, first + 3)]
+        assert peak < 50e6
 
 
 def test_two_runs_at_once(fdifc: Any, plan: Any, contents: Any, tmp_path: Path) -> None:

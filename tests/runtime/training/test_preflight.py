@@ -171,13 +171,14 @@ def test_half_precision_on_a_cpu_is_single_precision(
 @pytest.mark.parametrize(("environment", "expected"), [
     ({}, (2, 3)),  # what the recipe says
     ({"LOCAL_WORLD_SIZE": "4", "WORLD_SIZE": "8", "RANK": "5", "LOCAL_RANK": "1"}, (4, 2)),
-    ({"SLURM_NTASKS": "6", "SLURM_NNODES": "3", "SLURM_PROCID": "0"}, (2, 3)),
-    ({"SLURM_NTASKS": "1", "SLURM_PROCID": "0"}, (1, 1)),
+    ({"SLURM_NTASKS": "6", "SLURM_NNODES": "3", "SLURM_PROCID": "0", "SLURM_STEP_ID": "0",
+      "SLURM_NTASKS_PER_NODE": "2"}, (2, 3)),
+    ({"SLURM_NTASKS": "1", "SLURM_PROCID": "0", "SLURM_STEP_ID": "0"}, (1, 1)),
 ])
 def test_the_launcher_says_how_many_processes_there_are(
         small: Any, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], expected: tuple[int, int]) -> None:
     for name in ("LOCAL_WORLD_SIZE", "WORLD_SIZE", "RANK", "LOCAL_RANK", "SLURM_NTASKS", "SLURM_NNODES",
-                 "SLURM_PROCID", "NODE_RANK"):
+                 "SLURM_PROCID", "SLURM_STEP_ID", "SLURM_NTASKS_PER_NODE", "SLURM_JOB_NAME", "NODE_RANK"):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
@@ -186,3 +187,16 @@ def test_the_launcher_says_how_many_processes_there_are(
     assert place.strategy == ("ddp" if place.world > 1 else "auto")
     assert is_first() == ("RANK" not in environment)
     assert devices.launched() == (expected if environment else None)
+
+
+def test_srun_must_say_how_many_run_on_each_machine(small: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LOCAL_WORLD_SIZE", "SLURM_NNODES", "SLURM_NTASKS_PER_NODE", "SLURM_JOB_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in (("NTASKS", "4"), ("PROCID", "0"), ("STEP_ID", "0")):
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    with pytest.raises(FdifError) as caught:
+        find_place(small("train.accelerator=cpu"))
+    assert str(caught.value) == """\
+error[E0838]: srun has started 4 processes, and it is not said how many run on each machine
+  why: each must know its place among those beside it
+  hint: srun --ntasks-per-node=4 fdifc pretrain ..."""

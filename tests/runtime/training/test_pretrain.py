@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import shutil
 import signal
 import tomllib
 from pathlib import Path
@@ -71,7 +73,7 @@ def test_what_a_run_leaves(own: Library, small: Any, tmp_path: Path) -> None:
     made = run(own, recipe, tmp_path / "run")
     folder = tmp_path / "run"
     assert {p.name for p in folder.iterdir()} - {"tensorboard"} == {
-        ".lock", "last.ckpt", "best.ckpt", "checkpoints", "weights.pt", "best.pt", "metrics.csv", "validation.csv",
+        "last.ckpt", "best.ckpt", "checkpoints", "weights.pt", "best.pt", "metrics.csv", "validation.csv",
         "loss.png", "scores.png", "predictions.png", "recipe.toml", "run.json", "summary.json"}
     assert sorted(p.name for p in (folder / "checkpoints").iterdir()) == ["step-00000004.ckpt", "step-00000006.ckpt"]
     assert (folder / "last.ckpt").samefile(folder / "checkpoints" / "step-00000006.ckpt")
@@ -207,6 +209,81 @@ def test_a_run_can_be_made_longer(own: Library, small: Any, tmp_path: Path) -> N
     run(own, small("train.steps=2"), tmp_path / "run")
     assert run(own, small("train.steps=3"), tmp_path / "run", resume=True).steps == 3
     assert len(rows(tmp_path / "run")) == 3
+
+
+@pytest.mark.parametrize(("first", "then", "warmup"), [(3, 6, 4), (2, 3, 5), (4, 3, 4)])
+def test_a_warm_up_that_was_shortened_changes_with_the_steps(
+        own: Library, recipe_path: Path, tmp_path: Path, first: int, then: int, warmup: int) -> None:
+    recipe_path.write_text(recipe_path.read_text().replace("warmup = 1", f"warmup = {warmup}"))
+    plain = ["monitor.validate=0", "monitor.checkpoint=1"]
+    short, long = (Recipe.load(recipe_path, [*plain, f"train.steps={steps}"]) for steps in (first, then))
+    assert short.training.warmup == min(first, warmup)
+    run(own, short, tmp_path / "run")
+    assert run(own, long, tmp_path / "run", resume=True).steps == max(first, then)
+    rates = [float(row["lr"]) for row in rows(tmp_path / "run")]
+    if then > first:  # the rate of each step is that of the recipe with which it was made
+        w = min(warmup, then)
+        assert rates[first] == pytest.approx(0.01 * (min(first, w) + 1) / (w + 1))
+
+
+def test_another_warm_up_is_another_run(own: Library, small: Any, tmp_path: Path) -> None:
+    run(own, small("train.steps=3", "train.warmup=1"), tmp_path / "run")
+    with pytest.raises(FdifError, match=r"train\.warmup was 1 and is 2"):
+        run(own, small("train.steps=4", "train.warmup=2"), tmp_path / "run", resume=True)
+
+
+class Touch:
+    """When it is unpickled, it makes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("name", ["last.ckpt", "weights.pt"])
+def test_foreign_objects_are_not_made(own: Library, small: Any, tmp_path: Path, name: str) -> None:
+    out, made = tmp_path / "run", tmp_path / "made"
+    run(own, small("train.steps=2", "monitor.checkpoint=1"), out)
+    stored = torch.load(out / name, weights_only=True)
+    (out / name).unlink()  # a second name of the newest checkpoint
+    torch.save(stored | {"more": Touch(made)}, out / name)
+    with pytest.raises(FdifError) as caught:
+        run(own, small("train.steps=3", "monitor.checkpoint=1"), out, resume=True)
+    last = out / "checkpoints" / "step-00000002.ckpt"
+    title, hint = {
+        "last.ckpt": ("is no checkpoint of a run",
+                      f"{last} is whole, after step 2; copy it to {out / name}, and --resume goes on from there"),
+        "weights.pt": ("does not say what the run was",
+                       "remove it, and --resume makes it again, but cannot tell whether the recipe is the same"),
+    }[name]
+    assert str(caught.value) == f"""\
+error[E0834]: {out / name} {title}
+  why: it holds other Python objects than tensors and plain values, and none of them was made
+  hint: {hint}"""
+    assert not made.exists()
+
+
+@pytest.mark.parametrize(("share", "why"), [
+    (0.0, "it is empty"), (0.3, "it is damaged: a part of it is missing, or it never was one"),
+    (0.99, "it is damaged: a part of it is missing, or it never was one")])
+def test_a_checkpoint_that_was_cut(own: Library, small: Any, tmp_path: Path, share: float, why: str) -> None:
+    """Its other name, that of its step, is cut with it: the one before is named, and does."""
+    out, recipe = tmp_path / "run", small("train.steps=3", "monitor.checkpoint=1", "monitor.validate=0")
+    run(own, recipe, out)
+    last = out / "last.ckpt"
+    whole = sorted((out / "checkpoints").iterdir())[-2]
+    os.truncate(last, int(share * last.stat().st_size))
+    with pytest.raises(FdifError) as caught:
+        run(own, recipe, out, resume=True)
+    assert str(caught.value) == f"""\
+error[E0834]: {last} is no checkpoint of a run
+  why: {why}
+  hint: {whole} is whole, after step 2; copy it to {last}, and --resume goes on from there"""
+    last.unlink()
+    shutil.copy(whole, last)
+    assert run(own, recipe, out, resume=True).steps == 3
 
 
 @pytest.mark.parametrize("label", MEANINGS)
