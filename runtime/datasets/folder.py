@@ -86,6 +86,7 @@ class Folder:
             missing = self.plan.count - len(records)
             whole = missing == 0 and not self._holding.others()
             if whole:
+                self._tidy()
                 lists = write_lists([records[case] for case in self.plan.cases()])
                 Manifest(self.plan.identity(), self.plan.counts, records, lists).write(self.directory)
                 self._forget_parts()
@@ -142,7 +143,7 @@ class Folder:
                 why="other runs are at work on it", hint="ask for the same volumes in each shard"))
 
     def _tidy(self) -> None:
-        """Removes what runs that were killed were about to write."""
+        """Removes what runs, and workers of this one, were about to write when they were killed."""
         for folder in (self.directory, *(p for p in self.directory.iterdir() if p.is_dir())):
             remove_leftovers(folder, seconds=0)
 

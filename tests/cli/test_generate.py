@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from fdif_dsl.compiler.library import load_library
+from fdif_dsl.runtime.datasets.manifest import digest
 from fdif_dsl.runtime.datasets.record import FIRST, VALIDATION
 from fdif_dsl.runtime.recipe import Recipe
 from fdif_dsl.runtime.scenes.render import render
@@ -33,8 +34,8 @@ def generate(fdifc: Any, shapes: Path, recipe: Path) -> Any:
     return lambda *arguments: fdifc("generate", "--library", shapes, "--recipe", recipe, *arguments)
 
 
-def files(folder: Path) -> dict[str, bytes]:
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+def files(folder: Path) -> dict[str, str]:
+    return {p.relative_to(folder).as_posix(): digest(p.read_bytes()) for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
 def voxels(path: Path) -> np.ndarray:

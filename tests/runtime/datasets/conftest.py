@@ -14,6 +14,7 @@ import pytest
 
 from fdif_dsl.compiler.library import Library, load_library
 from fdif_dsl.runtime.datasets import make_format
+from fdif_dsl.runtime.datasets.manifest import digest
 from fdif_dsl.runtime.datasets.plan import Plan
 from fdif_dsl.runtime.datasets.record import TRAINING
 from fdif_dsl.runtime.recipe import Recipe
@@ -78,10 +79,11 @@ def fdifc(shapes: Path, recipe: Path, tmp_path: Path) -> Callable[..., Any]:
 
 
 @pytest.fixture
-def contents() -> Callable[[Path], dict[str, bytes]]:
-    """Every file of a data set, by its path."""
+def contents() -> Callable[[Path], dict[str, str]]:
+    """The checksum of every file of a data set, by its path: short enough to be read where two differ."""
 
-    def read(folder: Path) -> dict[str, bytes]:
-        return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+    def read(folder: Path) -> dict[str, str]:
+        return {p.relative_to(folder).as_posix(): digest(p.read_bytes()) for p in sorted(folder.rglob("*"))
+                if p.is_file()}
 
     return read

@@ -79,6 +79,19 @@ def test_a_note_that_was_cut_off_while_another_shard_is_at_work(plan: Any, conte
     assert contents(out) == contents(tmp_path / "whole")
 
 
+def test_a_worker_that_was_killed_within_a_file(plan: Any, contents: Any, tmp_path: Path) -> None:
+    """Another one makes the case, and what the first one left goes."""
+    write(plan("monai", 3), tmp_path / "whole")
+    out = tmp_path / "set"
+
+    def engine(job: Job, cases: Any) -> Iterator[Any]:
+        (out / "labelsTr" / ".0123abcd-case_00001.nii.gz").write_bytes(b"half")
+        yield from map(job.make, cases)
+
+    assert write(plan("monai", 3), out, engine=engine).whole
+    assert contents(out) == contents(tmp_path / "whole")
+
+
 def test_a_full_disk(plan: Any, contents: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, out = tmp_path / "whole", tmp_path / "set"
     write(plan("monai", 6), whole)
@@ -97,7 +110,7 @@ def test_a_full_disk(plan: Any, contents: Any, tmp_path: Path, monkeypatch: pyte
             write(plan("monai", 6), out)
     assert caught.value.filename == str(out / "imagesTr" / "case_00003.nii.gz")  # as the user knows it
     left = contents(out)
-    assert all(left[path] == data for path, data in contents(whole).items() if path in left and "case" in path)
+    assert all(left[path] == there for path, there in contents(whole).items() if path in left and "case" in path)
     assert not [path for path in left if path.rpartition("/")[2].startswith(".") or path == "datalist.json"]
     write(plan("monai", 6), out)
     assert contents(out) == contents(whole)
