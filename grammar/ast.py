@@ -112,16 +112,17 @@ class Array(Expr):
 
 @dataclass(frozen=True, eq=False)
 class Reduce(Expr):
-    """`min[i < n](body)`."""
+    """`min[i < n](body)`, or `min[i < n when condition](body)`."""
 
     reducer: str  # min max sum any all
     var: str
     var_span: Span
     bound: Expr
+    condition: Expr | None
     body: Expr
 
     def children(self) -> tuple[Expr, ...]:
-        return self.bound, self.body
+        return (self.bound, self.body) if self.condition is None else (self.bound, self.condition, self.body)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,10 +10,16 @@ from fdif_dsl.grammar.source import SourceFile
 COMMENT = "a comment starts with `#`; `//` divides and rounds down"
 CHOICE = "a choice is written `where(condition, a, b)`"
 LOOP = "a loop is written `sum[i < n](...)`, or `name[i < n] = ...`"
+SOME = "which rounds count is said with `when`: `sum[i < n when i < k](...)`"
+WHEN = f"`when` stands in the bracket of a reduction, as in `sum[i < n when i < k](...)`; {CHOICE}"
+ALL = "an array has all its values: say which count where it is reduced, as in `sum[i < n when i < k](a[i])`"
 QUANTITY = "a quantity is written `name = formula`, without a word or a type"
 CONSTANT = "a file holds no values: name it inside the declaration, or write a function such as `fn size() = 3`"
 
 _DRAW = "a random number is a quantity of the object: `name ~ uniform(a, b)`"
+_WHOLE = "a random whole number is a quantity of the object: `name ~ integer(lo, hi)`, both ends included"
+_CHOSEN = "a random choice is a quantity of the object: `name ~ choice(a, b)`"
+_DIRECTION = "a random direction is a quantity of the object: `name ~ unit_vec3()`"
 _NO_MATRIX = "there are no matrices: write the sums out, or turn a point with `rotate` of `use std`"
 FOUR = "vectors have two or three components: `vec2`, `vec3`"
 _TRUTH = "truth values are `true` and `false`"
@@ -85,7 +91,18 @@ NAMES: dict[str, str] = {
     # Choices, loops, chance
     **dict.fromkeys(("ifelse", "iif", "select", "cond", "ternary"), CHOICE),
     **dict.fromkeys(("range", "arange", "linspace", "reduce", "sum", "any", "all", "prod"), LOOP),
-    **dict.fromkeys(("rand", "random", "rands", "randn", "randint", "rnd", "choice"), _DRAW),
+    **dict.fromkeys(("rand", "random", "rands", "rnd"), _DRAW),
+    **dict.fromkeys(("randint", "randrange", "rand_int", "randi", "uniform_int"), _WHOLE),
+    **dict.fromkeys(("choose", "pick", "sample", "bernoulli", "categorical"), _CHOSEN),
+    **dict.fromkeys(("unit_vector", "random_direction", "on_sphere", "random_unit_vector"), _DIRECTION),
+    **dict.fromkeys(("randn", "gauss", "gaussian", "normalvariate"),
+                    "a random quantity is `name ~ normal(mean, deviation)`"),
+    **dict.fromkeys(("loguniform", "uniform_log"), "write `name ~ log_uniform(lo, hi)`"),
+    **dict.fromkeys(("lognormal", "log_normal"), "write `name ~ exp(normal(mean, deviation))`"),
+    "expovariate": "write `name ~ -log(uniform(0, 1)) * mean`",
+    **dict.fromkeys(("beta", "betavariate", "kumaraswamy"),
+                    "write `name ~ (1 - uniform(0, 1) ^ (1 / b)) ^ (1 / a)`, nearly the same (Kumaraswamy's), or "
+                    "`triangular(lo, mode, hi)`"),
     **dict.fromkeys(("noise", "perlin", "snoise", "fbm", "simplex"), _NOISE),
     **dict.fromkeys(("hash", "hash1", "hash3", "hash33"), _HASH),
     **dict.fromkeys(("print", "echo", "assert"), "a file is formulas only: `fdifc show` draws them"),

@@ -246,9 +246,9 @@ class _Build(Transformer[Token, Any]):
         return self._shallow(ast.Array(self._span(items[0], items[-1]), values))
 
     def reduce(self, items: list[Any]) -> ast.Expr:
-        reducer, _, var, _, bound, _, _, body, close = items
+        reducer, _, var, _, bound, _, condition, _, _, body, close = items
         return self._shallow(ast.Reduce(self._span(reducer, close), str(reducer), str(var), self._span(var), bound,
-                                        body))
+                                        condition, body))
 
 
 @cache

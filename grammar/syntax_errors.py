@@ -12,7 +12,7 @@ from fdif_dsl.grammar.diagnostics import Diagnostic, did_you_mean, error_at, quo
 from fdif_dsl.grammar.source import SourceFile, Span
 
 _KINDS = {"SHAPE", "PROFILE", "DISPLACEMENT", "MAPPER", "FN"}
-_RESERVED = _KINDS | {"USE", "TRUE", "FALSE", "AND", "OR", "NOT"}
+_RESERVED = _KINDS | {"USE", "TRUE", "FALSE", "AND", "OR", "NOT", "WHEN"}
 _VALUE = {"NUMBER", "NAME", "TRUE", "FALSE", "LPAR", "REDUCER"}
 _VALUE_ENDS = {"NUMBER", "NAME", "TRUE", "FALSE", "RPAR", "RSQB"}
 _COMPARISONS = {"LT", "LE", "GT", "GE", "EQ", "NE"}
@@ -21,6 +21,7 @@ _STATEMENT = {"ASSIGN", "LSQB", "TILDE"}  # what may follow the name that starts
 _SIGNS = {"LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "LBRACE": "{", "RBRACE": "}", "COMMA": ",", "COLON": ":",
           "ASSIGN": "=", "TILDE": "~", "LT": "<", "DOT": ".", "MINUS": "-"}
 _SPELLING = {"NAME": "a name", "QUOTED": "a name in quotes", **{kind: f"`{sign}`" for kind, sign in _SIGNS.items()}}
+_LIMITING = _COMPARISONS | {"AND", "OR", "COMMA", "COLON"}  # what else people put before a condition
 _AUGMENTED = ("PLUS", "MINUS", "STAR", "SLASH", "DIV", "CARET")
 _OPEN = {"(": ")", "[": "]", "{": "}"}
 _CLOSERS = {"RPAR": "LPAR", "RSQB": "LSQB", "RBRACE": "LBRACE"}
@@ -139,6 +140,8 @@ def _habit(file: SourceFile, token: Token, expected: set[str], before: Sequence[
     if token.type == "COMMA" and _groups(before):
         count = _values_from(file, before)
         return f"a vector is written `vec{count}({'x, y, z'[: 3 * count - 2]})`" if count < 4 else habits.FOUR
+    if "WHEN" in expected and (word in ("if", "where") or token.type in _LIMITING):
+        return habits.SOME
     if word in ("if", "else", "elif", "then") or str(last) in ("if", "then"):
         return habits.CHOICE
     if token.type == "COLON" and {"ASSIGN", "LBRACE"} <= expected:
@@ -206,6 +209,8 @@ def _hint(file: SourceFile, token: Token, expected: set[str], before: Sequence[T
         return _statement_hint(file, token, last)
     if kind in _RESERVED and "NAME" in expected and (len(expected) <= 2 or _next(file, token) in ("=", "~", "[")):
         return f"`{word}` is a word of the language; choose another name"
+    if kind == "WHEN":
+        return habits.ALL if _in_binder(before) else habits.WHEN
     if kind in _KINDS and "RBRACE" in expected:
         return _UNCLOSED
     if kind == "ASSIGN" and len(before) > 1 and before[-2].type not in _VALUE_ENDS and not _one_line(before[-2:]):
@@ -235,6 +240,15 @@ def _hint(file: SourceFile, token: Token, expected: set[str], before: Sequence[T
     if expected == {"NAME", "DOC", "RBRACE"}:
         return "a body holds statements such as `name = formula`"
     return ""
+
+
+def _in_binder(before: Sequence[Token]) -> bool:
+    """Whether the words end in the bracket of an array's statement, `name[i < n`."""
+    opener = _innermost_open(before)
+    if opener is None or opener.type != "LSQB":
+        return False
+    place = next(i for i, token in enumerate(before) if token is opener)
+    return [t.type for t in before[place - 1 : place + 3]] == ["NAME", "LSQB", "NAME", "LT"]
 
 
 def _statement_hint(file: SourceFile, token: Token, name: Token) -> str:

@@ -142,7 +142,7 @@ def _vector(g: Graph, *parts: Value) -> Value:
     return tuple(as_node(g, c) for part in parts for c in (part if isinstance(part, tuple) else (part,)))
 
 
-def _where(g: Graph, condition: Value, a: Value, b: Value) -> Value:
+def choose(g: Graph, condition: Value, a: Value, b: Value) -> Value:
     return lift(g, lambda x, y: g.node("where", condition, x, y), a, b)
 
 
@@ -185,7 +185,7 @@ _row("normalize", "normalize(v)", "v divided by its length; NaN for the zero vec
 _row("vec2", "vec2(x, y)", "a vector of two numbers", _vector_type(2), _vector)
 _row("vec3", "vec3(x, y, z)", "a vector of three numbers, or of a vec2 and a number", _vector_type(3), _vector)
 _row("where", "where(condition, a, b)", "a where the condition holds, else b",
-     lambda t: _real(t[1:]) if len(t) == 3 and t[0] == "bool" else None, _where)
+     lambda t: _real(t[1:]) if len(t) == 3 and t[0] == "bool" else None, choose)
 _row("signed", "signed(inside, magnitude)", "-magnitude inside, else magnitude, which is 0 where inside changes",
      lambda t: "float" if len(t) == 2 and t[0] == "bool" and t[1] in NUMBERS else None,
      lambda g, inside, magnitude: g.node("signed", inside, as_node(g, magnitude)))
@@ -193,7 +193,8 @@ _row("len", "len(array)", "number of values in an array",
      lambda t: "int" if len(t) == 1 and t[0].endswith("[]") else None, lambda g, a: len(a))
 
 # Random draws, inside the right-hand side of `~` only: `build` gets a function that makes the next
-# uniform number in (0, 1).
+# uniform number in (0, 1). They are inverses of distributions, so that every prior takes a fixed count of draws
+# and its values move smoothly with its bounds; a beta distribution has no such inverse.
 PRIORS: dict[str, Builtin] = {}
 
 
@@ -210,10 +211,73 @@ def _normal(g: Graph, draw: Callable[[], Node], mean: Value, deviation: Value) -
     return lift(g, one, mean, deviation)
 
 
+def _log_uniform(g: Graph, draw: Callable[[], Node], lo: Value, hi: Value) -> Value:
+    return apply(g, "exp", _uniform(g, draw, apply(g, "log", lo), apply(g, "log", hi)))
+
+
+def _triangular(g: Graph, draw: Callable[[], Node], lo: Value, mode: Value, hi: Value) -> Value:
+    def one(a: Node, m: Node, b: Node) -> Node:  # the inverse of the distribution, a parabola on each side
+        u = draw()
+        width, below, above = g.node("sub", b, a), g.node("sub", m, a), g.node("sub", b, m)
+        from_lo = g.node("sqrt", g.node("mul", g.node("mul", u, width), below))
+        from_hi = g.node("sqrt", g.node("mul", g.node("mul", g.node("sub", g.number(1), u), width), above))
+        drawn = g.node("where", g.node("lt", g.node("mul", u, width), below), g.node("add", a, from_lo),
+                       g.node("sub", b, from_hi))
+        in_order = g.node("and", g.node("le", a, m), g.node("le", m, b))
+        return g.node("where", in_order, drawn, g.number(math.nan))
+
+    return lift(g, one, lo, mode, hi)
+
+
+def _integer(g: Graph, draw: Callable[[], Node], lo: Value, hi: Value) -> Value:
+    def one(a: Node, b: Node) -> Node:
+        least, most = g.node("ceil", a), g.node("floor", b)
+        count = g.node("add", g.node("sub", most, least), g.number(1))
+        drawn = g.node("add", least, g.node("floor", g.node("mul", draw(), count)))
+        return g.node("where", g.node("le", least, most), drawn, g.number(math.nan))
+
+    return lift(g, one, lo, hi)
+
+
+def _choice(g: Graph, draw: Callable[[], Node], *options: Value) -> Value:
+    place, out = g.node("mul", draw(), g.number(len(options))), options[-1]
+    for k in reversed(range(1, len(options))):
+        out = choose(g, g.node("lt", place, g.number(k)), options[k - 1], out)
+    return out
+
+
+def _unit_vec2(g: Graph, draw: Callable[[], Node]) -> Value:
+    angle = g.node("mul", g.number(math.tau), draw())
+    return g.node("cos", angle), g.node("sin", angle)
+
+
+def _unit_vec3(g: Graph, draw: Callable[[], Node]) -> Value:
+    u = draw()  # Archimedes: on a sphere the height is even
+    radius = g.node("mul", g.number(2), g.node("sqrt", g.node("mul", u, g.node("sub", g.number(1), u))))
+    x, y = _unit_vec2(g, draw)
+    height = g.node("sub", g.node("mul", g.number(2), u), g.number(1))
+    return g.node("mul", radius, x), g.node("mul", radius, y), height
+
+
 for _prior in (
     Builtin("uniform", "uniform(lo, hi)", "a number drawn evenly between lo and hi", _count(2, 2, _real), _uniform),
+    Builtin("log_uniform", "log_uniform(lo, hi)",
+            "a number whose logarithm is drawn evenly, so that 1 to 10 is as likely as 10 to 100; lo and hi above 0",
+            _count(2, 2, _real), _log_uniform),
     Builtin("normal", "normal(mean, deviation)", "a number drawn from a normal distribution", _count(2, 2, _real),
             _normal),
+    Builtin("triangular", "triangular(lo, mode, hi)",
+            "a number between lo and hi, the more likely the nearer to mode; NaN unless lo <= mode <= hi",
+            _count(3, 3, _real), _triangular),
+    Builtin("integer", "integer(lo, hi)",
+            "a whole number from lo to hi, both included, each as likely; NaN where none lies between",
+            _count(2, 2, _real), _integer),
+    Builtin("choice", "choice(a, b, ...)", "one of the values, each as likely: numbers, or vectors of one width",
+            _count(2, None, _real), _choice),
+    Builtin("unit_vec2", "unit_vec2()", "a vec2 of length 1, each direction as likely", _count(0, 0, lambda t: "vec2"),
+            _unit_vec2),
+    Builtin("unit_vec3", "unit_vec3()", "a vec3 of length 1, each direction as likely", _count(0, 0, lambda t: "vec3"),
+            _unit_vec3),
 ):
     PRIORS[_prior.name] = _prior
 

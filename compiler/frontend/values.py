@@ -21,6 +21,11 @@ def as_node(g: Graph, value: Value) -> Node:
     return value if isinstance(value, Node) else g.number(value)
 
 
+def as_nodes(g: Graph, value: Value) -> Value:
+    """The same of a number or a vector."""
+    return value if isinstance(value, tuple) else as_node(g, value)
+
+
 def components(value: Value) -> tuple[Value, ...]:
     """The components of a vector; a scalar is its own one."""
     return value if isinstance(value, tuple) else (value,)

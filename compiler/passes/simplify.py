@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from fdif_dsl.compiler.ir.exact import SCALARS
 from fdif_dsl.compiler.ir.graph import LEAVES, Graph, Node, reachable
 from fdif_dsl.compiler.ir.ops import OPS
 
@@ -28,7 +29,7 @@ def simplify(graph: Graph, roots: list[Node]) -> list[Node]:
 def make(g: Graph, op: str, args: Sequence[Node]) -> Node:
     """The node of an operation on simplified operands, itself simplified."""
     if op in OPS and all(a.op == "const" for a in args):
-        value = OPS[op].array(np, *(np.float64(a.const) if a.type == "f" else np.bool_(a.const) for a in args))
+        value = OPS[op].array(SCALARS, *(np.float64(a.const) if a.type == "f" else np.bool_(a.const) for a in args))
         return g.truth(bool(value)) if OPS[op].result == "b" else g.number(float(value))
     rule = _RULES.get(op)
     return (rule(g, *args) if rule else None) or g.node(op, *args)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fdif_dsl.compiler.frontend.builtins import BUILTINS, CONSTANTS, NUMBERS, PRIORS, RESERVED, VECTORS
+from fdif_dsl.compiler.frontend.builtins import BUILTINS, CONSTANTS, NUMBERS, PRIORS, RESERVED, VECTORS, common
 from fdif_dsl.compiler.frontend.check.expressions import WHOLE_DIVISION, Expressions
 from fdif_dsl.compiler.frontend.check.types import (
     GRID_FIELDS,
@@ -352,4 +352,18 @@ def _misused(name: str, types: Sequence[str]) -> str:
         return f"the {'least' if name == 'min' else 'greatest'} component is `{name}({parts})`"
     if name == "where":
         return "give the value for where it does not hold too: `where(condition, a, b)`" if len(types) == 2 else ""
+    if name == "choice" and len(types) < 2 and not any(t.endswith("[]") for t in types):
+        return "give two values or more to choose from"
+    if name == "choice" and (mistaken := next((t for t in types if common([t]) is None), None)):
+        return _choosing(mistaken)
     return operand_hint(name, *types)
+
+
+def _choosing(kind: str) -> str:
+    """How to choose at random between things that are no numbers and no vectors."""
+    if kind.endswith("[]"):
+        return "choose between its values, as in `choice(a[0], a[1])`, or draw an index: `k ~ integer(0, len(a) - 1)`, " \
+               "then `sum[i < len(a) when i == k](a[i])`"
+    if kind == "bool":
+        return "choose a number and compare it: `k ~ choice(0, 1)`, then `k == 1`"
+    return "choose a number, and with it between the distances: `k ~ choice(0, 1)`, then `where(k == 0, a(p), b(p))`"

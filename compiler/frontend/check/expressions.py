@@ -95,9 +95,11 @@ class Expressions:
         base, index = self.expr(expr.base), self.expr(expr.index)
         self.counted.append(expr.index)
         if index.type not in ("int", UNKNOWN):
+            drawn = index.type in NUMBERS and not isinstance(expr.index, ast.Number)
             self.error(expr.index.span, "E0244", "an index is a whole number", f"this is {say(index.type)}",
                        why="which value is meant must be known while compiling",
-                       hint="count with `[i < n]`, or write a whole number")
+                       hint="by a number k that is not, pick with `sum[i < len(a) when i == k](a[i])`" if drawn else
+                       "count with `[i < n]`, or write a whole number")
         if base.type == UNKNOWN:
             return base
         if not base.type.endswith("[]"):
@@ -119,34 +121,51 @@ class Expressions:
         return Typed(f"{kinds[0]}[]", any(g.varies for g in got))
 
     def _reduce(self, expr: ast.Reduce) -> Typed:
-        hidden = self.bind(expr.var, expr.var_span, expr.bound)
+        hidden = self.bind(expr.var, expr.var_span, expr.bound, expr.reducer)
+        chosen = Typed("bool") if expr.condition is None else self.condition(expr.condition, expr.var)
         got = self.expr(expr.body)
         self.unbind(expr.var, hidden)
-        if got.type == UNKNOWN:
-            return got
+        if UNKNOWN in (got.type, chosen.type):
+            return Typed(UNKNOWN)
+        varies = got.varies or chosen.varies
         if expr.reducer in ("any", "all"):
             if got.type != "bool":
                 return self.error(expr.body.span, "E0247", f"`{expr.reducer}` wants truth values",
                                   f"this is {say(got.type)}", hint="compare it with something")
-            return got
+            return Typed("bool", varies)
         kind = common([got.type])
         if kind is None:
             return self.error(expr.body.span, "E0247", f"`{expr.reducer}` wants numbers or vectors",
                               f"this is {say(got.type)}", hint=operand_hint(got.type))
-        return Typed("float" if kind == "int" else kind, got.varies)
+        kind = self.program.reduced[expr] = "float" if kind == "int" else kind
+        return Typed(kind, varies)
 
-    def bind(self, var: str, span: Span, bound: ast.Expr) -> Typed | None:
-        """Bring a loop variable in; gives what it hides."""
+    def condition(self, expr: ast.Expr, var: str) -> Typed:
+        """What follows `when`: which rounds of a reduction count."""
+        got = self.expr(expr)
+        if got.type in ("bool", UNKNOWN):
+            return got
+        return self.error(expr.span, "E0240", "`when` wants a truth value", f"this is {say(got.type)}",
+                          hint=f"compare with it, as in `when {var} < n`" if got.type in NUMBERS else
+                          operand_hint(got.type) or "compare a component, or `length(v)`")
+
+    def bind(self, var: str, span: Span, bound: ast.Expr, reducer: str = "") -> Typed | None:
+        """Bring the variable of a loop in, a reduction's or an array's; gives what it hides."""
         got = self.expr(bound)
         self.counted.append(bound)
         if got.type not in ("int", UNKNOWN):
             params = {p.name for p in self.decl.params or () if p.type is None}
-            hint = "give a number, or a parameter of type int"
-            if isinstance(bound, ast.Name) and bound.name in params:
+            some = "count to the most there can be, and say which count"
+            hint = f"{some}: `{reducer}[{var} < 9 when {var} < n](...)`"
+            if not reducer:
+                hint = f"{some} where the array is reduced, as in `sum[{var} < 9 when {var} < n](a[{var}])`"
+            if isinstance(bound, ast.Number) or got.type not in NUMBERS:
+                hint = "give a whole number, or a parameter of type int"
+            elif isinstance(bound, ast.Name) and bound.name in params:
                 hint = f"write the parameter as `{bound.name}: int`"
             elif isinstance(bound, ast.Binary) and bound.op == "/":
                 hint = WHOLE_DIVISION
-            self.error(bound.span, "E0230", "a loop counts to a whole number", f"this is {say(got.type)}",
+            self.error(bound.span, "E0230", "a loop counts to a whole number that is known while compiling", f"this is {say(got.type)}",
                        why="arrays and reductions are unrolled while compiling", hint=hint)
         if var in RESERVED or var in INPUTS[self.decl.kind]:
             self.error(span, "E0210", f"`{var}` has a meaning already", "taken", hint="choose another name")

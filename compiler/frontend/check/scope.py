@@ -33,13 +33,14 @@ class Scope:
 @dataclass
 class Program:
     """Checked modules. `varying` holds every statement whose value differs from point to point, `whole` every
-    one whose value must stay a whole number."""
+    one whose value must stay a whole number, `reduced` the type of what each reduction gives."""
 
     modules: list[Module]
     scopes: dict[Module, Scope]
     varying: set[ast.Stmt]
     fn_types: dict[ast.Decl, str] = field(default_factory=dict)
     whole: set[ast.Stmt] = field(default_factory=set)
+    reduced: dict[ast.Reduce, str] = field(default_factory=dict)
 
 
 def make_scope(module: Module, scopes: dict[Module, Scope], errors: list[Diagnostic]) -> Scope:

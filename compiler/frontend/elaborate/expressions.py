@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from fdif_dsl.compiler.frontend.builtins import power
+from fdif_dsl.compiler.frontend.builtins import VECTORS, choose, power
 from fdif_dsl.compiler.frontend.check.scope import Program
 from fdif_dsl.compiler.frontend.elaborate.environment import Env, Named
-from fdif_dsl.compiler.frontend.values import Value, apply, as_node, total
-from fdif_dsl.compiler.ir.graph import Graph
+from fdif_dsl.compiler.frontend.values import Value, apply, as_node, as_nodes
+from fdif_dsl.compiler.ir.graph import Graph, Node
+from fdif_dsl.compiler.passes.simplify import make
 from fdif_dsl.grammar import ast
 from fdif_dsl.grammar.diagnostics import error_at
 from fdif_dsl.grammar.parse import SdfError
@@ -68,7 +70,7 @@ class Expressions:
     def _unary(self, env: Env, expr: ast.Unary) -> Value:
         value = self.expr(env, expr.operand)
         if expr.op == "not":
-            return self.graph.node("not", value)
+            return make(self.graph, "not", [value])
         return -value if isinstance(value, int) else apply(self.graph, "neg", value)
 
     def _binary(self, env: Env, expr: ast.Binary) -> Value:
@@ -78,13 +80,15 @@ class Expressions:
             return self.whole(expr, a, b)
         if op in (">", ">="):
             a, b, op = b, a, "<" if op == ">" else "<="
+        if isinstance(a, int) and isinstance(b, int) and op in ("<", "<=", "==", "!="):
+            return g.truth({"<": a < b, "<=": a <= b, "==": a == b, "!=": a != b}[op])
         if op == "!=":
             return g.node("not", apply(g, "eq", a, b))
         if op == "^":
             return power(g, a, b)
         name = {"+": "add", "-": "sub", "*": "mul", "/": "div", "<": "lt", "<=": "le", "==": "eq",
                 "and": "and", "or": "or"}[op]
-        return g.node(name, a, b) if op in ("and", "or") else apply(g, name, a, b)
+        return make(g, name, [a, b]) if op in ("and", "or") else apply(g, name, a, b)
 
     def whole(self, expr: ast.Binary, a: int, b: int) -> int:
         """Arithmetic on whole numbers, held within 32 bits."""
@@ -122,24 +126,43 @@ class Expressions:
         return [as_node(self.graph, v) if isinstance(v, int) else v for v in values]
 
     def _reduce(self, env: Env, expr: ast.Reduce) -> Value:
-        g = self.graph
-        values = [self.expr(env, expr.body) for _ in env.each(expr.var, self.bound(env, expr.bound))]
-        if not values:
-            if expr.reducer in ("min", "max"):
-                raise self.fail(expr.bound.span, "E0308", f"`{expr.reducer}` of nothing", "the loop runs 0 times",
-                                hint="give a bound of at least 1")
-            return g.truth(expr.reducer == "all") if expr.reducer in ("any", "all") else g.number(0)
-        if expr.reducer == "sum":
-            if isinstance(values[0], tuple):
-                return tuple(total(g, [v[k] for v in values]) for k in range(len(values[0])))
-            return total(g, [as_node(g, v) for v in values])
-        out = values[0] if not isinstance(values[0], int) else as_node(g, values[0])
-        for value in values[1:]:
-            if expr.reducer in ("any", "all"):
-                out = g.node("or" if expr.reducer == "any" else "and", out, value)
-            else:
-                out = apply(g, expr.reducer, out, value)
-        return out
+        g, reducer = self.graph, expr.reducer
+        counted = list(self.counted(env, expr))
+        if not counted and reducer in ("min", "max") and expr.condition is None:
+            raise self.fail(expr.bound.span, "E0308", f"`{reducer}` of nothing", "the loop runs 0 times",
+                            hint="give a bound of at least 1")
+        if reducer in ("any", "all"):
+            joined = g.truth(reducer == "all")
+            for condition, value in counted:
+                if condition is not None and reducer == "any":
+                    value = make(g, "and", [condition, value])
+                elif condition is not None:
+                    value = make(g, "or", [make(g, "not", [condition]), value])
+                joined = make(g, "or" if reducer == "any" else "and", [joined, value])
+            return joined
+        out: Value = None
+        for condition, value in counted:
+            new = as_nodes(g, value) if out is None else apply(g, "add" if reducer == "sum" else reducer, out, value)
+            if condition is not None:
+                new = choose(g, condition, new, self.of_nothing(expr) if out is None else out)
+            out = new
+        return self.of_nothing(expr) if out is None else out
+
+    def counted(self, env: Env, expr: ast.Reduce) -> Iterator[tuple[Node | None, Value]]:
+        """The value of each round, and the condition on which it counts where that is not known yet. What is known
+        not to count is not looked at: it may even have an index beyond the end."""
+        for _ in env.each(expr.var, self.bound(env, expr.bound)):
+            condition = None if expr.condition is None else self.expr(env, expr.condition)
+            if condition is None or condition.op != "const":
+                yield condition, self.expr(env, expr.body)
+            elif condition.const:
+                yield None, self.expr(env, expr.body)
+
+    def of_nothing(self, expr: ast.Reduce) -> Value:
+        """What a reduction of numbers or vectors is where no round counts."""
+        nothing = self.graph.number({"sum": 0, "min": math.inf, "max": -math.inf}[expr.reducer])
+        kind = self.program.reduced[expr]
+        return (nothing,) * int(kind[-1]) if kind in VECTORS else nothing
 
     def bound(self, env: Env, expr: ast.Expr) -> int:
         count = self.expr(env, expr)
