@@ -209,6 +209,8 @@ def _hint(file: SourceFile, token: Token, expected: set[str], before: Sequence[T
         return _statement_hint(file, token, last)
     if kind in _RESERVED and "NAME" in expected and (len(expected) <= 2 or _next(file, token) in ("=", "~", "[")):
         return f"`{word}` is a word of the language; choose another name"
+    if kind == "WHEN" and any(t.type == "WHEN" for t in _inside(before)):
+        return "conditions are joined with `and`"
     if kind == "WHEN":
         return habits.ALL if _in_binder(before) else habits.WHEN
     if kind in _KINDS and "RBRACE" in expected:
@@ -244,11 +246,15 @@ def _hint(file: SourceFile, token: Token, expected: set[str], before: Sequence[T
 
 def _in_binder(before: Sequence[Token]) -> bool:
     """Whether the words end in the bracket of an array's statement, `name[i < n`."""
+    inside = _inside(before)
+    head = before[: len(before) - len(inside)][-2:]
+    return [t.type for t in (*head, *inside[:2])] == ["NAME", "LSQB", "NAME", "LT"]
+
+
+def _inside(before: Sequence[Token]) -> Sequence[Token]:
+    """The words behind the innermost bracket that is open."""
     opener = _innermost_open(before)
-    if opener is None or opener.type != "LSQB":
-        return False
-    place = next(i for i, token in enumerate(before) if token is opener)
-    return [t.type for t in before[place - 1 : place + 3]] == ["NAME", "LSQB", "NAME", "LT"]
+    return before if opener is None else before[next(i for i, token in enumerate(before) if token is opener) + 1 :]
 
 
 def _statement_hint(file: SourceFile, token: Token, name: Token) -> str:

@@ -193,8 +193,8 @@ _row("len", "len(array)", "number of values in an array",
      lambda t: "int" if len(t) == 1 and t[0].endswith("[]") else None, lambda g, a: len(a))
 
 # Random draws, inside the right-hand side of `~` only: `build` gets a function that makes the next
-# uniform number in (0, 1). They are inverses of distributions, so that every prior takes a fixed count of draws
-# and its values move smoothly with its bounds; a beta distribution has no such inverse.
+# uniform number in (0, 1). Each is a closed formula of a fixed count of those, so that draws can be counted and a
+# value follows its bounds; this is why there is no beta or gamma distribution.
 PRIORS: dict[str, Builtin] = {}
 
 
@@ -270,14 +270,14 @@ for _prior in (
             "a number between lo and hi, the more likely the nearer to mode; NaN unless lo <= mode <= hi",
             _count(3, 3, _real), _triangular),
     Builtin("integer", "integer(lo, hi)",
-            "a whole number from lo to hi, both included, each as likely; NaN where none lies between",
+            "a whole number from lo to hi, both included, each equally likely; NaN where none lies between",
             _count(2, 2, _real), _integer),
-    Builtin("choice", "choice(a, b, ...)", "one of the values, each as likely: numbers, or vectors of one width",
+    Builtin("choice", "choice(a, b, ...)", "one of the values, each equally likely: numbers, or vectors of one width",
             _count(2, None, _real), _choice),
-    Builtin("unit_vec2", "unit_vec2()", "a vec2 of length 1, each direction as likely", _count(0, 0, lambda t: "vec2"),
-            _unit_vec2),
-    Builtin("unit_vec3", "unit_vec3()", "a vec3 of length 1, each direction as likely", _count(0, 0, lambda t: "vec3"),
-            _unit_vec3),
+    Builtin("unit_vec2", "unit_vec2()", "a vec2 of length 1, each direction equally likely",
+            lambda t: None if t else "vec2", _unit_vec2),
+    Builtin("unit_vec3", "unit_vec3()", "a vec3 of length 1, each direction equally likely",
+            lambda t: None if t else "vec3", _unit_vec3),
 ):
     PRIORS[_prior.name] = _prior
 

@@ -8,8 +8,8 @@ What holds for an interval of numbers, with v any value that a float32 kernel co
 
 - `lo <= v <= hi`, evaluated in float32 with rounding to nearest; products of the bounds may be fused into
   multiply-adds, and so may those of v.
-- Where `nan` is false v is no NaN and neither are the ends. Where it is true the ends are both finite, and
-  v between them, or both NaN, and nothing is known.
+- Where `nan` is false v is no NaN and neither are the ends. Where it is true v lies between the ends, or both
+  are NaN, and nothing is known.
 
 An interval of truth values has "true for all" in `lo` and "true for some" in `hi`.
 
@@ -19,6 +19,7 @@ Correctly rounded operations are monotone, so that their ends need no margin. Wh
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -125,6 +126,12 @@ def _doubted(m: Maker, ends: tuple[End, End], trusted: End) -> tuple[End, End]:
     """The ends where a condition holds, else NaN."""
     unknown = m.number(math.nan)
     return m("where", trusted, ends[0], unknown), m("where", trusted, ends[1], unknown)
+
+
+def _unless_unknown(m: Maker, lo: End, hi: End, *operands: Interval) -> tuple[End, End]:
+    """The ends where those of the operands are known, else NaN."""
+    known = [m("eq", x.lo, x.lo) for x in operands if x.nan]
+    return _doubted(m, (lo, hi), functools.reduce(lambda a, b: m("and", a, b), known)) if known else (lo, hi)
 
 
 def _hull(m: Maker, ends: list[End]) -> tuple[End, End]:
@@ -351,23 +358,23 @@ def _min(m: Maker, a: Interval, b: Interval) -> Ends:
     if a.most <= b.least and not a.point:
         return a.lo, a.hi, False
     if b.most <= a.least and not b.point:
-        return b.lo, b.hi, False
-    return m("min", a.lo, b.lo), m("min", a.hi, b.hi), False
+        return *_unless_unknown(m, b.lo, b.hi, a), False
+    return *_unless_unknown(m, m("min", a.lo, b.lo), m("min", a.hi, b.hi), a, b), False
 
 
 def _max(m: Maker, a: Interval, b: Interval) -> Ends:
     if a.least >= b.most and not a.point:
         return a.lo, a.hi, False
     if b.least >= a.most and not b.point:
-        return b.lo, b.hi, False
-    return m("max", a.lo, b.lo), m("max", a.hi, b.hi), False
+        return *_unless_unknown(m, b.lo, b.hi, a), False
+    return *_unless_unknown(m, m("max", a.lo, b.lo), m("max", a.hi, b.hi), a, b), False
 
 
 def _certain(m: Maker, must: End, *operands: Interval) -> End:
     """`must`, where no operand may be NaN: a comparison with NaN is false."""
     for x in operands:
         if x.nan:
-            must = m("and", must, m("eq", m.doubt(x), m.number(0)))
+            must = m("and", must, m("eq", x.lo, x.lo))
     return must
 
 
@@ -405,10 +412,7 @@ def _where(m: Maker, c: Interval, a: Interval, b: Interval) -> Ends:
         return a.lo, a.hi, False
     if not c.most and not b.point:
         return b.lo, b.hi, False
-    lo, hi = m("min", a.lo, b.lo), m("max", a.hi, b.hi)
-    for x in (a, b):
-        if x.nan:
-            lo, hi = m("add", lo, m.doubt(x)), m("add", hi, m.doubt(x))
+    lo, hi = _unless_unknown(m, m("min", a.lo, b.lo), m("max", a.hi, b.hi), a, b)
     lo = m("where", c.lo, a.lo, m("where", c.hi, lo, b.lo))
     hi = m("where", c.lo, a.hi, m("where", c.hi, hi, b.hi))
     return lo, hi, False
@@ -435,7 +439,7 @@ ADD, SUB, MUL, DIV, MOD, POW = Rule(_add), Rule(_sub), Rule(_mul), Rule(_div), R
 NEG, ABS, SQRT, EXP, LOG = Rule(_neg), Rule(_abs), Rule(_sqrt), Rule(_exp), Rule(_log)
 SIN, COS, TAN, ASIN, ACOS, ATAN2 = Rule(_sin), Rule(_cos), Rule(_tan), Rule(_asin), Rule(_acos), Rule(_atan2)
 SIGN, FLOOR, CEIL, ROUND = _rising("sign"), _rising("floor"), _rising("ceil"), _rising("round")
-MIN, MAX, SIGNED = Rule(_min), Rule(_max), Rule(_signed)
+MIN, MAX, SIGNED = Rule(_min, minds_nan=True), Rule(_max, minds_nan=True), Rule(_signed)
 LT, LE, EQ = Rule(_lt, minds_nan=True), Rule(_le, minds_nan=True), Rule(_eq, minds_nan=True)
 AND, OR, NOT = Rule(_and, minds_nan=True), Rule(_or, minds_nan=True), Rule(_not, minds_nan=True)
 WHERE = Rule(_where, minds_nan=True)

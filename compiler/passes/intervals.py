@@ -152,7 +152,7 @@ class _Nodes:
         return graph.truth(bool(value)) if isinstance(value, bool | np.bool_) else graph.number(float(value))
 
     def doubt(self, x: Interval) -> Node:
-        if x.point or x.nan:  # the ends are both finite or both NaN
+        if x.point or (x.nan and x.finite):  # the ends are both finite or both NaN
             return self("sub", x.lo, x.lo)
         return self("add", self("sub", x.lo, x.lo), self("sub", x.hi, x.hi))
 

@@ -79,6 +79,8 @@ def test_a_squeezed_file_keeps_its_tree(path: Path) -> None:
     ("fn f()=- ( - 3 ) - - 4", "fn f() = -(-3) - -4\n"),
     ("fn f() = [ 1,2 ]", "fn f() = [1, 2]\n"),
     ("fn f() = min [ i<3 ] ( i )", "fn f() = min[i < 3](i)\n"),
+    ("fn f() = min[ i<3  when  not-i<k ](i)", "fn f() = min[i < 3 when not -i < k](i)\n"),
+    ("fn f() = min[i<3\nwhen(i<k)](i)", "fn f() = min[i < 3\n  when (i < k)](i)\n"),
     ("fn f() = 1 .x + 1. .x", "fn f() = 1 .x + 1. .x\n"),
     ("shape s{r[i<n]~uniform(1,2) distance=r[0]}", "shape s {\n  r[i < n] ~ uniform(1, 2)\n  distance = r[0]\n}\n"),
     # short bodies
@@ -171,8 +173,8 @@ def compound(inner: st.SearchStrategy[Words]) -> st.SearchStrategy[Words]:
         st.builds(lambda a, i: [*wrapped(a), "[", *wrapped(i), "]"], inner, inner),
         st.builds(lambda n, a, c: [n, "(", *separated(a, c and bool(a)), ")"], names, args, st.booleans()),
         st.builds(lambda a, c: ["[", *separated(a, c), "]"], st.lists(inner, min_size=1, max_size=3), st.booleans()),
-        st.builds(lambda r, v, n, e: [r + "[", v, "<", *wrapped(n), "]", "(", *e, ")"],
-                  st.sampled_from(["min", "max", "any"]), names, inner, inner))
+        st.builds(lambda r, v, n, when, e: joined(r + "[", v, "<", wrapped(n), when and ["when", *when], "]", wrapped(e)),
+                  st.sampled_from(["min", "max", "any"]), names, inner, st.just([]) | inner, inner))
 
 
 exprs = st.recursive(st.one_of(names, numbers, st.sampled_from(["true", "false"])).map(lambda w: [w]), compound,
@@ -212,4 +214,4 @@ def test_any_module(text: str) -> None:
 
 def test_keywords_are_those_of_the_grammar() -> None:
     assert keywords() == {
-        "use", "shape", "profile", "displacement", "mapper", "fn", "true", "false", "and", "or", "not"}
+        "use", "shape", "profile", "displacement", "mapper", "fn", "true", "false", "and", "or", "not", "when"}

@@ -48,7 +48,8 @@ def show(e: ast.Expr) -> str:
             args = [f"{a.name}: {show(a.value)}" if a.name else show(a.value) for a in e.args]
             return f"<{show(e.callee)} of {', '.join(args)}>"
         case ast.Reduce():
-            return f"<{e.reducer} {e.var} below {show(e.bound)}: {show(e.body)}>"
+            when = f" when {show(e.condition)}" if e.condition else ""
+            return f"<{e.reducer} {e.var} below {show(e.bound)}{when}: {show(e.body)}>"
     raise AssertionError(e)
 
 
@@ -103,6 +104,9 @@ def show(e: ast.Expr) -> str:
     ("sum[i < 2](any[j < i](j == i))", "<sum i below 2: <any j below i: <j == i>>>"),
     ("all[i < 2](true)", "<all i below 2: True>"),
     ("sum\n[i < 2](i)", "<sum i below 2: i>"),
+    ("min[i < 9 when i < k](i)", "<min i below 9 when <i < k>: i>"),
+    ("any[i < n + 1 when not a or b](c)", "<any i below <n + 1> when <<not a> or b>: c>"),
+    ("sum[i < 2 when any[j < 3 when j < i](c)](i)", "<sum i below 2 when <any j below 3 when <j < i>: c>: i>"),
     ("min(a, b)", "<min of a, b>"),
     ("minimum[0]", "<minimum at 0>"),
     ("sum + any", "<sum + any>"),

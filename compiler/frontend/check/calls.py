@@ -362,8 +362,8 @@ def _misused(name: str, types: Sequence[str]) -> str:
 def _choosing(kind: str) -> str:
     """How to choose at random between things that are no numbers and no vectors."""
     if kind.endswith("[]"):
-        return "choose between its values, as in `choice(a[0], a[1])`, or draw an index: `k ~ integer(0, len(a) - 1)`, " \
-               "then `sum[i < len(a) when i == k](a[i])`"
+        return ("choose between its values, as in `choice(a[0], a[1])`, or draw an index: "
+                "`k ~ integer(0, len(a) - 1)`, then `sum[i < len(a) when i == k](a[i])`")
     if kind == "bool":
         return "choose a number and compare it: `k ~ choice(0, 1)`, then `k == 1`"
     return "choose a number, and with it between the distances: `k ~ choice(0, 1)`, then `where(k == 0, a(p), b(p))`"

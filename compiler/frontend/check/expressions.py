@@ -98,7 +98,7 @@ class Expressions:
             drawn = index.type in NUMBERS and not isinstance(expr.index, ast.Number)
             self.error(expr.index.span, "E0244", "an index is a whole number", f"this is {say(index.type)}",
                        why="which value is meant must be known while compiling",
-                       hint="by a number k that is not, pick with `sum[i < len(a) when i == k](a[i])`" if drawn else
+                       hint="to pick by a number k write `sum[i < len(a) when i == k](a[i])`" if drawn else
                        "count with `[i < n]`, or write a whole number")
         if base.type == UNKNOWN:
             return base
@@ -156,17 +156,19 @@ class Expressions:
         if got.type not in ("int", UNKNOWN):
             params = {p.name for p in self.decl.params or () if p.type is None}
             some = "count to the most there can be, and say which count"
-            hint = f"{some}: `{reducer}[{var} < 9 when {var} < n](...)`"
+            written = " ".join(bound.span.text.split())
+            count = written if len(written) < 20 else "n"
+            hint = f"{some}: `{reducer}[{var} < 9 when {var} < {count}](...)`"
             if not reducer:
-                hint = f"{some} where the array is reduced, as in `sum[{var} < 9 when {var} < n](a[{var}])`"
+                hint = f"{some} where the array is reduced, as in `sum[{var} < 9 when {var} < {count}](a[{var}])`"
             if isinstance(bound, ast.Number) or got.type not in NUMBERS:
                 hint = "give a whole number, or a parameter of type int"
             elif isinstance(bound, ast.Name) and bound.name in params:
                 hint = f"write the parameter as `{bound.name}: int`"
             elif isinstance(bound, ast.Binary) and bound.op == "/":
                 hint = WHOLE_DIVISION
-            self.error(bound.span, "E0230", "a loop counts to a whole number that is known while compiling", f"this is {say(got.type)}",
-                       why="arrays and reductions are unrolled while compiling", hint=hint)
+            self.error(bound.span, "E0230", "a loop counts to a whole number that is known while compiling",
+                       f"this is {say(got.type)}", why="arrays and reductions are unrolled while compiling", hint=hint)
         if var in RESERVED or var in INPUTS[self.decl.kind]:
             self.error(span, "E0210", f"`{var}` has a meaning already", "taken", hint="choose another name")
         hidden = self.names.get(var)
