@@ -120,6 +120,15 @@ WRONG = {  # what it is: (text, code of the one message)
         chain(lambda i: f"f{i}(f{i}(x))", 12) + "\n" + many("shape s# { distance = f11(p.x) }", 1_000), "E0310"),
     # numbers
     "an overflow of whole numbers": (ball(" * ".join("9" * 40)), "E0306"),
+    "a choice of a hundred thousand": (statements(f"a ~ choice({', '.join('1' * 100_000)})"), "E0102"),
+    "a choice of thirty thousand": (statements(f"a ~ choice({','.join('1' * 30_000)})"), "E0302"),
+    "a choice of choices that grow": (
+        statements("a0 = 1", *(f"a{i + 1} ~ choice(a{i}, a{i} + 1)" for i in range(8)),
+                   f"b[i < 4096] ~ choice({', '.join(f'a8 + {i}' for i in range(40))})"), "E0302"),
+    "a condition in each of many rounds": (
+        ball("min[i < 4096 when any[j < 4096 when j < i](p.x < j)](p.y)"), "E0302"),
+    "conditions inside each other": (
+        ball("min[i < 2 when " * 120 + "p.x < 1" + "](1) < 1" * 120), "E0104"),
     "a division by zero": (ball("3 // 0"), "E0303"),
     "a remainder by zero": (ball("mod(3, 1 - 1)"), "E0303"),
     "an index behind the end": (ball("[1, 2, 3][3]"), "E0307"),
@@ -158,6 +167,11 @@ RIGHT = {
     "doublings of a sum": statements("a0 = p.x", *(f"a{i + 1} = a{i} + a{i}" for i in range(60))),
     "a large array": statements(f"a = [{', '.join('1' * 10_000)}]"),
     "many large arrays": statements(many("a#[i < 4096] = #", 10)),
+    "a choice of five thousand": statements(f"a ~ choice({', '.join(map(str, range(5_000)))})"),
+    "choices nested 40 deep": statements("a ~ " + "choice(1, " * 40 + "uniform(1, 2)" + ")" * 40),
+    "choices 40 deep on both sides": statements("a0 ~ choice(1, 2)", *(
+        f"a{i + 1} ~ choice(a{i}, a{i} + choice(a{i}, 1))" for i in range(40))),
+    "rounds that do not count": ball("min[i < 90 when i < p.x](min[j < 90 when j > i](p.y - j))"),
     "a large number": ball("2 ^ 99999"),
     "a tower of powers": ball("9 ^ 9 ^ 9 ^ 9 ^ 9"),
     "numbers without a value": ball(

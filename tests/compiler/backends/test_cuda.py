@@ -265,6 +265,17 @@ def test_workers_of_a_loader_are_refused(compiled: fd.Library) -> None:
         next(iter(DataLoader(stream, num_workers=1)))
 
 
+def test_a_class_of_which_a_drawn_count_of_parts_is_there(tmp_path: Any) -> None:
+    (tmp_path / "own.sdf").write_text(
+        "use mappers\n"
+        "shape spots {\n  count ~ integer(0, 4)\n  centre[i < 4] ~ choice(2, 5) * unit_vec3()\n"
+        "  distance = min[i < 4 when i < count](length(p - centre[i])) - 2\n}\n")
+    lib = fd.load_library(tmp_path / "own.sdf")
+    scene = fd.sample_scene(lib, 2, 0, recipe(objects=6))
+    assert len({o.params["count"] for o in scene.objects}) > 2
+    assert_alike(fd.render(scene, lib, backend="cuda"), fd.render(scene, lib, backend="interpret"))
+
+
 def test_a_class_that_python_has_to_draw(tmp_path: Any) -> None:
     """A prior that scans the grid: such a recipe goes through scenes, one by one."""
     (tmp_path / "own.sdf").write_text(

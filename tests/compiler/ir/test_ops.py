@@ -237,7 +237,7 @@ def formulas(draw: st.DrawFn) -> tuple[Graph, Node]:
     """A random formula of three inputs."""
     g = Graph()
     numbers: list[Node] = [g.node("input", const=f"p.{c}") for c in "xyz"]
-    numbers += [g.number(draw(st.sampled_from([0.0, 1.0, -1.0, 2.0, 0.5, 0.1, -3.0, 7.5]))) for _ in range(3)]
+    numbers += [g.number(draw(st.sampled_from([0.0, 1.0, -1.0, 2.0, 0.5, 0.1, -3.0, 7.5, INF, -INF]))) for _ in range(3)]
     truths: list[Node] = [g.node("lt", numbers[0], numbers[1])]
     names = sorted(set(OPS) - {"signed"})
     for _ in range(draw(st.integers(2, 15))):
@@ -299,6 +299,30 @@ def interval_of(op: str, *sides: tuple[float, float], assumed: Range = FINITE) -
 ])
 def test_intervals_are_tight(op: str, sides: tuple[tuple[float, float], ...], wanted: tuple[float, float]) -> None:
     assert interval_of(op, *sides) == pytest.approx(wanted, rel=1e-5, abs=1e-5, nan_ok=True)
+
+
+def test_an_infinite_branch_is_no_known_number() -> None:
+    """Where a condition is not decided, the value may be infinite, and its sine NaN."""
+    g = Graph()
+    x, y = (g.node("input", const=f"p.{c}") for c in "xy")
+    chosen = g.node("where", g.node("lt", x, g.number(0)), g.node("sqrt", y), g.number(INF))
+    ends = {"p.x.lo": np.array([-1, -2], np.float32), "p.x.hi": np.array([1, -1], np.float32),
+            "p.y.lo": np.array([0, 0], np.float32), "p.y.hi": np.array([1, 1], np.float32)}
+    lo, hi = (evaluated(end, ends) for end in bounds(g, g.node("sin", chosen)))
+    assert np.isnan([lo[0], hi[0]]).all()
+    assert (lo[1], hi[1]) == pytest.approx((0, math.sin(1)), abs=1e-5)
+
+
+@pytest.mark.parametrize("op", ["min", "max"])
+def test_an_infinite_operand_hides_no_bound(op: str) -> None:
+    """Though the other one may be NaN: the bounds are known wherever it is none."""
+    g = Graph()
+    least = g.number(INF if op == "min" else -INF)
+    x = g.node("sqrt", g.node("input", const="p.x"))
+    ends = {"p.x.lo": np.array([4, -1], np.float32), "p.x.hi": np.array([9, 1], np.float32)}
+    for operands in ((least, x), (x, least)):
+        lo, hi = (evaluated(end, ends) for end in bounds(g, g.node(op, *operands)))
+        assert (lo[0], hi[0]) == (2, 3) and np.isnan([lo[1], hi[1]]).all()
 
 
 def test_the_square_of_an_interval_has_no_sign() -> None:
