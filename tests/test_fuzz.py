@@ -87,8 +87,9 @@ displacement dents(amplitude = 2) { offset = amplitude * sin(p.x) * grid.limit.x
 EXPRESSIONS = [
     "deepest(section)", "deepest(1)", "section(q, t)", "section", "p", "q", "t", "d", "n", "i", "p.xy", "grid.min",
     "grid.limit", "[1, 2]", "[1, 2][0]", "len([1])", "true", "(1 < 2)", "vec2(1, 2)", "plain", "prism(plain)", "hollow",
-    "0", "1", "(-3)", "100", "4096", "2147483647", "1e-9", "0.0", "1e308", "uniform(0, 1)", "sum[i < n](i)",
-    "min[i < 3](i)", "mod(7, 3)", "min(1, 2)"]
+    "0", "1", "(-3)", "100", "4096", "2147483647", "1e-9", "0.0", "1e308", "uniform(0, 1)", "choice(1, 2)",
+    "integer(1, 3)", "unit_vec2()", "sum[i < n](i)", "min[i < 3](i)", "min[i < 3 when i < n](i)",
+    "max[i < 2 when p.x < i](p)", "any[i < 2 when i < 0](ok)", "mod(7, 3)", "min(1, 2)"]
 GIVEN = {
     "int": ["3", "0", "5", "-1"], "float": ["2.5", "0", "grid.min"], "bool": ["true"], "vec2": ["vec2(1, 2)"],
     "vec3": ["vec3(1, 2, 3)"], "shape": ["hollow", "whole", "two(hollow, hollow)"],

@@ -173,8 +173,9 @@ def compound(inner: st.SearchStrategy[Words]) -> st.SearchStrategy[Words]:
         st.builds(lambda a, i: [*wrapped(a), "[", *wrapped(i), "]"], inner, inner),
         st.builds(lambda n, a, c: [n, "(", *separated(a, c and bool(a)), ")"], names, args, st.booleans()),
         st.builds(lambda a, c: ["[", *separated(a, c), "]"], st.lists(inner, min_size=1, max_size=3), st.booleans()),
-        st.builds(lambda r, v, n, when, e: joined(r + "[", v, "<", wrapped(n), when and ["when", *when], "]", wrapped(e)),
-                  st.sampled_from(["min", "max", "any"]), names, inner, st.just([]) | inner, inner))
+        st.builds(lambda r, v, n, when, e: joined(r + "[", v, "<", wrapped(n), when, "]", wrapped(e)),
+                  st.sampled_from(["min", "max", "any"]), names, inner,
+                  st.just([]) | inner.map(lambda e: ["when", *e]), inner))
 
 
 exprs = st.recursive(st.one_of(names, numbers, st.sampled_from(["true", "false"])).map(lambda w: [w]), compound,

@@ -99,6 +99,8 @@ class Calls(Expressions):
             hint = f"write `{name}`"
         elif name in BUILTINS:
             hint = f"write `{BUILTINS[name].signature}`"
+        elif name in PRIORS:
+            hint = f"write `name ~ {PRIORS[name].signature}`"
         else:
             hint = habits.name_hint(name) or (f"write `{name}(...)`" if name in self.scope.names() else "")
         return self.error(expr.span, "E0234", f"unknown name {quote(base.name)}", "not defined",

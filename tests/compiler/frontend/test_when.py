@@ -175,7 +175,7 @@ def bushes(tmp_path_factory: pytest.TempPathFactory) -> tuple[CpuBackend, fd.Lib
 
 @pytest.mark.parametrize("name", ["first", "last", "sides", "common"])
 def test_tiles_away_from_what_counts_are_left_out(bushes: tuple[CpuBackend, fd.Library], name: str) -> None:
-    """The volume is that without culling, and nearly as much of it is left out as without branches that do not count."""
+    """The volume is that without culling, and as much of it is left out as if what does not count were not there."""
     culled, lib = bushes
     plain = CpuBackend(lib.formulas, culling=False)
     profile = Profile()

@@ -237,7 +237,8 @@ def formulas(draw: st.DrawFn) -> tuple[Graph, Node]:
     """A random formula of three inputs."""
     g = Graph()
     numbers: list[Node] = [g.node("input", const=f"p.{c}") for c in "xyz"]
-    numbers += [g.number(draw(st.sampled_from([0.0, 1.0, -1.0, 2.0, 0.5, 0.1, -3.0, 7.5, INF, -INF]))) for _ in range(3)]
+    constants = st.sampled_from([0.0, 1.0, -1.0, 2.0, 0.5, 0.1, -3.0, 7.5, INF, -INF])
+    numbers += [g.number(draw(constants)) for _ in range(3)]
     truths: list[Node] = [g.node("lt", numbers[0], numbers[1])]
     names = sorted(set(OPS) - {"signed"})
     for _ in range(draw(st.integers(2, 15))):
