@@ -21,14 +21,15 @@ from fdif_dsl.runtime.training.run_folder import ABOUT, write_about, write_recip
 if TYPE_CHECKING:
     from fdif_dsl.runtime.training.log import Row
 
-RECIPE, SCORES, COMPARISON = "finetune.toml", "scores.csv", "comparison.csv"
+RECIPE, SCORES, COMPARISON, LABELS = "finetune.toml", "scores.csv", "comparison.csv", "labels.csv"
 
 
 @dataclass(frozen=True)
 class Hooks:
     """What is called on the way: `examining` as cases are looked at; `on_start` with what is about to happen, once all
     is checked; `on_run` as a run begins (what it starts from, its seed); `report` after each step; `on_scores` after
-    each run with what to say of it; `on_interrupt` at the first Ctrl-C."""
+    each run with what to say of it; `on_interrupt` at the first Ctrl-C; `on_warning` before the start, with what is odd
+    about the data."""
 
     examining: Progress | None = None
     on_start: Callable[[str], None] | None = None
@@ -36,6 +37,7 @@ class Hooks:
     report: Callable[[Row, int], None] | None = None
     on_scores: Callable[[str], None] | None = None
     on_interrupt: Callable[[], None] | None = None
+    on_warning: Callable[[Diagnostic], None] | None = None
 
 
 NO_HOOKS = Hooks()
@@ -104,7 +106,7 @@ def _check(directory: Path, overwrite: bool) -> None:
 
 def _clear(directory: Path) -> None:
     """What an earlier fine-tuning left there goes."""
-    for name in (SCORES, COMPARISON, ABOUT):
+    for name in (SCORES, COMPARISON, LABELS, ABOUT):
         (directory / name).unlink(missing_ok=True)
     for start in (PRETRAINED, SCRATCH):
         for old in directory.glob(f"{start}-seed-*"):
