@@ -60,7 +60,7 @@ def test_a_comparison_from_start_to_end(fdifc: Any, data: Path, weights: Path, t
     assert lines[:3] == [
         "fine-tuning unet for 2 steps on 1 of 2 cases, with 2 held out",
         f"{data}/datalist.json: 1 class, 1 channel; voxels (z, y, x) of 1 x 1 x 1 mm",
-        "pretrained, seed 1"]
+        "grey levels: zscore"]
     assert [line for line in lines if "seed" in line and line[0] != " "][:4] == [
         "pretrained, seed 1", "pretrained, seed 2", "scratch, seed 1", "scratch, seed 2"]
     assert "  taken 44 of 49 tensors; new: model.2.0.conv.weight" in result.stdout
@@ -85,9 +85,9 @@ error[E0907]: the recipe does not say which data set it fine-tunes on
 """),
     (["small", "--data", "DATA", "--compare", "scratch"], """\
 error[E0945]: there are no weights to compare with a start from scratch
-   --> small.toml:15:1
+   --> small.toml:16:1
    |
-15 | weights = "none"          # a run of `fdifc pretrain`, or its weights.pt
+16 | weights = "none"          # a run of `fdifc pretrain`, or its weights.pt
    | ^^^^^^^
   hint: give those of a run of `fdifc pretrain` with --weights
 """),
