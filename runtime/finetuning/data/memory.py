@@ -61,23 +61,22 @@ def check_memory(data: Checked, spacing: Three | None, keep: int, held_out: Sequ
         return Diagnostic("E0927", "a case is larger than the memory that is free", where=str(case.images[0]),
                           why=f"{size}; {doing} takes {in_bytes(need)}, and {in_bytes(free or 0)} are free", hint=hint)
 
-    preparing = {case.name: sizes[case.name] * (4 * channels + _PREPARING) for case in cases}
+    need = {case.name: (sizes[case.name] * (4 * channels + _PREPARING), "preparing it") for case in cases}
+    for case in held_out:
+        score = (sizes[case.name] * (4 * classes + 8 * channels + _SCORING)
+                 + math.prod(data.facts[case.name].shape) * _SCORING, f"scoring its {classes} classes")
+        need[case.name] = max(need[case.name], score)
     if free is not None:
-        raise_first([too_large(case, preparing[case.name], "preparing it") for case in cases
-                     if preparing[case.name] > free])
+        raise_first([too_large(case, *need[case.name]) for case in cases if need[case.name][0] > free])
         kept = min(keep, sum(sizes.values()) * (4 * channels + 1))
-        most = max(preparing.values())
+        most = max(need.values())[0]
         if kept + most > free:
             raise FdifError(Diagnostic(
                 "E0927", "the prepared cases are larger than the memory that is free", where=str(data.list.path),
                 why=f"{in_bytes(kept)} are to stay in memory, the largest case takes {in_bytes(most)} while it is "
-                    f"prepared, and {in_bytes(free)} are free",
-                hint=f"data.memory={max(0.0, (free - most) / 2e9):.1f} keeps fewer gigabytes; the other cases wait in "
-                     "temporary files"))
-        scoring = {case.name: sizes[case.name] * (4 * classes + 8 * channels + _SCORING)
-                   + math.prod(data.facts[case.name].shape) * _SCORING for case in held_out}
-        raise_first([too_large(case, scoring[case.name], f"scoring its {classes} classes") for case in held_out
-                     if kept + scoring[case.name] > free])
+                    f"prepared or scored, and {in_bytes(free)} are free",
+                hint=f"data.memory={(free - most) / 2e9:.1f} keeps fewer gigabytes; the other cases wait in temporary "
+                     "files"))
     larger = [case for case in cases if sizes[case.name] > _FAR_LARGER * median]
     return tuple(Diagnostic("E0929", "a case is far larger than the others", where=str(case.images[0]), why=size,
                             hint=hint, warning=True) for case in larger for size, hint in [told(case)])
