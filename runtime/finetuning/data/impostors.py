@@ -63,8 +63,8 @@ def impostor(path: Path) -> Diagnostic | None:
         if start.startswith(magic):
             return wrong(f"it is {what}", _conversion(path))
     if start and not _is_header(start) and name.lower().endswith(ENDINGS):
-        return wrong("its first bytes are not those of NIfTI", "give an image in that format; if it was one, it was damaged "
-                     "when it was copied")
+        return wrong("its first bytes are not those of NIfTI", "give an image in that format; if it was one, it was "
+                     "damaged when it was copied")
     return _turned_impossibly(path, start)
 
 

@@ -173,7 +173,7 @@ def _check_size(path: Path, loaded: Any, packed: bool) -> None:
                                        f"{in_bytes(size)}"))
     free = free_memory()
     # Scaled voxels are float64.
-    if free is not None and there + (8 * count if loaded.dataobj.slope != 1 else 0) > free:
+    if free is not None and there + (8 * count if getattr(loaded.dataobj, "slope", 1) != 1 else 0) > free:
         raise FdifError(Diagnostic(
             "E0927", "a file is larger than the memory that is free", where=str(path),
             why=f"by its header it holds {in_bytes(there)} of voxels, and {in_bytes(free)} are free",

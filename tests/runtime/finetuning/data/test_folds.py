@@ -45,7 +45,8 @@ def message(path: Path, tiny: Any, *overrides: str) -> str:
 def test_the_keys_of_a_list(datalist: Any, tiny: Any) -> None:
     path = with_folds(datalist(cases=5), 0, 1, 0, 2, None)
     folds = [names(tiny(path, f"data.fold={k}")) for k in range(3)]
-    assert folds == [[["case1", "case3", "case4"], ["case0", "case2"]], [["case0", "case2", "case3", "case4"], ["case1"]],
+    assert folds == [[["case1", "case3", "case4"], ["case0", "case2"]],
+                     [["case0", "case2", "case3", "case4"], ["case1"]],
                      [["case0", "case1", "case2", "case4"], ["case3"]]]
     assert str(begin(tiny(path, "data.fold=1"), "small", False)).splitlines()[0] == (
         f"fine-tuning unet for 3 steps on 4 of 4 cases, with 1 held out: fold 1 of the `fold` keys of {path}")

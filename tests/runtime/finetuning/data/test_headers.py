@@ -37,7 +37,7 @@ def spoiled(changes: list[tuple[int, bytes]]) -> bytes:
 
 
 @pytest.mark.filterwarnings("ignore")
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(PLACES, VALUES), min_size=1, max_size=3), st.sampled_from(["image", "label"]), st.booleans())
 @example([(112, b"\0\0\xc0\x7f")], "label", False)  # a scale that is no number
 def test_a_header_at_random(changes: list[tuple[int, bytes]], which: str, packed: bool) -> None:

@@ -79,7 +79,8 @@ def test_a_file_that_is_whole_is_read(pack: Callable[[bytes], bytes], kind: type
 
 @pytest.mark.parametrize(("there", "why", "hint"), [
     ("a_0000.nii", "a_0000.nii is there", "name a_0000.nii in the list, or convert it"),
-    ("a.nii.gz", "a.nii.gz is there", "nnU-Net's images end in the number of their channel: rename it to a_0000.nii.gz"),
+    ("a.nii.gz", "a.nii.gz is there",
+     "nnU-Net's images end in the number of their channel: rename it to a_0000.nii.gz"),
     ("a_0000.mha", "a_0000.mha is there",
      'convert it, for example with SimpleITK: WriteImage(ReadImage("a_0000.mha"), "a_0000.nii.gz")'),
 ])

@@ -206,8 +206,8 @@ error[E0910]: the classes of the data set cannot be used
 error[E0910]: the classes of the data set cannot be used
   --> FOLDER/datalist.json: labels
   why: the files hold labels up to 4, and none holds 1; the list does not name them
-  hint: data.renumber=true numbers the classes anew, and leaves the files as they are; or name all of them in the list: \
-"labels": {"0": "background", "1": "liver"}"""),
+  hint: data.renumber=true numbers the classes anew, and leaves the files as they are; or name all of them in the \
+list: "labels": {"0": "background", "1": "liver"}"""),
     "labels of another atlas": (lambda folder: (edit(labels=None)(folder), relabel(folder, 2035)), """\
 error[E0916]: a label holds a class that the data set does not have
   --> FOLDER/labelsTr/case1.nii.gz
