@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from fdif_dsl.compiler.support.progress import Progress
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.finetuning.data.cases import Case
-from fdif_dsl.runtime.finetuning.data.memory import check_memory
 from fdif_dsl.runtime.finetuning.data.normalisation import schemes, told
 from fdif_dsl.runtime.finetuning.data.preprocessing import Bank, open_data
 from fdif_dsl.runtime.finetuning.data.split import split
@@ -183,5 +182,6 @@ def begin(recipe: FinetuneRecipe, name: str, compare: bool, data: Bank | None = 
     if ":" in row.name:  # a network of the user's is tried before anything is written
         row.build(settled.plan.features, len(data.data.classes), settled.plan.patch, data.data.channels)
     train, held_out = split(data.data.list, recipe)
-    warnings = data.data.warnings + check_memory(data.data, data.spacing, data.room, held_out)
+    drawn = recipe.data.cases * len(recipe.train.seeds) or len(train)
+    warnings = data.data.warnings + data.check_memory(train, held_out, drawn)
     return Work(recipe, name, settled, data, train, held_out, warnings)

@@ -4,7 +4,7 @@ say 0.7 makes a case a hundred thousand times as large."""
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
 
 import numpy as np
@@ -32,15 +32,17 @@ def resampled(facts: Facts, spacing: Three | None) -> tuple[int, int, int]:
     return z, y, x
 
 
-def check_memory(data: Checked, spacing: Three | None, keep: int, held_out: Sequence[Case]) -> tuple[Diagnostic, ...]:
-    """Warnings of cases that are far larger than the others, as resampled to voxels of that `spacing`. `keep` bytes of
-    cases stay in memory, and `held_out` are scored.
+def check_memory(data: Checked, spacing: Three | None, train: Sequence[Case], held_out: Sequence[Case], *, room: int,
+                 drawn: int, ready: Set[str] = frozenset()) -> tuple[Diagnostic, ...]:
+    """Warnings of cases that are far larger than the others, as resampled to voxels of that `spacing`. Of `train` so
+    many are `drawn`, and all of `held_out` are scored. `room` bytes are for cases that stay in memory; those that are
+    `ready` do so already, or wait in files.
 
     Raises:
         FdifError: to prepare, to keep or to score them would take more memory than is free.
     """
     free = free_memory()
-    cases = [*data.list.cases, *data.list.held_out]
+    cases = [*train, *held_out]
     shapes = {case.name: resampled(data.facts[case.name], spacing) for case in cases}
     sizes = {name: math.prod(shape) for name, shape in shapes.items()}
     median = float(np.median([float(size) for size in sizes.values()]))
@@ -68,7 +70,9 @@ def check_memory(data: Checked, spacing: Three | None, keep: int, held_out: Sequ
         need[case.name] = max(need[case.name], score)
     if free is not None:
         raise_first([too_large(case, *need[case.name]) for case in cases if need[case.name][0] > free])
-        kept = min(keep, sum(sizes.values()) * (4 * channels + 1))
+        some = sorted((sizes[case.name] for case in train if case.name not in ready), reverse=True)[:drawn]
+        kept = min(room, (sum(some) + sum(sizes[case.name] for case in held_out if case.name not in ready))
+                   * (4 * channels + 1))
         most = max(need.values())[0]
         if kept + most > free:
             raise FdifError(Diagnostic(

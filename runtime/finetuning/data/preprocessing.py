@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from fdif_dsl.compiler.support.progress import Progress
+from fdif_dsl.grammar.diagnostics import Diagnostic
 from fdif_dsl.runtime.finetuning.data.cache import Cache
 from fdif_dsl.runtime.finetuning.data.cases import Case
 from fdif_dsl.runtime.finetuning.data.datalists import read_list
 from fdif_dsl.runtime.finetuning.data.fingerprint import Checked, examine
-from fdif_dsl.runtime.finetuning.data.memory import within_memory
+from fdif_dsl.runtime.finetuning.data.memory import check_memory, within_memory
 from fdif_dsl.runtime.finetuning.data.nifti import Stored, read_label, read_volume, unsaid
 from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
 from fdif_dsl.runtime.training.extra import require
@@ -64,7 +65,6 @@ class Bank:
     def __init__(self, data: Checked, spacing: str | tuple[float, float, float], orientation: str, gigabytes: float,
                  renumber: bool = False) -> None:
         self.data, self.wanted, self.orientation, self.renumber = data, spacing, orientation, renumber
-        self.room = int(gigabytes * 1e9)
         self._cache = Cache(gigabytes)
         self.spacing: tuple[float, float, float] | None = None
         if isinstance(spacing, tuple):
@@ -82,6 +82,11 @@ class Bank:
                 self._kept[case.name] = replace(made, image=self._cache.keep(made.image),
                                                 label=self._cache.keep(made.label))
         return self._kept[case.name]
+
+    def check_memory(self, train: Sequence[Case], held_out: Sequence[Case], drawn: int) -> tuple[Diagnostic, ...]:
+        """See `memory.check_memory`: whether these cases fit."""
+        return check_memory(self.data, self.spacing, train, held_out, room=self._cache.room, drawn=drawn,
+                            ready=self._kept.keys())
 
     def label(self, case: Case) -> Stored:
         """The class of each voxel of a case's own file."""

@@ -50,7 +50,7 @@ def test_a_header_at_random(changes: list[tuple[int, bytes]], which: str, packed
         case = Case("a", (paths["image"],), paths["label"])
         try:
             checked = examine(DataList(Path("list.json"), (case,), (), ("background", "a", "b"), (), (0, 1, 2)))
-            check_memory(checked, None, 0, [case])
+            check_memory(checked, None, [], [case], room=0, drawn=0)
         except FdifError as error:
             for found in error.diagnostics:
                 assert found.where.startswith((f"{folder}/", "list.json")), str(error)

@@ -81,6 +81,12 @@ error[E0927]: the prepared cases are larger than the memory that is free
   why: 275 kB are to stay in memory, the largest case takes 1.02 MB while it is prepared or scored, and 1.1 MB are free
   hint: data.memory=0.0 keeps fewer gigabytes; the other cases wait in temporary files"""
     assert begin(tiny(path, "data.memory=0"), "small", False).warnings == ()
+    # Of one case that is drawn and the three that are held out, less is to stay.
+    assert "137 kB are to stay" in message(path, tiny, "data.cases=1", "data.folds=3")
+    bank = open_data(tiny(path))
+    for case in bank.data.list.cases:
+        bank[case]  # what is there is no longer to come
+    assert begin(tiny(path), "small", False, bank).warnings == ()
     free(1e6)
     assert "; scoring its 3 classes takes 1.02 MB, and 1 MB are free" in message(path, tiny, "data.memory=0")
 
