@@ -10,7 +10,6 @@ import torch
 
 from fdif_dsl.runtime.finetuning.checkpoint import save_weights
 from fdif_dsl.runtime.finetuning.data.medmnist import MedMnist
-from fdif_dsl.runtime.finetuning.data.memory import within_memory
 from fdif_dsl.runtime.finetuning.data.split import few
 from fdif_dsl.runtime.finetuning.inference import half
 from fdif_dsl.runtime.finetuning.loader import Volumes, as_seen
@@ -71,8 +70,7 @@ def _chances(classifier: Classifier, data: MedMnist, recipe: FinetuneRecipe, set
     device = torch.device("cuda" if settled.place.accelerator == "gpu" else "cpu")
     classifier.to(device).eval()
     out = []
-    with (torch.inference_mode(), half(device, recipe.train.precision),
-          within_memory("test images were scored", "a smaller network or train.patch needs less")):
+    with torch.inference_mode(), half(device, recipe.train.precision):
         for first in range(0, len(data.test.labels), _AT_ONCE):
             images = data.test.images[first : first + _AT_ONCE]
             seen = torch.stack([as_seen(image, settled.plan.patch, recipe.data.normalise) for image in images])

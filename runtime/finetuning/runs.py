@@ -13,6 +13,7 @@ from fdif_dsl.compiler.support.files import check_directory
 from fdif_dsl.compiler.support.locks import hold
 from fdif_dsl.compiler.support.progress import Progress
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
+from fdif_dsl.runtime.finetuning.data.memory import within_memory
 from fdif_dsl.runtime.finetuning.preflight import PRETRAINED, SCRATCH, Settled
 from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
 from fdif_dsl.runtime.training.interrupt import Stop, stop_on_interrupt
@@ -77,7 +78,8 @@ def run_all(recipe: FinetuneRecipe, name: str, settled: Settled, directory: Path
             for seed in recipe.train.seeds:
                 if hooks.on_run is not None:
                     hooks.on_run(start, seed)
-                outcome = one(seed, _run_folder(directory, start, seed), scratch, stop)
+                with within_memory(f"seed {seed} ran", "a smaller train.patch, train.batch or train.features needs less"):
+                    outcome = one(seed, _run_folder(directory, start, seed), scratch, stop)
                 found.setdefault(start, []).append(outcome)
                 if hooks.on_scores is not None:
                     hooks.on_scores("; ".join(filter(None, (outcome.taken, str(outcome)))))

@@ -18,8 +18,14 @@ def free_memory(root: Path = _ROOT) -> int | None:
     return max(0, min(rooms)) if rooms else None
 
 
-def ran_out(error: BaseException) -> bool:
-    """Whether an error says that memory could not be had, on a GPU or not."""
+def shortage(error: BaseException | None) -> BaseException | None:
+    """The error, or the one that it came from, that says that memory could not be had, on a GPU or not."""
+    while error is not None and not _ran_out(error):
+        error = error.__cause__ or error.__context__  # MONAI says first which of its transforms failed
+    return error
+
+
+def _ran_out(error: BaseException) -> bool:
     if isinstance(error, MemoryError):
         return True
     # torch's allocator for the CPU has no error of its own.

@@ -19,7 +19,7 @@ from fdif_dsl.runtime.settings.training import Optimisation
 from fdif_dsl.runtime.settings.wording import in_bytes
 from fdif_dsl.runtime.training.devices import Place, by_srun, launched
 from fdif_dsl.runtime.training.interrupt import Stop
-from fdif_dsl.runtime.training.memory import ran_out
+from fdif_dsl.runtime.training.memory import shortage
 
 
 def make_trainer(settings: Optimisation, place: Place, callbacks: list[Callback], plugins: Sequence[Any] = (),
@@ -50,10 +50,10 @@ def fit(trainer: Trainer, module: LightningModule, batches: Any, stop: Stop, les
     try:
         trainer.fit(module, batches, **more)
     except (Exception, SystemExit) as error:
-        if ran_out(error):
-            where = "the GPU" if isinstance(error, torch.OutOfMemoryError) else "this machine"
+        if (lack := shortage(error)) is not None:
+            where = "the GPU" if isinstance(lack, torch.OutOfMemoryError) else "this machine"
             raise FdifError(Diagnostic(
-                "E0853", f"{where} has not enough memory for a training step", why=_asked(error), hint=less)) from error
+                "E0853", f"{where} has not enough memory for a training step", why=_asked(lack), hint=less)) from error
         if not stop.at_once:
             raise
         # Lightning makes a SystemExit of the second Ctrl-C, or trips over what was only half begun.

@@ -13,7 +13,7 @@ from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.finetuning.data.cases import Case
 from fdif_dsl.runtime.finetuning.data.fingerprint import Checked, Facts, raise_first
 from fdif_dsl.runtime.settings.wording import in_bytes
-from fdif_dsl.runtime.training.memory import free_memory, ran_out
+from fdif_dsl.runtime.training.memory import free_memory, shortage
 
 Three = tuple[float, float, float]
 _FAR_LARGER = 10
@@ -92,7 +92,7 @@ def within_memory(doing: str, hint: str) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if not ran_out(error):
+        if shortage(error) is None:
             raise
         free = free_memory()
         raise FdifError(Diagnostic("E0927", f"memory ran out while {doing}", hint=hint,

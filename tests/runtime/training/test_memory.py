@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from fdif_dsl.runtime.training.memory import free_memory, ran_out
+from fdif_dsl.runtime.training.memory import free_memory, shortage
 
 MEMINFO = "MemTotal:       24000000 kB\nMemFree:         1000000 kB\nMemAvailable:   16000000 kB\n"
 
@@ -68,6 +68,18 @@ def test_the_errors_of_allocators() -> None:
                     lambda: torch.empty(2**62, 2**62)):
         with pytest.raises((MemoryError, RuntimeError)) as caught:
             attempt()
-        assert ran_out(caught.value)
-    assert ran_out(torch.OutOfMemoryError("CUDA out of memory"))
-    assert not ran_out(RuntimeError("shape mismatch")) and not ran_out(ValueError())
+        assert shortage(caught.value) is caught.value
+    lack = torch.OutOfMemoryError("CUDA out of memory")
+    assert shortage(lack) is lack
+    assert shortage(RuntimeError("shape mismatch")) is None and shortage(ValueError()) is None
+
+
+def test_an_error_that_came_of_a_lack_of_memory() -> None:
+    """As MONAI raises it where a transform fails."""
+    lack = MemoryError("Unable to allocate 3 TiB")
+    with pytest.raises(RuntimeError) as caught:
+        try:
+            raise lack
+        except MemoryError as error:
+            raise RuntimeError("applying transform") from error
+    assert shortage(caught.value) is lack

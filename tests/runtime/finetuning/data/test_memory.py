@@ -127,6 +127,9 @@ def test_an_allocator_that_fails_in_a_run(
     monkeypatch.setattr(segmentation_run, "predict", fail)
     with pytest.raises(FdifError, match=r"memory ran out while case\d was scored"):
         finetune(tiny(datalist(cases=3), "train.steps=1"), tmp_path / "run")
+    monkeypatch.setattr(segmentation_run, "Patches", fail)
+    with pytest.raises(FdifError, match="memory ran out while seed 1 ran"):
+        finetune(tiny(datalist(cases=3), "train.steps=1"), tmp_path / "run", overwrite=True)
 
 
 @given(st.tuples(*[st.integers(1, 500)] * 3), st.tuples(*[st.floats(0.3, 8)] * 3), st.tuples(*[st.floats(0.3, 8)] * 3))
