@@ -78,7 +78,7 @@ def run_all(recipe: FinetuneRecipe, name: str, settled: Settled, directory: Path
             for seed in recipe.train.seeds:
                 if hooks.on_run is not None:
                     hooks.on_run(start, seed)
-                with within_memory(f"seed {seed} ran", "a smaller train.patch, train.batch or train.features needs less"):
+                with within_memory(f"seed {seed} ran", "a smaller train.patch, batch or features needs less"):
                     outcome = one(seed, _run_folder(directory, start, seed), scratch, stop)
                 found.setdefault(start, []).append(outcome)
                 if hooks.on_scores is not None:
