@@ -14,6 +14,7 @@ from fdif_dsl.cli.options import FilePath
 from fdif_dsl.cli.steps import Steps
 
 if TYPE_CHECKING:
+    from fdif_dsl.grammar.diagnostics import Diagnostic
     from fdif_dsl.runtime.training.log import Row
 
 
@@ -61,7 +62,7 @@ def command(ctx: click.Context, recipe: str, overrides: tuple[str, ...], path: P
     directory = directory or Path("runs") / name
     with _Report() as report:
         hooks = finetuning.Hooks(report.examining, report.begin, report.run, report.step, report.scored,
-                                 report.stopping)
+                                 report.stopping, report.warned)
         whole = Path(chosen.data.path).suffix == ".npz"
         function: Any = (finetuning.compare_classified if compare else finetuning.classify) if whole else (
             finetuning.compare if compare else finetuning.finetune)
@@ -118,6 +119,11 @@ class _Report:
         """All is checked."""
         self.begun = True
         click.echo(about)
+
+    def warned(self, warning: Diagnostic) -> None:
+        """Something about the data is odd."""
+        self.close()
+        click.echo(warning.render(), err=True)
 
     def run(self, start: str, seed: int) -> None:
         """A run begins."""

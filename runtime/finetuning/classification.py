@@ -11,6 +11,7 @@ import numpy as np
 from fdif_dsl.compiler.support.files import write_text
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.finetuning.data.medmnist import MedMnist, read_medmnist
+from fdif_dsl.runtime.finetuning.data.normalisation import schemes, told
 from fdif_dsl.runtime.finetuning.preflight import PRETRAINED, SCRATCH, settle
 from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
 from fdif_dsl.runtime.finetuning.results import (
@@ -73,7 +74,8 @@ def _results(recipe: FinetuneRecipe, directory: Path, name: str, compare: bool, 
 
     found = run_all(recipe, name, settled, directory, compare=compare, hooks=hooks,
                     about=_about(recipe, row.name, data), one=one,
-                    facts={"data": str(data.path), "classes": data.classes, "channels": data.channels})
+                    facts={"data": str(data.path), "classes": data.classes, "channels": data.channels,
+                           "normalise": list(schemes(recipe.data.normalise, (), data.channels))})
     results = {start: _gather(recipe, data, runs) for start, runs in found.items()}
     write_text(directory / SCORES, names_table(results))
     return results
@@ -83,7 +85,8 @@ def _about(recipe: FinetuneRecipe, network: str, data: MedMnist) -> str:
     count = recipe.data.cases or len(data.train.labels)
     return (f"fine-tuning the encoder of {network} for {counted(recipe.train.steps, 'step')} on {count} of "
             f"{len(data.train.labels)} images, with {len(data.test.labels)} held out\n"
-            f"{data.path}: {data.classes} classes, images of {' x '.join(map(str, data.size))} voxels")
+            f"{data.path}: {data.classes} classes, images of {' x '.join(map(str, data.size))} voxels\n"
+            f"grey levels: {told(schemes(recipe.data.normalise, (), data.channels), ())}")
 
 
 def _gather(recipe: FinetuneRecipe, data: MedMnist, runs: Sequence[Run]) -> Classified:

@@ -38,7 +38,9 @@ class Run:
     chances: np.ndarray
 
     def __str__(self) -> str:
-        return f"accuracy {accuracy(self.chances, self.truth):.3f}, AUC {auc(self.chances, self.truth):.3f}"
+        area = float(auc(self.chances, self.truth))
+        return f"accuracy {accuracy(self.chances, self.truth):.3f}, " + (
+            f"AUC {area:.3f}" if area == area else "no AUC: all test images have the same class")
 
 
 def run(recipe: FinetuneRecipe, settled: Settled, data: MedMnist, seed: int, folder: Path, *, scratch: bool, stop: Stop,

@@ -56,11 +56,12 @@ def on_own_grid(answer: torch.Tensor, affine: np.ndarray, case: Stored) -> np.nd
 
 
 def write_classes(found: np.ndarray, affine: np.ndarray, path: Path) -> None:
-    """Classes (x, y, z) as a NIfTI file on the grid of the case's own label."""
+    """Labels (x, y, z) as a NIfTI file on the grid of the case's own label."""
     import nibabel
 
     path.parent.mkdir(exist_ok=True)
-    kind = np.uint8 if found.max(initial=0) < 256 else np.int16
+    highest = found.max(initial=0)
+    kind = np.uint8 if highest < 2**8 else np.int16 if highest < 2**15 else np.int32
     image: Any = nibabel.Nifti1Image(found.astype(kind), affine)  # type: ignore[attr-defined, no-untyped-call]
     with replacing(path) as temporary:
         nibabel.save(image, temporary)  # type: ignore[attr-defined]

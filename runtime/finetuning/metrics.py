@@ -62,7 +62,8 @@ def accuracy(chances: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 def auc(chances: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """(..., images, classes) and (..., images) -> (...); a mean over the classes that are there, and not alone.
+    """(..., images, classes) and (..., images) -> (...); a mean over the classes that are there, and not alone; NaN
+    where there is but one.
 
     It is the chance that an image of the class gets a greater probability of it than one of another class: the
     statistic of Mann and Whitney, from ranks.
@@ -77,9 +78,7 @@ def auc(chances: np.ndarray, truth: np.ndarray) -> np.ndarray:
         ranks = np.where(its, rankdata(chances[..., k], axis=-1), 0).sum(-1)
         areas.append(np.where((there > 0) & (others > 0),
                               (ranks - there * (there + 1) / 2) / np.maximum(there * others, 1), np.nan))
-    stacked = np.stack(areas)
-    known = ~np.isnan(stacked)
-    return np.asarray(np.where(known, stacked, 0).sum(0) / np.maximum(known.sum(0), 1))
+    return nanmean(np.stack(areas), (0,))
 
 
 def nanmean(values: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fdif_dsl.compiler.support.progress import Progress
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.finetuning.data.cases import Case
+from fdif_dsl.runtime.finetuning.data.normalisation import schemes, told
 from fdif_dsl.runtime.finetuning.data.preprocessing import Bank, open_data
 from fdif_dsl.runtime.finetuning.data.split import split
 from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
@@ -122,7 +123,7 @@ def plan(recipe: FinetuneRecipe, pretrained: Pretrained | None, name: str,
 @dataclass(frozen=True)
 class Work:
     """A recipe, called `name`, with the network and the data that it names. `train` are the cases that may be trained
-    on, `held_out` those that are scored."""
+    on, `held_out` those that are scored; `warnings` are of what works and is hardly meant."""
 
     recipe: FinetuneRecipe
     name: str
@@ -130,6 +131,13 @@ class Work:
     bank: Bank
     train: tuple[Case, ...]
     held_out: tuple[Case, ...]
+    warnings: tuple[Diagnostic, ...] = ()
+
+    @property
+    def schemes(self) -> tuple[str, ...]:
+        """How the grey levels of each channel are normalised."""
+        data = self.bank.data
+        return schemes(self.recipe.data.normalise, data.list.channels, data.channels)
 
     def __str__(self) -> str:
         """What is about to happen."""
@@ -138,9 +146,19 @@ class Work:
         spacing = self.bank.spacing
         voxels = "" if spacing is None else "; voxels (z, y, x) of {:.3g} x {:.3g} x {:.3g} mm".format(*spacing)
         return (f"fine-tuning {self.settled.plan.row.name} for {counted(recipe.train.steps, 'step')} on {count} of "
-                f"{counted(len(self.train), 'case')}, with {len(self.held_out)} held out\n"
+                f"{counted(len(self.train), 'case')}, with {len(self.held_out)} held out{self._why_these}\n"
                 f"{data.list.path}: {len(data.classes) - 1} {'class' if len(data.classes) == 2 else 'classes'}, "
-                f"{counted(data.channels, 'channel')}{voxels}")
+                f"{counted(data.channels, 'channel')}{voxels}\n"
+                f"grey levels: {told(self.schemes, data.list.channels)}")
+
+    @property
+    def _why_these(self) -> str:
+        """Which choice of held-out cases it is, where the data set comes with one."""
+        data, settings = self.bank.data.list, self.recipe.data
+        if data.folds is None:
+            return ""
+        return ": those of its validation list, not of its folds" if self.held_out == data.held_out else (
+            f": fold {settings.fold} of {data.folds.source}")
 
 
 def begin(recipe: FinetuneRecipe, name: str, compare: bool, data: Bank | None = None,
@@ -163,4 +181,7 @@ def begin(recipe: FinetuneRecipe, name: str, compare: bool, data: Bank | None = 
             hint=f"take another network, or {row.inputs} channels"))
     if ":" in row.name:  # a network of the user's is tried before anything is written
         row.build(settled.plan.features, len(data.data.classes), settled.plan.patch, data.data.channels)
-    return Work(recipe, name, settled, data, *split(data.data.list, recipe))
+    train, held_out = split(data.data.list, recipe)
+    drawn = recipe.data.cases * len(recipe.train.seeds) or len(train)
+    warnings = data.data.warnings + data.check_memory(train, held_out, drawn)
+    return Work(recipe, name, settled, data, train, held_out, warnings)

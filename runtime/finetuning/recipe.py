@@ -24,11 +24,15 @@ class Data:
     validation: str = LEFT_OUT
     """Which cases are held out: the `list`'s own, or a `fold` of the training cases; `auto`: its own if it has any."""
     folds: int = LEFT_OUT
+    """How many there are: the data set's own, or, where it has none, into how many the cases are dealt."""
     fold: int = LEFT_OUT
     cases: int = LEFT_OUT
     """How many of the training cases are trained on, drawn by the seed; 0 is all. Four cases hold the two of before."""
     spacing: str | tuple[float, float, float] = LEFT_OUT
     """The voxels that the network sees, (z, y, x) in mm; `median` is that of the data set, `keep` each case's own."""
+    renumber: bool = LEFT_OUT
+    """Whether labels may have gaps: then classes are numbered in the order of the labels, and files stay as they are.
+    """
     orientation: str = LEFT_OUT
     """Where x, y and z point; arrays are (z, y, x)."""
     normalise: str = LEFT_OUT

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,6 +77,15 @@ def table(results: Mapping[str, Result]) -> str:
             [start, seed, case, name, cell(result.dice[s, c, k]), cell(result.hd95[s, c, k])]
             for s, seed in enumerate(result.seeds) for c, case in enumerate(result.cases)
             for k, name in enumerate(result.classes))
+    return text.getvalue()
+
+
+def labels_table(classes: Sequence[str], numbers: Sequence[int]) -> str:
+    """The classes as CSV: as the network counts them, and the number in the files."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["class", "label", "name"])
+    rows.writerows([k, number, name] for k, (number, name) in enumerate(zip(numbers, classes, strict=True)))
     return text.getvalue()
 
 

@@ -60,10 +60,11 @@ RULES: dict[str, dict[str, Rule]] = {
     "data": {
         "path": _path,
         "validation": checks.one_of(AUTO, "list", "fold"),
-        "folds": checks.whole(2, 1000),
+        "folds": checks.whole(1, 1000),
         "fold": checks.whole(0, 999),
         "cases": checks.whole(0, 10**6),
         "spacing": _spacing,
+        "renumber": checks.truth,
         "orientation": _orientation,
         "normalise": checks.one_of(AUTO, "zscore", "ct", "unit", "keep"),
         "memory": checks.real(0, 10**6),

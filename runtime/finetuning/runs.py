@@ -13,6 +13,7 @@ from fdif_dsl.compiler.support.files import check_directory
 from fdif_dsl.compiler.support.locks import hold
 from fdif_dsl.compiler.support.progress import Progress
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
+from fdif_dsl.runtime.finetuning.data.memory import within_memory
 from fdif_dsl.runtime.finetuning.preflight import PRETRAINED, SCRATCH, Settled
 from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
 from fdif_dsl.runtime.training.interrupt import Stop, stop_on_interrupt
@@ -21,14 +22,15 @@ from fdif_dsl.runtime.training.run_folder import ABOUT, write_about, write_recip
 if TYPE_CHECKING:
     from fdif_dsl.runtime.training.log import Row
 
-RECIPE, SCORES, COMPARISON = "finetune.toml", "scores.csv", "comparison.csv"
+RECIPE, SCORES, COMPARISON, LABELS = "finetune.toml", "scores.csv", "comparison.csv", "labels.csv"
 
 
 @dataclass(frozen=True)
 class Hooks:
     """What is called on the way: `examining` as cases are looked at; `on_start` with what is about to happen, once all
     is checked; `on_run` as a run begins (what it starts from, its seed); `report` after each step; `on_scores` after
-    each run with what to say of it; `on_interrupt` at the first Ctrl-C."""
+    each run with what to say of it; `on_interrupt` at the first Ctrl-C; `on_warning` before the start, with what is odd
+    about the data."""
 
     examining: Progress | None = None
     on_start: Callable[[str], None] | None = None
@@ -36,6 +38,7 @@ class Hooks:
     report: Callable[[Row, int], None] | None = None
     on_scores: Callable[[str], None] | None = None
     on_interrupt: Callable[[], None] | None = None
+    on_warning: Callable[[Diagnostic], None] | None = None
 
 
 NO_HOOKS = Hooks()
@@ -75,7 +78,8 @@ def run_all(recipe: FinetuneRecipe, name: str, settled: Settled, directory: Path
             for seed in recipe.train.seeds:
                 if hooks.on_run is not None:
                     hooks.on_run(start, seed)
-                outcome = one(seed, _run_folder(directory, start, seed), scratch, stop)
+                with within_memory(f"seed {seed} ran", "a smaller train.patch, batch or features needs less"):
+                    outcome = one(seed, _run_folder(directory, start, seed), scratch, stop)
                 found.setdefault(start, []).append(outcome)
                 if hooks.on_scores is not None:
                     hooks.on_scores("; ".join(filter(None, (outcome.taken, str(outcome)))))
@@ -104,7 +108,7 @@ def _check(directory: Path, overwrite: bool) -> None:
 
 def _clear(directory: Path) -> None:
     """What an earlier fine-tuning left there goes."""
-    for name in (SCORES, COMPARISON, ABOUT):
+    for name in (SCORES, COMPARISON, LABELS, ABOUT):
         (directory / name).unlink(missing_ok=True)
     for start in (PRETRAINED, SCRATCH):
         for old in directory.glob(f"{start}-seed-*"):

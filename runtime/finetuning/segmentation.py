@@ -11,8 +11,15 @@ import numpy as np
 from fdif_dsl.compiler.support.files import write_text
 from fdif_dsl.runtime.finetuning.preflight import PRETRAINED, SCRATCH, Work, begin
 from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
-from fdif_dsl.runtime.finetuning.results import Comparison, Result, compared, difference_table, table
-from fdif_dsl.runtime.finetuning.runs import COMPARISON, NO_HOOKS, SCORES, Hooks, run_all, taking
+from fdif_dsl.runtime.finetuning.results import (
+    Comparison,
+    Result,
+    compared,
+    difference_table,
+    labels_table,
+    table,
+)
+from fdif_dsl.runtime.finetuning.runs import COMPARISON, LABELS, NO_HOOKS, SCORES, Hooks, run_all, taking
 
 if TYPE_CHECKING:
     from fdif_dsl.runtime.finetuning.data.preprocessing import Bank
@@ -27,6 +34,7 @@ def finetune(recipe: FinetuneRecipe, directory: Path, *, name: str = "recipe", d
         finetune.toml   the recipe in full
         run.json        versions, the cases of each seed, what came from the weights
         scores.csv      Dice and HD95 of each seed, held-out case and class
+        labels.csv      with `renumber`: the number of each class in the files, where that is another than the network's
         START-seed-N/   for each run: metrics.csv, weights.pt, predictions.png, and predictions/ where they are wanted;
                         START is pretrained, or scratch without weights
 
@@ -68,9 +76,16 @@ def _results(work: Work, directory: Path, compare: bool, hooks: Hooks) -> dict[s
 
     data = work.bank.data
     facts = {"data": str(data.list.path), "classes": list(data.classes), "channels": data.channels,
-             "spacing": work.bank.spacing, "held_out": [case.name for case in work.held_out]}
+             "spacing": work.bank.spacing, "normalise": list(work.schemes),
+             "labels": list(data.numbers),
+             "held_out": [case.name for case in work.held_out]}
+    if hooks.on_warning is not None:
+        for warning in work.warnings:
+            hooks.on_warning(warning)
     found = run_all(work.recipe, work.name, work.settled, directory, compare=compare, hooks=hooks,
                     about=str(work), facts=facts, one=one)
+    if data.renumbered:
+        write_text(directory / LABELS, labels_table(data.classes, data.numbers))
     results = {start: _gather(work, runs) for start, runs in found.items()}
     write_text(directory / SCORES, table(results))
     return results

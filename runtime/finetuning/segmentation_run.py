@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from fdif_dsl.runtime.finetuning.checkpoint import save_weights
-from fdif_dsl.runtime.finetuning.data.nifti import read_volume, unsaid
-from fdif_dsl.runtime.finetuning.data.normalisation import Levels, foreground, scaled, scaling, schemes
+from fdif_dsl.runtime.finetuning.data.memory import within_memory
+from fdif_dsl.runtime.finetuning.data.normalisation import Levels, foreground, scaled, scaling
 from fdif_dsl.runtime.finetuning.data.preprocessing import Prepared
 from fdif_dsl.runtime.finetuning.data.split import few
 from fdif_dsl.runtime.finetuning.inference import half, on_own_grid, predict, write_classes
@@ -72,7 +72,7 @@ def run(work: Work, seed: int, folder: Path, *, scratch: bool, stop: Stop, repor
     there = [data.facts[case.name].voxels.keys() for case in work.train]
     cases = [work.train[i] for i in few(there, recipe.data.cases, seed)]
     prepared = [work.bank[case] for case in cases]
-    grey = Grey(schemes(recipe.data.normalise, data.list.channels, data.channels), foreground(prepared))
+    grey = Grey(work.schemes, foreground(prepared))
     patches = Patches([Source(p, grey.of(p)) for p in prepared], chosen.patch, recipe.train.batch, recipe.augment, seed,
                       recipe.train.workers)
     tuner = Tuner(network, DeepSupervision([classes], present=True), recipe.train,
@@ -80,7 +80,8 @@ def run(work: Work, seed: int, folder: Path, *, scratch: bool, stop: Stop, repor
     tune(tuner, patches, work.settled.place, folder, stop, report)
     trained_on = tuple(case.name for case in cases)
     save_weights(folder / WEIGHTS, network, work.settled, recipe, seed, pretrained if taken else None, trained_on, {
-        "task": "segmentation", "tasks": {"classes": list(data.classes)}, "channels": data.channels,
+        "task": "segmentation", "tasks": {"classes": list(data.classes)}, "labels": list(data.numbers),
+        "channels": data.channels,
         "spacing": work.bank.spacing, "orientation": work.bank.orientation,
         "normalise": [[how, vars(levels)] for how, levels in zip(grey.how, grey.levels, strict=True)]})
     return Run(trained_on, str(taken or ""), _score(work, network, grey, folder, stop))
@@ -96,17 +97,19 @@ def _score(work: Work, network: torch.nn.Module, grey: Grey, folder: Path, stop:
     for case in work.held_out:
         if stop.wanted:
             raise KeyboardInterrupt
-        with unsaid():
-            prepared, label = work.bank[case], read_volume(case.label)
-        image = scaled(prepared.image, grey.of(prepared))
-        with half(device, work.recipe.train.precision):
-            answer = predict(network, image, work.settled.plan.patch, validate.overlap, device)
-        found = on_own_grid(answer, prepared.affine, label)
-        scores.append(score(found, label, len(classes), validate.distance))
-        if len(samples) < _PICTURED:
-            samples.append(_sample(prepared, answer, work.bank.orientation))
+        prepared, label = work.bank[case], work.bank.label(case)
+        with within_memory(f"{case.name} was scored", "coarser voxels make cases smaller: data.spacing; on a GPU a "
+                           "smaller train.patch needs less"):
+            image = scaled(prepared.image, grey.of(prepared))
+            with half(device, work.recipe.train.precision):
+                answer = predict(network, image, work.settled.plan.patch, validate.overlap, device)
+            found = on_own_grid(answer, prepared.affine, label)
+            scores.append(score(found, label, len(classes), validate.distance))
+            if len(samples) < _PICTURED:
+                samples.append(_sample(prepared, answer, work.bank.orientation))
         if validate.predictions:
-            write_classes(found, label.affine, folder / PREDICTIONS / f"{case.name}.nii.gz")
+            write_classes(np.asarray(work.bank.data.numbers)[found], label.affine,
+                          folder / PREDICTIONS / f"{case.name}.nii.gz")
     draw_predictions(samples, classes, folder / PICTURE, f"Held-out cases, {folder.name}")
     return scores
 

@@ -65,7 +65,7 @@ class Form:
                 hint=did_you_mean(str(name_or_path), self.names)
                 or "a recipe of your own is a file that ends in .toml"))
         try:
-            return SourceFile(str(path), path.read_text(encoding="utf-8"))
+            return SourceFile(str(path), path.read_text(encoding="utf-8-sig"))
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
             raise FdifError(Diagnostic("E0502", "cannot read the recipe", where=str(path), why=str(reason),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 from collections.abc import Sequence
@@ -15,8 +16,10 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.settings.training import Optimisation
+from fdif_dsl.runtime.settings.wording import in_bytes
 from fdif_dsl.runtime.training.devices import Place, by_srun, launched
 from fdif_dsl.runtime.training.interrupt import Stop
+from fdif_dsl.runtime.training.memory import shortage
 
 
 def make_trainer(settings: Optimisation, place: Place, callbacks: list[Callback], plugins: Sequence[Any] = (),
@@ -41,20 +44,26 @@ def fit(trainer: Trainer, module: LightningModule, batches: Any, stop: Stop, les
     """Trains until the steps are done, or the one in which `stop` was wanted. `less` says what needs less memory.
 
     Raises:
-        FdifError: the GPU has not enough memory, or the loss is no longer a number.
+        FdifError: the GPU or the machine has not enough memory, or the loss is no longer a number.
         KeyboardInterrupt: at the second Ctrl-C.
     """
     try:
         trainer.fit(module, batches, **more)
-    except torch.OutOfMemoryError as error:
-        raise FdifError(Diagnostic(
-            "E0853", "the GPU has not enough memory for a training step", why=str(error).partition(". ")[0],
-            hint=less)) from error
-    except (Exception, SystemExit):
+    except (Exception, SystemExit) as error:
+        if (lack := shortage(error)) is not None:
+            where = "the GPU" if isinstance(lack, torch.OutOfMemoryError) else "this machine"
+            raise FdifError(Diagnostic(
+                "E0853", f"{where} has not enough memory for a training step", why=_asked(lack), hint=less)) from error
         if not stop.at_once:
             raise
         # Lightning makes a SystemExit of the second Ctrl-C, or trips over what was only half begun.
         raise KeyboardInterrupt from None
+
+
+def _asked(error: BaseException) -> str:
+    """How much memory was asked for, of what an allocator says of it."""
+    amount = re.search(r"[Yy]ou tried to allocate (\d+) bytes", str(error))
+    return f"it tried to allocate {in_bytes(int(amount[1]))}" if amount else str(error).partition(". ")[0]
 
 
 class EndOnStop(Callback):

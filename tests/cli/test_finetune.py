@@ -53,13 +53,19 @@ def weights(tmp_path: Path) -> Path:
 
 
 def test_a_comparison_from_start_to_end(fdifc: Any, data: Path, weights: Path, tmp_path: Path) -> None:
+    moved = np.eye(4)
+    moved[0, 3] = 0.25  # a quarter of a voxel is worth a warning
+    nibabel.save(nibabel.Nifti1Image(np.asarray(nibabel.load(data / "label2.nii.gz").dataobj), moved),
+                 data / "label2.nii.gz")
     result = fdifc("finetune", "small", "--data", data, "--weights", weights, "--compare", "scratch", "--cases", 1,
                    "--seeds", "1,2", *QUICK, "-o", tmp_path / "run")
     assert result.exit_code == 0, result.output
+    assert result.stderr.startswith("warning[E0928]: the headers of an image and its label differ\n")
     lines = result.stdout.splitlines()
-    assert lines[:3] == [
+    assert lines[:4] == [
         "fine-tuning unet for 2 steps on 1 of 2 cases, with 2 held out",
         f"{data}/datalist.json: 1 class, 1 channel; voxels (z, y, x) of 1 x 1 x 1 mm",
+        "grey levels: zscore",
         "pretrained, seed 1"]
     assert [line for line in lines if "seed" in line and line[0] != " "][:4] == [
         "pretrained, seed 1", "pretrained, seed 2", "scratch, seed 1", "scratch, seed 2"]
@@ -85,9 +91,9 @@ error[E0907]: the recipe does not say which data set it fine-tunes on
 """),
     (["small", "--data", "DATA", "--compare", "scratch"], """\
 error[E0945]: there are no weights to compare with a start from scratch
-   --> small.toml:15:1
+   --> small.toml:16:1
    |
-15 | weights = "none"          # a run of `fdifc pretrain`, or its weights.pt
+16 | weights = "none"          # a run of `fdifc pretrain`, or its weights.pt
    | ^^^^^^^
   hint: give those of a run of `fdifc pretrain` with --weights
 """),

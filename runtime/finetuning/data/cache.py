@@ -12,7 +12,8 @@ class Cache:
     """`gigabytes` is the room in memory. The files go with the cache."""
 
     def __init__(self, gigabytes: float) -> None:
-        self._room = int(gigabytes * 1e9)
+        self.room = int(gigabytes * 1e9)
+        """Bytes that are left."""
         self._folder: TemporaryDirectory[str] | None = None
         self._files = 0
 
@@ -20,8 +21,8 @@ class Cache:
         """The same tensor, or one that reads from a file what is asked of it."""
         import torch
 
-        if tensor.nbytes <= self._room:
-            self._room -= tensor.nbytes
+        if tensor.nbytes <= self.room:
+            self.room -= tensor.nbytes
             return tensor
         if self._folder is None:
             self._folder = TemporaryDirectory(prefix="fdif-dsl-", ignore_cleanup_errors=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,22 +23,51 @@ class Case:
 
 
 @dataclass(frozen=True)
+class Fold:
+    """The names of cases that are trained on and held out together."""
+
+    train: frozenset[str]
+    held_out: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Folds:
+    """The folds that a data set comes with, and where they stand."""
+
+    source: str
+    each: tuple[Fold, ...]
+
+
+@dataclass(frozen=True)
 class DataList:
     """`cases` can be trained on, `held_out` are what the list itself keeps for validation. `classes` are the names of
-    the labels, background first; None where the list does not say. `channels` are the names of the channels, as far as
-    they are known."""
+    the labels, background first, and `numbers` what files hold for each; None where the list does not say. `channels`
+    are the names of the channels, as far as they are known. `folds` are those of the data set, if it has any."""
 
     path: Path
     cases: tuple[Case, ...]
     held_out: tuple[Case, ...]
     classes: tuple[str, ...] | None
     channels: tuple[str, ...]
+    numbers: tuple[int, ...] | None = None
+    folds: Folds | None = None
 
 
 def bare_name(file: str) -> str:
     """A file's name without folder and ending."""
-    name = Path(file).name
+    name = Path(file.replace("\\", "/")).name
     return next((name.removesuffix(ending) for ending in ENDINGS if name.endswith(ending)), name)
+
+
+def file_of(folder: Path, name: str) -> Path:
+    """The file that a list in a folder names; a list that was written on Windows may have backslashes."""
+    path = folder / name
+    return path if "\\" not in name or path.exists() else folder / name.replace("\\", "/")
+
+
+def hidden(file: Path) -> bool:
+    """Whether a file is no part of a data set, such as the `._a.nii.gz` of a Mac."""
+    return file.name.startswith(".")
 
 
 def with_own_names(cases: Sequence[Case]) -> tuple[Case, ...]:
@@ -48,19 +78,27 @@ def with_own_names(cases: Sequence[Case]) -> tuple[Case, ...]:
                  for number, case in enumerate(cases))
 
 
-def class_names(path: Path, labels: Mapping[int, str]) -> tuple[str, ...]:
-    """The names in the order of their labels.
+def in_order(path: Path, labels: Mapping[int, str], background: str, renumber: bool) -> dict[int, str]:
+    """The labels and their names in the order of the labels. `background` is what a list writes for that;
+    to `renumber` allows for gaps.
 
     Raises:
         FdifError: labels do not count 0, 1, 2 and so on, or there is none but background.
     """
+    have = f"the labels are {few_of(sorted(labels))}"
+    if labels and min(labels) < 0:
+        raise labels_wrong(path, have)
+    if labels and 0 not in labels:
+        raise labels_wrong(path, f"{have}, and 0 is missing", f"0 is background: add {background}")
     missing = sorted(set(range(max(labels, default=0) + 1)) - set(labels))
-    if missing or min(labels, default=0) < 0:
-        raise labels_wrong(path, f"the labels are {_few(sorted(labels))}" + (
-            f", and {missing[0]} is missing" if missing else ""))
+    if missing and not renumber:
+        raise labels_wrong(path, f"{have}, and {missing[0]} is missing", RENUMBER)
     if len(labels) < 2:
         raise labels_wrong(path, "it names background alone" if labels else "it names none")
-    return tuple(labels[value] for value in sorted(labels))
+    return dict(sorted(labels.items()))
+
+
+RENUMBER = "data.renumber=true numbers the classes anew, and leaves the files as they are"
 
 
 def labels_wrong(path: Path, why: str, hint: str = "") -> FdifError:
@@ -75,6 +113,19 @@ def list_wrong(path: Path, title: str, why: str = "", hint: str = "", place: str
                                 hint=hint or "the page on fine-tuning shows what a list looks like"))
 
 
-def _few(values: Sequence[Any]) -> str:
+def few_of(values: Sequence[Any]) -> str:
+    """The first of some values, as a list in a sentence."""
     shown = ", ".join(map(str, values[:12]))
     return shown + (", ..." if len(values) > 12 else "")
+
+
+def read_json(path: Path, hint: str) -> Any:
+    """What stands in a file that belongs to a data set. A mark at its beginning, as editors of Windows write it, is
+    none of it. Raises `FdifError`, with that hint, where it is not JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        place = f"{path}:{error.lineno}:{error.colno}" if isinstance(error, json.JSONDecodeError) else str(path)
+        raise FdifError(Diagnostic("E0908", "the list of the data set is not JSON", where=place,
+                                   why=error.msg if isinstance(error, json.JSONDecodeError) else "it is no text",
+                                   hint=hint)) from None

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError, did_you_mean
-from fdif_dsl.runtime.finetuning.data.cases import DataList
+from fdif_dsl.runtime.finetuning.data.cases import DataList, read_json
 from fdif_dsl.runtime.finetuning.data.decathlon import read_decathlon
 from fdif_dsl.runtime.finetuning.data.nnunet import read_nnunet
 
@@ -15,8 +13,9 @@ FORMATS = "a MONAI data list (a .json file), a raw data set of nnU-Net (its fold
 _LISTS = ("dataset.json", "datalist.json")
 
 
-def read_list(path: Path) -> DataList:
-    """The data set at a path: a MONAI data list, or a folder with one or with nnU-Net's dataset.json.
+def read_list(path: Path, renumber: bool = False) -> DataList:
+    """The data set at a path: a MONAI data list, or a folder with one or with nnU-Net's dataset.json. To `renumber`
+    allows for gaps among its labels.
 
     Raises:
         FdifError: nothing is there, it is neither, or its list cannot be used.
@@ -36,20 +35,9 @@ def read_list(path: Path) -> DataList:
         file = found[0]
     elif path.suffix != ".json":
         raise FdifError(Diagnostic("E0907", f"{path} is no data set that can be read", hint=f"give {FORMATS}"))
-    table = _load(file)
-    # The Decathlon's own list is called dataset.json too; nnU-Net's names no files.
-    return read_decathlon(file, table) if "training" in table else read_nnunet(file, table)
-
-
-def _load(path: Path) -> dict[str, Any]:
-    try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        place = f"{path}:{error.lineno}:{error.colno}" if isinstance(error, json.JSONDecodeError) else str(path)
-        raise FdifError(Diagnostic("E0908", "the list of the data set is not JSON", where=place,
-                                   why=error.msg if isinstance(error, json.JSONDecodeError) else "it is no text",
-                                   hint=f"give {FORMATS}")) from None
+    table = read_json(file, f"give {FORMATS}")
     if not isinstance(table, dict):
-        raise FdifError(Diagnostic("E0908", "the list of the data set is no JSON object", where=str(path),
+        raise FdifError(Diagnostic("E0908", "the list of the data set is no JSON object", where=str(file),
                                    hint='it begins with { and has keys such as "training" or "channel_names"'))
-    return table
+    # The Decathlon's own list is called dataset.json too; nnU-Net's names no files.
+    return (read_decathlon if "training" in table else read_nnunet)(file, table, renumber)

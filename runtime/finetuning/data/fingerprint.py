@@ -10,32 +10,40 @@ import numpy as np
 
 from fdif_dsl.compiler.support.progress import Progress
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
-from fdif_dsl.runtime.finetuning.data.cases import Case, DataList, labels_wrong
-from fdif_dsl.runtime.finetuning.data.nifti import Stored, read_volume, unsaid
+from fdif_dsl.runtime.finetuning.data.cases import RENUMBER, Case, DataList, few_of, labels_wrong
+from fdif_dsl.runtime.finetuning.data.nifti import Stored, read_label, read_volume, unsaid
 from fdif_dsl.runtime.streams.ahead import ahead
 
 MOST = 1024
 """The most classes of a data set; more, and the label is rather a picture than classes."""
 _SHOWN = 10  # mistakes
+_APART, _NOTICED = 0.5, 0.01
+"""How far, in voxels, an image and its label may be apart; and from where on that is worth a warning. Programs write
+numbers of headers with five or six digits, which makes thousandths of a voxel."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """`channels` of a case, the `spacing` of its voxels (z, y, x) in mm and the voxels of each of its labels; cases
-    whose images show the same have the same `content`."""
+    """`channels` of a case, its `shape` in voxels and their `spacing` in mm (z, y, x), and how many `voxels` each label
+    has, as files number them; cases whose images show the same have the same `content`. By their headers, image and
+    label are `apart` by so many voxels."""
 
     channels: int
+    shape: tuple[int, int, int]
     spacing: tuple[float, float, float]
     voxels: Mapping[int, int]
     content: bytes = b""
+    apart: float = 0.0
 
 
 @dataclass(frozen=True)
 class Checked:
-    """A data list whose every case was read. `facts` has each of them by name; `classes` are all named."""
+    """A data list whose every case was read. `facts` has each of them by name; `classes` are all named. `warnings` are
+    of what works and is hardly meant."""
 
     list: DataList
     facts: Mapping[str, Facts]
+    warnings: tuple[Diagnostic, ...] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -43,12 +51,23 @@ class Checked:
         return self.list.classes
 
     @property
+    def numbers(self) -> tuple[int, ...]:
+        """What files hold for each class."""
+        assert self.list.numbers is not None
+        return self.list.numbers
+
+    @property
+    def renumbered(self) -> bool:
+        """Whether files number the classes in another way than the network."""
+        return self.numbers != tuple(range(len(self.numbers)))
+
+    @property
     def channels(self) -> int:
         return next(iter(self.facts.values())).channels
 
 
-def examine(data: DataList, progress: Progress | None = None) -> Checked:
-    """Reads every case.
+def examine(data: DataList, progress: Progress | None = None, renumber: bool = False) -> Checked:
+    """Reads every case. To `renumber` allows for gaps among labels that the list does not name.
 
     Raises:
         FdifError: files are missing or cannot be read, do not fit each other, or hold no numbers or other labels than
@@ -58,11 +77,10 @@ def examine(data: DataList, progress: Progress | None = None) -> Checked:
     if not cases:
         raise FdifError(Diagnostic("E0909", "the data set has no cases", where=str(data.path),
                                    hint="list them, or put their files into imagesTr and labelsTr"))
-    known = None if data.classes is None else len(data.classes)
     facts: dict[str, Facts] = {}
     mistakes: list[Diagnostic] = []
     with unsaid():
-        looks = ahead(lambda case: _look(case, known), cases)
+        looks = ahead(lambda case: _look(case, data.numbers, renumber), cases)
         for done, (case, found) in enumerate(zip(cases, looks, strict=True), 1):
             if isinstance(found, Facts):
                 facts[case.name] = found
@@ -71,15 +89,16 @@ def examine(data: DataList, progress: Progress | None = None) -> Checked:
             if progress is not None:
                 progress(done, len(cases))
     if not mistakes:
-        mistakes.extend(_together(data, facts))
-    _raise_first(mistakes)
+        mistakes.extend(_together(data, facts, renumber))
+    raise_first(mistakes)
     if data.classes is None:
-        last = max(max(f.voxels) for f in facts.values())
-        data = replace(data, classes=("background", *map(str, range(1, last + 1))))
-    return Checked(data, facts)
+        numbers = sorted({0}.union(*(f.voxels for f in facts.values())))
+        data = replace(data, classes=("background", *map(str, numbers[1:])), numbers=tuple(numbers))
+    return Checked(data, facts, _doubtful(cases, facts))
 
 
-def _raise_first(mistakes: Sequence[Diagnostic]) -> None:
+def raise_first(mistakes: Sequence[Diagnostic]) -> None:
+    """Raises `FdifError` for mistakes in a data set, if there are any, and of many for the first ten."""
     if len(mistakes) > _SHOWN:
         more = len(mistakes) - _SHOWN
         mistakes = [*mistakes[:_SHOWN], Diagnostic(
@@ -89,7 +108,7 @@ def _raise_first(mistakes: Sequence[Diagnostic]) -> None:
         raise FdifError(*mistakes)
 
 
-def _look(case: Case, classes: int | None) -> Facts | list[Diagnostic]:
+def _look(case: Case, numbers: Sequence[int] | None, renumber: bool) -> Facts | list[Diagnostic]:
     """What a case is like, or all that is wrong with it."""
     mistakes: list[Diagnostic] = []
 
@@ -100,14 +119,14 @@ def _look(case: Case, classes: int | None) -> Facts | list[Diagnostic]:
             mistakes.extend(error.diagnostics)
             return None
 
-    label = attempt(lambda: read_volume(case.label))
-    spacing, channels = (1.0, 1.0, 1.0), 0
+    label = attempt(lambda: read_label(case.label))
+    shape, spacing, channels, apart = (1, 1, 1), (1.0, 1.0, 1.0), 0, 0.0
     content = blake2b(digest_size=16)
     for path in case.images:
         image = attempt(lambda path=path: read_volume(path))  # type: ignore[misc]
         if image is None:
             continue
-        spacing, channels = image.spacing, channels + len(image.voxels)
+        shape, spacing, channels = image.shape, image.spacing, channels + len(image.voxels)
         if image.voxels.dtype.kind == "f" and not np.isfinite(image.voxels).all():
             bad = int((~np.isfinite(image.voxels)).sum())
             mistakes.append(Diagnostic(
@@ -115,61 +134,85 @@ def _look(case: Case, classes: int | None) -> Facts | list[Diagnostic]:
                 why=f"{bad} of {image.voxels.size} are NaN or infinite", hint="replace them, for example by the lowest "
                 "grey level of the image"))
         if label is not None:
-            mistakes.extend(_fit(case, str(path), image, label))
+            away, wrong = _fit(case, str(path), image, label)
+            mistakes.extend(wrong)
+            apart = max(apart, away)
         for channel in image.upright():
             content.update(repr(channel.shape).encode())
             content.update(np.ascontiguousarray(channel, np.float32).tobytes())
     counts: Mapping[int, int] = {}
     if label is not None:
-        counts, wrong = _labels(str(case.label), label.voxels, classes)
+        counts, wrong = _labels(str(case.label), label.voxels, numbers, renumber)
         mistakes.extend(wrong)
-    return mistakes or Facts(channels, spacing, counts, content.digest())
+    return mistakes or Facts(channels, shape, spacing, counts, content.digest(), apart)
 
 
-def _fit(case: Case, path: str, image: Stored, label: Stored) -> list[Diagnostic]:
-    """What keeps an image and its label from being one case."""
+def _fit(case: Case, path: str, image: Stored, label: Stored) -> tuple[float, list[Diagnostic]]:
+    """How many voxels an image and its label are apart, and what keeps them from being one case."""
     shape, wanted = image.voxels.shape[1:], label.voxels.shape[1:]
     if shape != wanted:
-        return [Diagnostic("E0913", "an image and its label differ in shape", where=path,
-                           why=f"the image has {_by(shape)} voxels, and {case.label} has {_by(wanted)}",
-                           hint="give the label that was drawn on this image")]
-    # How far the affines put the same corner apart, in voxels.
+        return 0.0, [Diagnostic("E0913", "an image and its label differ in shape", where=path,
+                                why=f"the image has {_by(shape)} voxels, and {case.label} has {_by(wanted)}",
+                                hint="give the label that was drawn on this image")]
+    # How far the affines put the same corner apart.
     corners = np.array(np.meshgrid(*[(0, n - 1) for n in shape])).reshape(3, -1)
-    apart = (image.affine - label.affine)[:3] @ np.vstack([corners, np.ones(8)])
-    farthest = float(np.sqrt((apart**2).sum(0)).max())
-    if farthest > 0.5 * min(image.spacing):
-        return [Diagnostic("E0914", "an image and its label lie in different places", where=path,
-                           why=f"by their headers, the same voxel of {case.label} is up to {farthest:.3g} mm away",
-                           hint="if the voxels do belong together, copy the header of the image into the label")]
-    return []
+    places = (image.affine - label.affine)[:3] @ np.vstack([corners, np.ones(8)])
+    farthest = float(np.sqrt((places**2).sum(0)).max())
+    apart = farthest / min(image.spacing)
+    if apart > _APART:
+        return apart, [Diagnostic(
+            "E0914", "an image and its label lie in different places", where=path,
+            why=f"by their headers, the same voxel of {case.label} is up to {farthest:.3g} mm away",
+            hint="if the voxels do belong together, copy the header of the image into the label")]
+    return apart, []
 
 
-def _labels(path: str, voxels: np.ndarray, classes: int | None) -> tuple[dict[int, int], list[Diagnostic]]:
-    """How many voxels each label has, and what is wrong with them."""
+def _labels(path: str, voxels: np.ndarray, numbers: Sequence[int] | None, renumber: bool,
+            ) -> tuple[dict[int, int], list[Diagnostic]]:
+    """How many voxels each label has, and what is wrong with them. `numbers` are the labels that the list names."""
+    low, high = int(voxels.min()), int(voxels.max())
+    if low >= 0 and high < 2**16:
+        counts = np.bincount(voxels.reshape(-1).astype(np.int64))
+        found = {int(value): int(counts[value]) for value in np.flatnonzero(counts)}
+    else:  # a table of all numbers could be huge
+        found = {int(value): int(count) for value, count in zip(*np.unique(voxels, return_counts=True), strict=True)}
+    if numbers is not None:
+        most, strange = max(numbers), sorted(found.keys() - set(numbers))
+        counted = list(numbers) == list(range(len(numbers)))
+        have = f"the list has classes {f'0 to {most}' if counted else few_of(numbers)}"
+    else:
+        most = 2**31 - 1 if renumber else MOST
+        strange = [value for value in found if not 0 <= value <= most]
+        have = f"classes are 0 to {most}"
+    if strange:
+        return {}, [Diagnostic(
+            "E0916", "a label holds a class that the data set does not have", where=path,
+            why=f"it holds {strange[-1] if strange[-1] > most else strange[0]}, and {have}",
+            hint="add the class to the list, or correct the label" if numbers is not None or renumber or low < 0 else
+            "name the classes in the list, or number them anew with data.renumber=true")]
+    if len(found) > MOST:
+        return {}, [Diagnostic("E0916", "a label holds too many classes", where=path,
+                               why=f"it has {len(found)}, and a data set at most {MOST}",
+                               hint="check that the list names the label, and not an image")]
+    return found, []
 
-    def wrong(title: str, why: str, hint: str) -> tuple[dict[int, int], list[Diagnostic]]:
-        return {}, [Diagnostic("E0916", title, where=path, why=why, hint=hint)]
 
-    if len(voxels) != 1:
-        return wrong("a label has several channels", f"it has {len(voxels)}", "give a file with one class a voxel")
-    flat = voxels.reshape(-1)
-    if flat.dtype.kind == "f":
-        odd = flat[~np.isfinite(flat) | (flat != np.rint(flat))]
-        if odd.size:
-            return wrong("a label holds values that are no classes", f"{odd[0]:g} is no whole number",
-                         "labels are whole numbers from 0; resample labels by nearest neighbour")
-    most = MOST if classes is None else classes - 1
-    low, high = int(flat.min()), int(flat.max())
-    if low < 0 or high > most:
-        have = f"the list has classes 0 to {most}" if classes is not None else f"classes are 0 to {most}"
-        return wrong("a label holds a class that the data set does not have",
-                     f"it holds {high if high > most else low}, and {have}",
-                     "add the class to the list, or correct the label")
-    counts = np.bincount(flat.astype(np.int64))
-    return {int(value): int(counts[value]) for value in np.flatnonzero(counts)}, []
+def _doubtful(cases: Sequence[Case], facts: Mapping[str, Facts]) -> tuple[Diagnostic, ...]:
+    """Warnings of cases that can be used."""
+    apart = [case for case in cases if facts[case.name].apart > _NOTICED]
+    if not apart:
+        return ()
+    worst = max(apart, key=lambda case: facts[case.name].apart)
+    its = facts[worst.name]
+    among = f", in {len(apart)} of {len(cases)} cases" if len(apart) > 1 else ""
+    return (Diagnostic(
+        "E0928", "the headers of an image and its label differ", where=f"{worst.images[0]} and {worst.label}",
+        why=f"they put the same voxel up to {its.apart:.2g} of a voxel apart, {its.apart * min(its.spacing):.2g} mm"
+            f"{among}; the image's is used",
+        hint="if that is no rounding, the label may have been drawn on another image", warning=True),)
 
 
-def _together(data: DataList, facts: Mapping[str, Facts]) -> list[Diagnostic]:
+def _together(data: DataList, facts: Mapping[str, Facts], renumber: bool) -> list[Diagnostic]:
     """What is wrong with cases that are each in order."""
     mistakes = _twice(data, facts)
     counts = [f.channels for f in facts.values()]
@@ -184,12 +227,15 @@ def _together(data: DataList, facts: Mapping[str, Facts]) -> list[Diagnostic]:
         mistakes.append(Diagnostic("E0918", "no case has a label", where=str(data.path),
                                    why="every voxel of every label file is 0, background",
                                    hint="check that the list names the labels, and not other files"))
-    elif data.classes is None:
+    elif data.classes is None and len(there) >= MOST:
+        mistakes += labels_wrong(data.path, f"the files hold {len(there)} different labels, and a data set has at most "
+                                 f"{MOST} classes", "check that the list names the labels, and not images").diagnostics
+    elif data.classes is None and not renumber:
         gaps = sorted(set(range(1, max(there))) - there)
         if gaps:
             mistakes += labels_wrong(data.path, f"the files hold labels up to {max(there)}, and none holds {gaps[0]}; "
-                                     "the list does not name them", "number the classes anew, or name all of them in "
-                                     'the list: "labels": {"0": "background", "1": "liver"}').diagnostics
+                                     "the list does not name them", f"{RENUMBER}; or name all of them in the list: "
+                                     '"labels": {"0": "background", "1": "liver"}').diagnostics
     return mistakes
 
 

@@ -12,6 +12,7 @@ from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 
 _MOST = 1000  # classes
 _HINT = "MedMNIST's files have train_images, train_labels, and the same for test"
+_VOLUMES = "only the 3-D sets have volumes, (n, D, H, W)"
 
 
 @dataclass(frozen=True)
@@ -73,13 +74,14 @@ def read_medmnist(path: Path) -> MedMnist:
 
 
 def _part(path: Path, name: str, images: np.ndarray, labels: np.ndarray) -> Images:
+    if images.ndim == 4 and images.shape[3] <= 4:  # no volume is so thin
+        raise _wrong(path, f"`{name}_images` has shape {list(images.shape)}: pictures in colour", _VOLUMES)
     if images.ndim == 4:
         images = images[:, None]
     elif images.ndim == 5 and images.shape[4] <= 4:  # colours stand last
         images = np.moveaxis(images, 4, 1)
     if images.ndim != 5 or images.dtype.kind not in "iuf" or 0 in images.shape:
-        raise _wrong(path, f"`{name}_images` has shape {list(images.shape)}", "only the 3-D sets have volumes, "
-                     "(n, D, H, W)")
+        raise _wrong(path, f"`{name}_images` has shape {list(images.shape)}", _VOLUMES)
     if images.dtype.kind == "f" and not np.isfinite(images).all():
         raise _wrong(path, f"`{name}_images` holds voxels that are no numbers")
     if labels.ndim == 2 and labels.shape[1] > 1:

@@ -8,53 +8,91 @@ from pathlib import Path
 from typing import Any
 
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
-from fdif_dsl.runtime.finetuning.data.cases import ENDINGS, Case, DataList, class_names, labels_wrong, list_wrong
+from fdif_dsl.runtime.finetuning.data.cases import (
+    ENDINGS,
+    Case,
+    DataList,
+    file_of,
+    hidden,
+    in_order,
+    labels_wrong,
+    list_wrong,
+)
+from fdif_dsl.runtime.finetuning.data.folds import folds_of_nnunet
+
+_IMAGE = re.compile(r"(.+)_(\d{4})")
 
 
-def read_nnunet(path: Path, table: Mapping[str, Any]) -> DataList:
-    """The cases that lie in labelsTr, or that `dataset` in dataset.json lists.
+def read_nnunet(path: Path, table: Mapping[str, Any], renumber: bool) -> DataList:
+    """The cases that lie in labelsTr, or that `dataset` in dataset.json lists, with the folds of splits_final.json.
 
     Raises:
         FdifError: dataset.json lacks something, or says what cannot be used.
     """
-    for key in ("channel_names", "labels", "file_ending"):
+    for key in ("channel_names", "labels"):
         if key not in table:
             raise list_wrong(path, f"the list has neither `training` nor `{key}`",
                              "MONAI's lists have the first, nnU-Net's have `channel_names`, `labels` and "
                              "`file_ending`")
-    ending, channels = table["file_ending"], table["channel_names"]
-    if ending not in ENDINGS:
-        raise FdifError(Diagnostic(
-            "E0908", f"files that end in `{ending}` cannot be read", where=f"{path}: file_ending",
-            why=f"images and labels are NIfTI files, {' or '.join(ENDINGS)}",
-            hint="convert them, for example with SimpleITK's ReadImage and WriteImage"))
+    ending, channels = _ending(path, table.get("file_ending")), table["channel_names"]
     if not isinstance(channels, dict) or not channels:
         raise list_wrong(path, "`channel_names` names no channel", hint='write {"0": "CT"}', place="channel_names")
-    cases = _listed(path, table["dataset"]) if "dataset" in table else _found(path.parent, ending, len(channels))
-    return DataList(path, tuple(cases), (), _classes(path, table["labels"]), tuple(map(str, channels.values())))
+    cases = tuple(_listed(path, table["dataset"]) if "dataset" in table else _found(path, ending, len(channels)))
+    labels = _labels(path, table["labels"], renumber)
+    return DataList(path, cases, (), tuple(labels.values()), tuple(map(str, channels.values())), tuple(labels),
+                    folds_of_nnunet(path.parent, cases))
 
 
-def _found(folder: Path, ending: str, channels: int) -> list[Case]:
-    names = sorted(file.name.removesuffix(ending) for file in (folder / "labelsTr").glob(f"*{ending}")
-                   if not file.name.startswith("."))
-    images = {file.name for file in (folder / "imagesTr").glob(f"*{ending}")}
+def _ending(path: Path, given: Any) -> str:
+    """The ending of all files, `file_ending`."""
+    if given in ENDINGS:
+        return str(given)
+    there = [end for end in ENDINGS if any(not hidden(file) for file in (path.parent / "labelsTr").glob(f"*{end}"))]
+    line = f'"file_ending": "{(there or ENDINGS)[0]}"'
+    if given is None:
+        raise list_wrong(path, "the list has no `file_ending`", "it says how the files of nnU-Net's data sets end",
+                         f"add {line}")
+    if not isinstance(given, str):
+        raise list_wrong(path, "`file_ending` is no text", hint=f"write {line}", place="file_ending")
+    meant = f".{given.strip().lower().lstrip('.')}"
+    if meant in ENDINGS:
+        raise list_wrong(path, f"`file_ending` is `{given}`, and no file's name ends so",
+                         hint=f'write "file_ending": "{meant}"', place="file_ending")
+    raise FdifError(Diagnostic(
+        "E0908", f"files that end in `{given}` cannot be read", where=f"{path}: file_ending",
+        why=f"images and labels are NIfTI files, {' or '.join(ENDINGS)}",
+        hint="convert them, for example with SimpleITK's ReadImage and WriteImage"))
+
+
+def _found(path: Path, ending: str, channels: int) -> list[Case]:
+    labels, images = path.parent / "labelsTr", path.parent / "imagesTr"
+    names, stems = ({file.name.removesuffix(ending) for file in folder.glob(f"*{ending}") if not hidden(file)}
+                    for folder in (labels, images))
+    parts = [found for found in map(_IMAGE.fullmatch, sorted(stems)) if found]
+    beyond = max(parts, key=lambda part: int(part[2]), default=None)
+    if beyond is not None and int(beyond[2]) >= channels:
+        raise list_wrong(path, f"`channel_names` does not name channel {int(beyond[2])}, and there are files of it",
+                         f"{images / beyond[0]}{ending} would not be used",
+                         f'add "{int(beyond[2])}" with its name, or take the files away', "channel_names")
     # A case without a label stands in imagesTr alone; it is named, so that nobody misses it in silence.
-    alone = sorted({re.sub(r"_\d{4}$", "", name.removesuffix(ending)) for name in images} - set(names))
-    return [Case(name, tuple(folder / "imagesTr" / f"{name}_{channel:04d}{ending}" for channel in range(channels)),
-                 folder / "labelsTr" / f"{name}{ending}") for name in sorted([*names, *alone])]
+    alone = {part[1] for part in parts} | {stem for stem in stems if not _IMAGE.fullmatch(stem)}
+    return [Case(name, tuple(images / f"{name}_{channel:04d}{ending}" for channel in range(channels)),
+                 labels / f"{name}{ending}") for name in sorted(names | alone)]
 
 
 def _listed(path: Path, entries: Any) -> list[Case]:
     """What nnU-Net takes instead of file names that follow its pattern: {case: {"images": [...], "label": ...}}."""
     try:
-        return [Case(str(name), tuple(path.parent / image for image in entry["images"]), path.parent / entry["label"])
+        return [Case(str(name), tuple(file_of(path.parent, image) for image in entry["images"]),
+                     file_of(path.parent, entry["label"]))
                 for name, entry in sorted(entries.items())]
     except (AttributeError, KeyError, TypeError):
         raise list_wrong(path, "`dataset` does not list cases", hint='write {"a": {"images": ["imagesTr/a.nii.gz"], '
                          '"label": "labelsTr/a.nii.gz"}}, or leave it out', place="dataset") from None
 
 
-def _classes(path: Path, labels: Any) -> tuple[str, ...]:
+def _labels(path: Path, labels: Any, renumber: bool) -> dict[int, str]:
+    """The labels and their names."""
     if not isinstance(labels, dict):
         raise labels_wrong(path, "they are no object", 'write {"background": 0, "liver": 1}')
     if any(isinstance(value, list) for value in labels.values()):
@@ -67,4 +105,4 @@ def _classes(path: Path, labels: Any) -> tuple[str, ...]:
         raise labels_wrong(path, "a label is no whole number", 'write {"background": 0, "liver": 1}')
     if len(set(labels.values())) < len(labels):
         raise labels_wrong(path, "two classes have the same label")
-    return class_names(path, {value: str(name) for name, value in labels.items()})
+    return in_order(path, {value: str(name) for name, value in labels.items()}, '"background": 0', renumber)

@@ -38,7 +38,18 @@ def schemes(wanted: str, names: Sequence[str], channels: int) -> tuple[str, ...]
     """How each channel is normalised; `auto` goes by its name."""
     if wanted != "auto":
         return (wanted,) * channels
-    return tuple(_BY_NAME.get(name.lower(), "zscore") for name in [*names[:channels], *[""] * (channels - len(names))])
+    return tuple(_BY_NAME.get(name.lower(), "zscore") for name in _named(names, channels))
+
+
+def told(how: Sequence[str], names: Sequence[str]) -> str:
+    """How each channel is normalised, in a line; a channel without a name goes by its number, where it is not alone."""
+    its = [name or (str(number) if len(how) > 1 else "") for number, name in enumerate(_named(names, len(how)))]
+    return ", ".join(f"{name} {scheme}".strip() for name, scheme in zip(its, how, strict=True))
+
+
+def _named(names: Sequence[str], channels: int) -> list[str]:
+    """A name for each channel, empty where there is none; blanks around a name are none of it."""
+    return [*(name.strip() for name in names[:channels]), *[""] * (channels - len(names))]
 
 
 def foreground(cases: Sequence[Prepared]) -> tuple[Levels, ...]:

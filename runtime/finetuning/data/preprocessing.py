@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 
 from fdif_dsl.compiler.support.progress import Progress
+from fdif_dsl.grammar.diagnostics import Diagnostic
 from fdif_dsl.runtime.finetuning.data.cache import Cache
 from fdif_dsl.runtime.finetuning.data.cases import Case
 from fdif_dsl.runtime.finetuning.data.datalists import read_list
 from fdif_dsl.runtime.finetuning.data.fingerprint import Checked, examine
-from fdif_dsl.runtime.finetuning.data.nifti import read_volume, unsaid
+from fdif_dsl.runtime.finetuning.data.memory import check_memory, within_memory
+from fdif_dsl.runtime.finetuning.data.nifti import Stored, read_label, read_volume, unsaid
 from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
 from fdif_dsl.runtime.training.extra import require
 
@@ -60,9 +62,9 @@ class Bank:
     """The cases of a data set, for any number of runs. `spacing` is that of the voxels (z, y, x) in mm, or None where
     each case keeps its own; `gigabytes` of them are kept in memory."""
 
-    def __init__(self, data: Checked, spacing: str | tuple[float, float, float], orientation: str,
-                 gigabytes: float) -> None:
-        self.data, self.wanted, self.orientation = data, spacing, orientation
+    def __init__(self, data: Checked, spacing: str | tuple[float, float, float], orientation: str, gigabytes: float,
+                 renumber: bool = False) -> None:
+        self.data, self.wanted, self.orientation, self.renumber = data, spacing, orientation, renumber
         self._cache = Cache(gigabytes)
         self.spacing: tuple[float, float, float] | None = None
         if isinstance(spacing, tuple):
@@ -74,28 +76,41 @@ class Bank:
 
     def __getitem__(self, case: Case) -> Prepared:
         if case.name not in self._kept:
-            with unsaid():
-                made = prepare(case, self.spacing, self.orientation, len(self.data.classes))
-            self._kept[case.name] = replace(made, image=self._cache.keep(made.image),
-                                            label=self._cache.keep(made.label))
+            with unsaid(), within_memory(f"{case.name} was prepared", "a smaller data.memory keeps fewer cases, and "
+                                         "coarser voxels make them smaller: data.spacing"):
+                made = prepare(case, self.spacing, self.orientation, self.data.numbers)
+                self._kept[case.name] = replace(made, image=self._cache.keep(made.image),
+                                                label=self._cache.keep(made.label))
         return self._kept[case.name]
+
+    def check_memory(self, train: Sequence[Case], held_out: Sequence[Case], drawn: int) -> tuple[Diagnostic, ...]:
+        """See `memory.check_memory`: whether these cases fit."""
+        return check_memory(self.data, self.spacing, train, held_out, room=self._cache.room, drawn=drawn,
+                            ready=self._kept.keys())
+
+    def label(self, case: Case) -> Stored:
+        """The class of each voxel of a case's own file."""
+        with unsaid():
+            return read_label(case.label, self.data.numbers)
 
     def fits(self, recipe: FinetuneRecipe) -> bool:
         """Whether it is what the recipe wants."""
         wanted = recipe.data
-        return (self.wanted, self.orientation) == (wanted.spacing, wanted.orientation) and (
+        return (self.wanted, self.orientation, self.renumber) == (
+            wanted.spacing, wanted.orientation, wanted.renumber) and (
             Path(wanted.path) in (self.data.list.path, self.data.list.path.parent))
 
 
 def open_data(recipe: FinetuneRecipe, progress: Progress | None = None) -> Bank:
     """The recipe's data set; every case is looked at. Raises `FdifError` for all that is wrong with it."""
     wanted = recipe.data
-    return Bank(examine(read_list(Path(wanted.path)), progress), wanted.spacing, wanted.orientation, wanted.memory)
+    checked = examine(read_list(Path(wanted.path), wanted.renumber), progress, wanted.renumber)
+    return Bank(checked, wanted.spacing, wanted.orientation, wanted.memory, wanted.renumber)
 
 
-def prepare(case: Case, spacing: Sequence[float] | None, orientation: str, classes: int) -> Prepared:
+def prepare(case: Case, spacing: Sequence[float] | None, orientation: str, numbers: Sequence[int]) -> Prepared:
     """A case with its axes turned to the orientation and its voxels resampled: the image linearly, the label by nearest
-    neighbour."""
+    neighbour. `numbers` are what its file holds for each class."""
     import torch
 
     meta = require("monai.data").MetaTensor
@@ -103,7 +118,7 @@ def prepare(case: Case, spacing: Sequence[float] | None, orientation: str, class
     images = [read_volume(path) for path in case.images]
     affine = images[0].affine
     image = meta(np.concatenate([its.voxels for its in images]).astype(np.float32), affine=affine)
-    label = meta(read_volume(case.label).voxels.astype(np.float32), affine=affine)
+    label = meta(read_label(case.label, numbers).voxels.astype(np.float32), affine=affine)
     axes = transforms.Orientation(orientation[::-1], labels=(("L", "R"), ("P", "A"), ("I", "S")))
     image, label = axes(image), axes(label)
     if spacing is not None:
@@ -111,6 +126,7 @@ def prepare(case: Case, spacing: Sequence[float] | None, orientation: str, class
         # Exactly the image's grid, whatever rounding does to sizes.
         label = transforms.SpatialResample(mode="nearest", dtype=np.float32)(
             label, dst_affine=image.affine, spatial_size=image.shape[1:])
+    classes = len(numbers)
     affine = image.affine.numpy().astype(np.float64)
     image, label = image.as_tensor().contiguous(), label.as_tensor().contiguous()
     label = label.to(torch.uint8 if classes <= 256 else torch.int16)

@@ -34,6 +34,12 @@ def split(data: DataList, recipe: FinetuneRecipe) -> tuple[tuple[Case, ...], tup
     if own:
         train, held_out = data.cases, data.held_out
     else:
+        if data.folds is not None:
+            return _enough(data, recipe, *_own_fold(data, recipe))
+        if settings.folds < 2:
+            raise FdifError(complain(recipe.source, "data", "folds", Wrong(
+                "of one fold none is left to train on", "the data set has no folds of its own, so the cases are dealt",
+                "take two folds or more"), code="E0919"))
         if len(data.cases) < settings.folds:
             raise FdifError(complain(recipe.source, "data", "folds", Wrong(
                 f"{counted(len(data.cases), 'case')} cannot be dealt into {settings.folds} folds",
@@ -42,9 +48,31 @@ def split(data: DataList, recipe: FinetuneRecipe) -> tuple[tuple[Case, ...], tup
         folds = deal(data.cases, settings.folds)
         held_out = folds[settings.fold]
         train = tuple(case for case in data.cases if case not in held_out)
-    if not train or settings.cases > len(train):
+    return _enough(data, recipe, train, held_out)
+
+
+def _own_fold(data: DataList, recipe: FinetuneRecipe) -> tuple[tuple[Case, ...], tuple[Case, ...]]:
+    """A fold of those that the data set comes with."""
+    assert data.folds is not None
+    settings, each = recipe.data, data.folds.each
+    if len(each) != settings.folds:
+        raise FdifError(complain(recipe.source, "data", "folds", Wrong(
+            f"the data set has {counted(len(each), 'fold')} of its own, and the recipe says {settings.folds}",
+            f"they are {data.folds.source}",
+            f"write folds = {len(each)}; to have the cases dealt anew, take those of the data set away"),
+            code="E0919"))
+    fold = each[settings.fold]
+    train, held_out = (tuple(case for case in data.cases if case.name in names)
+                       for names in (fold.train, fold.held_out))
+    return train, held_out
+
+
+def _enough(data: DataList, recipe: FinetuneRecipe, train: tuple[Case, ...], held_out: tuple[Case, ...],
+            ) -> tuple[tuple[Case, ...], tuple[Case, ...]]:
+    """The same, where there are as many to train on as the recipe asks for."""
+    if not train or recipe.data.cases > len(train):
         raise FdifError(complain(recipe.source, "data", "cases", Wrong(
-            f"there are {counted(len(train), 'case')} to train on, and {max(1, settings.cases)} are asked for",
+            f"there are {counted(len(train), 'case')} to train on, and {max(1, recipe.data.cases)} are asked for",
             f"{len(held_out)} of {len(data.cases) + len(data.held_out)} are held out", "ask for fewer, or 0 for all"),
             code="E0919"))
     return train, held_out

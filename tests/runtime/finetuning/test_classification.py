@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 import torch
 
 from fdif_dsl.grammar.diagnostics import FdifError
-from fdif_dsl.runtime.finetuning import FinetuneRecipe, classify, compare_classified
+from fdif_dsl.runtime.finetuning import FinetuneRecipe, Hooks, classify, compare_classified
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -60,3 +61,19 @@ def test_volumes_of_medmnist_with_and_without_weights(medmnist: Path, weights: A
     assert found.accuracy.mean == pytest.approx(found.pretrained.accuracy - found.scratch.accuracy)
     assert found.auc.low <= found.auc.mean <= found.auc.high
     assert [row["score"] for row in rows(tmp_path / "run/comparison.csv")] == ["accuracy", "auc"]
+
+
+def test_test_images_of_one_class_have_no_area(medmnist: Path, weights: Any, tmp_path: Path) -> None:
+    with np.load(medmnist) as stored:
+        parts = dict(stored) | {"test_labels": np.zeros((8, 1), np.uint8)}
+    np.savez(medmnist, **parts)
+    said: list[str] = []
+    recipe = FinetuneRecipe.load("medmnist", [
+        f'data.path="{medmnist}"', f'train.weights="{weights()}"', "train.steps=1", "train.warmup=0", "train.batch=2"])
+    found = compare_classified(recipe, tmp_path / "run", hooks=Hooks(on_start=said.append, on_scores=said.append))
+    assert said[0].splitlines()[2] == "grey levels: zscore"
+    assert all(line.endswith(", no AUC: all test images have the same class") for line in said[1:])
+    assert np.isnan([found.pretrained.auc, found.auc.mean, found.auc.low]).all() and 0 <= found.scratch.accuracy <= 1
+    assert rows(tmp_path / "run/comparison.csv")[1] == {
+        "score": "auc", "pretrained": "", "scratch": "", "difference": "", "low": "", "high": ""}
+    assert json.loads((tmp_path / "run/run.json").read_text())["normalise"] == ["zscore"]

@@ -64,13 +64,22 @@ def test_a_signal_ends_the_run_after_the_step_of_the_optimiser(number: signal.Si
     assert signal.getsignal(number) == before
 
 
-def test_a_lack_of_memory_is_one_message() -> None:
-    def lack(batch: int) -> None:
-        raise torch.OutOfMemoryError("Tried to allocate 9 GiB. GPU 0 has less")
+def too_much() -> None:
+    torch.empty(2**60, dtype=torch.float32)
 
+
+def too_much_of_a_gpu() -> None:
+    raise torch.OutOfMemoryError("Tried to allocate 9 GiB. GPU 0 has less")
+
+
+@pytest.mark.parametrize(("attempt", "where", "why"), [
+    (too_much_of_a_gpu, "the GPU", "Tried to allocate 9 GiB"),
+    (too_much, "this machine", "it tried to allocate 4.61e+06 TB"),
+])
+def test_a_lack_of_memory_is_one_message(attempt: Any, where: str, why: str) -> None:
     with pytest.raises(FdifError) as caught:
-        trained(lack)
-    assert str(caught.value) == """\
-error[E0853]: the GPU has not enough memory for a training step
-  why: Tried to allocate 9 GiB
+        trained(lambda batch: attempt())
+    assert str(caught.value) == f"""\
+error[E0853]: {where} has not enough memory for a training step
+  why: {why}
   hint: a smaller batch"""

@@ -16,6 +16,7 @@ import pytest
 from fdif_dsl.grammar.diagnostics import FdifError
 from fdif_dsl.runtime.finetuning import open_data
 from fdif_dsl.runtime.finetuning.data.medmnist import read_medmnist
+from fdif_dsl.runtime.settings.wording import in_bytes
 
 
 def change(path: Path, how: Callable[[np.ndarray], np.ndarray], shift: float = 0.0) -> None:
@@ -54,6 +55,18 @@ def odd_header(folder: Path) -> None:
 
 def flat_header(folder: Path) -> None:
     rewrite(folder, 280, bytes(48))  # the three rows of the affine
+
+
+def impossible_turn(folder: Path) -> None:
+    rewrite(folder, 252, struct.pack("<hh3f", 1, 0, 1, 1, 0))  # by a quaternion, and not by rows
+
+
+def as_picture(voxels: np.ndarray) -> np.ndarray:
+    return (np.arange(voxels.size) % 1025).reshape(voxels.shape).astype(np.int16)
+
+
+def as_colours(voxels: np.ndarray) -> np.ndarray:
+    return np.zeros(voxels.shape, [("R", "u1"), ("G", "u1"), ("B", "u1")])
 
 
 def rewrite(folder: Path, at: int, what: bytes) -> None:
@@ -97,10 +110,10 @@ error[E0912]: a file cannot be read
   why: Compressed file ended before the end-of-stream marker was reached
   hint: it may have been cut off while it was copied; copy it again"""),
     "a file is no NIfTI": (lambda folder: (folder / "imagesTr/case1.nii.gz").write_text("no image"), """\
-error[E0912]: a file cannot be read
+error[E0912]: a file is no NIfTI file
   --> FOLDER/imagesTr/case1.nii.gz
-  why: File it is not a gzip file
-  hint: it may have been cut off while it was copied; copy it again"""),
+  why: its first bytes are not those of NIfTI
+  hint: give an image in that format; if it was one, it was damaged when it was copied"""),
     "a header is damaged": (odd_header, """\
 error[E0912]: a file cannot be read
   --> FOLDER/imagesTr/case1.nii.gz
@@ -173,12 +186,71 @@ error[E0918]: no case has a label
 error[E0910]: the classes of the data set cannot be used
   --> FOLDER/datalist.json: labels
   why: the labels are 0, 2, and 1 is missing
+  hint: data.renumber=true numbers the classes anew, and leaves the files as they are"""),
+    "no background": (edit(labels={"1": "dim", "2": "bright"}), """\
+error[E0910]: the classes of the data set cannot be used
+  --> FOLDER/datalist.json: labels
+  why: the labels are 1, 2, and 0 is missing
+  hint: 0 is background: add "0": "background\""""),
+    "no background, names first": (edit(labels={"dim": 1, "bright": 2}), """\
+error[E0910]: the classes of the data set cannot be used
+  --> FOLDER/datalist.json: labels
+  why: the labels are 1, 2, and 0 is missing
+  hint: 0 is background: add "background": 0"""),
+    "a negative name": (edit(labels={"0": "background", "-1": "dim"}), """\
+error[E0910]: the classes of the data set cannot be used
+  --> FOLDER/datalist.json: labels
+  why: the labels are -1, 0
   hint: labels count 0 (background), 1, 2 and so on: number the classes anew, in the list and in the files"""),
     "a gap among labels without names": (unnamed_with_gap, """\
 error[E0910]: the classes of the data set cannot be used
   --> FOLDER/datalist.json: labels
   why: the files hold labels up to 4, and none holds 1; the list does not name them
-  hint: number the classes anew, or name all of them in the list: "labels": {"0": "background", "1": "liver"}"""),
+  hint: data.renumber=true numbers the classes anew, and leaves the files as they are; or name all of them in the \
+list: "labels": {"0": "background", "1": "liver"}"""),
+    "labels of another atlas": (lambda folder: (edit(labels=None)(folder), relabel(folder, 2035)), """\
+error[E0916]: a label holds a class that the data set does not have
+  --> FOLDER/labelsTr/case1.nii.gz
+  why: it holds 2035, and classes are 0 to 1024
+  hint: name the classes in the list, or number them anew with data.renumber=true"""),
+    "an image in the place of a label": (lambda folder: (
+        edit(labels=None)(folder), change(folder / "labelsTr/case1.nii.gz", as_picture)), """\
+error[E0916]: a label holds too many classes
+  --> FOLDER/labelsTr/case1.nii.gz
+  why: it has 1025, and a data set at most 1024
+  hint: check that the list names the label, and not an image"""),
+    "colours": (lambda folder: change(folder / "imagesTr/case1.nii.gz", as_colours), """\
+error[E0912]: the voxels of a file are colours
+  --> FOLDER/imagesTr/case1.nii.gz
+  why: each voxel of a channel is one number
+  hint: make grey levels of them, or give each colour as a channel, along a fourth axis"""),
+    "complex numbers": (lambda folder: change(
+        folder / "imagesTr/case1.nii.gz", lambda voxels: voxels.astype(np.complex64)), """\
+error[E0912]: the voxels of a file are complex numbers
+  --> FOLDER/imagesTr/case1.nii.gz
+  why: each voxel of a channel is one number
+  hint: store their magnitude"""),
+    "a turn that is none": (impossible_turn, """\
+error[E0912]: a file does not say where its voxels lie
+  --> FOLDER/imagesTr/case1.nii.gz
+  why: the quaternion in its header is no rotation: b, c and d have length 1.41421, and at most 1 is possible
+  hint: write the header anew from the original; where its `sform` is set, that is used instead"""),
+    "voxels beyond the end": (lambda folder: rewrite(folder, 42, struct.pack("<3h", 32000, 32000, 32000)), """\
+error[E0912]: a file cannot be read
+  --> FOLDER/imagesTr/case1.nii.gz
+  why: by its header it holds 131 TB of voxels, and the file has SIZE
+  hint: it may have been cut off while it was copied; copy it again"""),
+    "voxels beyond every scanner": (lambda folder: rewrite(folder, 280, struct.pack("<f", 1e12)), """\
+error[E0912]: a file does not say where its voxels lie
+  --> FOLDER/imagesTr/case1.nii.gz
+  why: by its header its voxels are 1 mm, or 1e+12 mm away
+  hint: write the header anew, with the size of a voxel in mm"""),
+    "a fold that is no number": (edit(training=[{
+        "image": "imagesTr/case0.nii.gz", "label": "labelsTr/case0.nii.gz", "fold": "0"}]), """\
+error[E0909]: `fold` is '0'
+  --> FOLDER/datalist.json: training[0]
+  why: folds count 0, 1, 2 and so on
+  hint: number them anew, or take the keys `fold` out: then the cases are dealt"""),
     "labels without numbers": (edit(labels={"background": "none"}), """\
 error[E0910]: the classes of the data set cannot be used
   --> FOLDER/datalist.json: labels
@@ -221,7 +293,8 @@ def test_a_mistake_in_a_data_list(title: str, datalist: Any, tiny: Any) -> None:
     spoil, said = MISTAKES[title]
     path = datalist(cases=3)
     spoil(path.parent)
-    assert message(open_data, tiny(path)) == said.replace("FOLDER", str(path.parent))
+    size = in_bytes((path.parent / "imagesTr/case1.nii.gz").stat().st_size) if "SIZE" in said else ""
+    assert message(open_data, tiny(path)) == said.replace("FOLDER", str(path.parent)).replace("SIZE", size)
 
 
 NNUNET: dict[str, tuple[Callable[[Path], Any], str]] = {
@@ -240,6 +313,29 @@ error[E0908]: files that end in `.nrrd` cannot be read
   --> FOLDER/dataset.json: file_ending
   why: images and labels are NIfTI files, .nii.gz or .nii
   hint: convert them, for example with SimpleITK's ReadImage and WriteImage"""),
+    "an ending without its dot": (edit(file_ending="nii.gz"), """\
+error[E0909]: `file_ending` is `nii.gz`, and no file's name ends so
+  --> FOLDER/dataset.json: file_ending
+  hint: write "file_ending": ".nii.gz\""""),
+    "no ending": (edit(file_ending=None), """\
+error[E0909]: the list has no `file_ending`
+  --> FOLDER/dataset.json
+  why: it says how the files of nnU-Net's data sets end
+  hint: add "file_ending": ".nii.gz\""""),
+    "an ending that is no text": (edit(file_ending=3), """\
+error[E0909]: `file_ending` is no text
+  --> FOLDER/dataset.json: file_ending
+  hint: write "file_ending": ".nii.gz\""""),
+    "a channel without a name": (edit(channel_names={"0": "CT"}), """\
+error[E0909]: `channel_names` does not name channel 1, and there are files of it
+  --> FOLDER/dataset.json: channel_names
+  why: FOLDER/imagesTr/toy_000_0001.nii.gz would not be used
+  hint: add "1" with its name, or take the files away"""),
+    "no background": (edit(labels={"dim": 1, "bright": 2}), """\
+error[E0910]: the classes of the data set cannot be used
+  --> FOLDER/dataset.json: labels
+  why: the labels are 1, 2, and 0 is missing
+  hint: 0 is background: add "background": 0"""),
     "regions": (edit(labels={"background": 0, "whole": [1, 2], "bright": 2}), """\
 error[E0910]: the classes of the data set cannot be used
   --> FOLDER/dataset.json: labels
@@ -296,6 +392,8 @@ def test_a_label_without_names_is_counted(datalist: Any, tiny: Any) -> None:
      "MedMNIST's files have train_images, train_labels, and the same for test"),
     ({"train_images": np.zeros((12, 28, 28), np.uint8)}, "`train_images` has shape [12, 28, 28]",
      "only the 3-D sets have volumes, (n, D, H, W)"),
+    ({"train_images": np.zeros((12, 28, 28, 3), np.uint8)},
+     "`train_images` has shape [12, 28, 28, 3]: pictures in colour", "only the 3-D sets have volumes, (n, D, H, W)"),
     ({"train_labels": np.zeros((12, 3), np.uint8)}, "`train_labels` has 3 columns", "an image can have one class only"),
     ({"train_labels": np.zeros((5, 1), np.uint8)}, "`train` has 12 images and 5 labels",
      "MedMNIST's files have train_images, train_labels, and the same for test"),
