@@ -17,9 +17,10 @@ _FLOATS = {32: ir.FloatType(), 64: ir.DoubleType()}
 
 
 class Words(NamedTuple):
-    """Those primitives of ir/lattice.py that work on words, but for `word`; `low(n)` is the word of a whole number of
-    32 or 64 bits, `truncated(x)` a whole number of as many bits as x has, some number where it has no room."""
+    """Those primitives of ir/lattice.py that work on words, in its order; and `low(n)`, the word of a whole number of 32
+    or 64 bits."""
 
+    word: Any
     plus: Any
     times: Any
     mixed: Any
@@ -29,7 +30,6 @@ class Words(NamedTuple):
     signed: Any
     flipped: Any
     low: Any
-    truncated: Any
 
 
 def words(intrinsic: Callable[[Any], Any]) -> Words:
@@ -65,17 +65,18 @@ def words(intrinsic: Callable[[Any], Any]) -> Words:
         return x(x, a, n), generate
 
     @intrinsic
-    def truncated(context: Any, x: Any) -> Any:
+    def word(context: Any, x: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             whole = builder.fptosi(args[0], ir.IntType(signature.args[0].bitwidth))
             # What has no room is undefined for LLVM: frozen, it is at least one and the same number at each use.
             frozen = ir.instructions.Instruction(builder.block, whole.type, "freeze", (whole,))
             builder._insert(frozen)
-            return frozen
+            return _word(builder, frozen)
 
-        return {32: types.int32, 64: types.int64}[x.bitwidth](x), generate
+        return types.int32(x), generate
 
     return Words(
+        word=word,
         plus=operation(types.int32, lambda b, p, q: b.add(p, q), 2),
         times=operation(types.int32, lambda b, p, q: b.mul(p, q), 2),
         mixed=operation(types.int32, lambda b, p, q: b.xor(p, q), 2),
@@ -85,7 +86,6 @@ def words(intrinsic: Callable[[Any], Any]) -> Words:
         signed=signed,
         flipped=flipped,
         low=operation(types.int32, lambda b, p: p, 1),
-        truncated=truncated,
     )
 
 

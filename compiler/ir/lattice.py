@@ -108,15 +108,14 @@ def lattice(target: Primitives, number: Callable[[float], Any], inline: Callable
 
     @inline
     def wrapped(x: Any) -> Any:
-        """The whole number x, exactly, brought into -2^31..2^31 - 1 by a multiple of 2^32."""
-        x = floor(x)
+        """The word of a whole number x of any size, modulo 2^32; every step is exact."""
         x = x - words * round(x * inverse_words)
         return word(select(x == half_words, -half_words, x))
 
     @inline
     def hash(x: Any, y: Any, z: Any) -> Any:
-        a = sheet(times(wrapped(x), _I), times(wrapped(y), _J))
-        a = scattered(times(a, layer(times(wrapped(z), _K))))
+        a = sheet(times(wrapped(floor(x)), _I), times(wrapped(floor(y)), _J))
+        a = scattered(times(a, layer(times(wrapped(floor(z)), _K))))
         nothing = (x - x) + (y - y) + (z - z)  # NaN where an operand is none or infinite
         return signed(shifted(a, 8), x) * bits_24 + nothing
 
@@ -138,7 +137,7 @@ def lattice(target: Primitives, number: Callable[[float], Any], inline: Callable
     @inline
     def noise(x: Any, y: Any, z: Any) -> Any:
         i, j, k = floor(x), floor(y), floor(z)
-        x, y, z = x - i, y - j, z - k
+        x, y, z = x - i, y - j, z - k  # 0 where i has no word: a float32 of 2^23 or more is whole
         x1, y1, z1 = x - one, y - one, z - one
         i0, j0, k0 = times(word(i), _I), times(word(j), _J), times(word(k), _K)
         i1, j1, k1 = plus(i0, _I), plus(j0, _J), plus(k0, _K)
@@ -177,7 +176,7 @@ def lattice(target: Primitives, number: Callable[[float], Any], inline: Callable
     def squares(x: Any, y: Any, z: Any) -> Any:
         i, j, k = floor(x), floor(y), floor(z)
         x, y, z = i - x + half, j - y + half, k - z + half  # from the point to the middle of its cell
-        i, j, k = times(word(i), _I), times(word(j), _J), times(word(k), _K)
+        i, j, k = times(wrapped(i), _I), times(wrapped(j), _J), times(wrapped(k), _K)
         a, b, c = layer(plus(k, -_K)), layer(k), layer(plus(k, _K))
         # Farther than any of them; NaN where an operand is none or infinite.
         nearest = four + ((x - x) + (y - y) + (z - z))

@@ -2,8 +2,8 @@
 
 Everything here is branch-free and treats NaN and infinities as `ops.py` says. A plain numba install
 has no vector maths library, and one call of `sinf` keeps a whole loop scalar, so that sin, cos, exp,
-atan2 and what follows from them are polynomials, see elementary.py; noise and the like come from ir/lattice.py. log, tan and x^y are libm's, one lane
-at a time.
+atan2 and what follows from them are polynomials, see elementary.py. log, tan and x^y are libm's, one lane
+at a time. Noise and its like are those of ir/lattice.py.
 """
 
 from __future__ import annotations
@@ -117,4 +117,4 @@ sign, sin, cos, exp2_of_product, exp, atan2, asin, acos = elementary(
 
 words = words32.words(intrinsic)
 hash, noise, cell_nearest, cell_second = lattice.lattice(
-    lattice.Primitives(select, least, most, fma, floor, round, sqrt, words.truncated, *words[:8]), f32, inline)
+    lattice.Primitives(select, least, most, fma, floor, round, sqrt, *words[:9]), f32, inline)

@@ -60,10 +60,5 @@ def _twice_rounded(a: Any, b: Any, c: Any) -> Any:
     return a * b + c
 
 
-@_inline
-def _word(x: Any) -> Any:
-    return words.low(words.truncated(x))
-
-
 hash, noise, cell_nearest, cell_second = lattice.lattice(
-    lattice.Primitives(select, least, most, _twice_rounded, floor, round, sqrt, _word, *words[:8]), float, _inline)
+    lattice.Primitives(select, least, most, _twice_rounded, floor, round, sqrt, *words[:9]), float, _inline)

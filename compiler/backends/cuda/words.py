@@ -70,8 +70,7 @@ if SIMULATED:
 
     abs, ceil, copysign, floor, round, sqrt = np.abs, np.ceil, np.copysign, np.floor, np.rint, np.sqrt
     log, pow, tan = np.log, np.power, np.tan
-    lattice_words = lattice.primitives(np, sqrt)
-    whole, words = lattice_words.word, lattice_words[8:]
+    _, _, _, _, _, _, _, whole, *words = lattice.primitives(np, sqrt)
 else:
     from numba.cuda.extending import intrinsic as numba_intrinsic
 
@@ -115,8 +114,8 @@ else:
     abs, ceil, copysign, floor = libdevice.fabsf, libdevice.ceilf, libdevice.copysignf, libdevice.floorf
     fma, round, sqrt = libdevice.fmaf, libdevice.rintf, libdevice.sqrtf
     log, pow, tan = libdevice.logf, libdevice.powf, libdevice.tanf
-    lattice_words = words32.words(intrinsic)
-    whole, words, low = libdevice.float2int_rz, lattice_words[:8], lattice_words.low
+    whole = libdevice.float2int_rz
+    _, *words, low = words32.words(intrinsic)
 
     @inline
     def power_of_two(n: Any) -> Any:
