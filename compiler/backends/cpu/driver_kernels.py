@@ -24,6 +24,7 @@ from fdif_dsl.compiler.backends.cpu.addresses import (
     inside_word,
     int32_at,
     int64_at,
+    int64_of,
     paint_word,
     shift,
     take,
@@ -52,12 +53,15 @@ X, Y, Z = SIDES
 LINES = Y * Z
 VOXELS = X * Y * Z
 copy_line, fill_line, ramp_line = addresses.copy_line(X), addresses.fill_line(X), addresses.ramp_line(X)
+line_reaches = addresses.line_reaches(X)
 BITS = layout.BITS
 WORDS = (VOXELS + BITS - 1) // BITS
 FILLED = WORDS * BITS  # voxels of a tile, filled up to whole words: what is beyond the tile is outside
 # Float32 numbers of what a tile knows of its place: x of a line, a number for each line, minus infinity or
 # infinity for each voxel on or beyond the grid, and as float64 y and z of each line.
 PLACE = X + LINES + VOXELS + 4 * LINES
+# Lines are displaced in groups of so many that no vector loop has a rest, which would go one voxel at a time.
+GROUP = max(64 // X, 1)
 CHUNK = layout.CHUNK
 COARSEST = layout.LEVELS[0]
 WHITE = f32(128)
@@ -358,24 +362,39 @@ def least_values(table: Any, scratch: Any, lists: Any, tasks: Any) -> None:
 
 
 @inline
-def spread_tables(object_: Any, tx: int, ty: int, tz: int, spread: Any, width: int, height: int, depth: int) -> None:
-    """What a displacement reads of the axes, a number for each voxel of a tile and value."""
+def lines_in_reach(distance: Any, low: Any, empty_from: Any, kept: Any) -> int:
+    """Which lines of a tile have a voxel where the object may be, or may shine, once displaced by `low` or more: their
+    numbers, into `kept`, and how many. Of the others every distance becomes infinity."""
+    count = 0
+    for r in range(LINES):
+        kept[count] = r
+        if line_reaches(shift(distance, r * X), low, empty_from):
+            count += 1
+        else:
+            fill_line(shift(distance, r * X), INF)
+    return count
+
+
+@inline
+def spread_tables(object_: Any, tx: int, ty: int, tz: int, lines: Any, count: int, spread: Any, width: int, height: int,
+                  depth: int) -> None:
+    """What a displacement reads of the axes, a number for each voxel of these lines of a tile and value."""
     out = spread
     for k in range(object_[layout.VALUES_X]):
         row = shift(float32_at(object_[layout.TABLE_X]), k * width + tx * X)
-        for r in range(LINES):
-            copy_line(shift(out, r * X), row)
-        out = shift(out, VOXELS)
+        for j in range(count):
+            copy_line(shift(out, j * X), row)
+        out = shift(out, count * X)
     for k in range(object_[layout.VALUES_Y]):
         row = shift(float32_at(object_[layout.TABLE_Y]), k * height + ty * Y)
-        for r in range(LINES):
-            fill_line(shift(out, r * X), row[r % Y])
-        out = shift(out, VOXELS)
+        for j in range(count):
+            fill_line(shift(out, j * X), row[lines[j] % Y])
+        out = shift(out, count * X)
     for k in range(object_[layout.VALUES_Z]):
         row = shift(float32_at(object_[layout.TABLE_Z]), k * depth + tz * Z)
-        for r in range(LINES):
-            fill_line(shift(out, r * X), row[r // Y])
-        out = shift(out, VOXELS)
+        for j in range(count):
+            fill_line(shift(out, j * X), row[lines[j] // Y])
+        out = shift(out, count * X)
 
 
 @inline
@@ -402,7 +421,13 @@ def draw_tiles(table: Any, first: int, last: int, scratch: Any) -> None:
     objects = table[layout.OBJECTS]
     px, py, pz = scratch, shift(scratch, VOXELS), shift(scratch, 2 * VOXELS)
     value, total, distance = shift(scratch, 3 * VOXELS), shift(scratch, 4 * VOXELS), shift(scratch, 5 * VOXELS)
-    place, spread = shift(scratch, 5 * VOXELS + FILLED), shift(scratch, 5 * VOXELS + FILLED + PLACE)
+    place = shift(scratch, 5 * VOXELS + FILLED)
+    kept, spread = int64_of(shift(place, PLACE)), shift(place, PLACE + 2 * LINES)
+    finest = 0  # where the bounds of tiles begin, see `driver.Tables`
+    side = COARSEST
+    while side > 1:
+        finest += ((tiles_x + side - 1) // side) * ((tiles_y + side - 1) // side) * ((tiles_z + side - 1) // side)
+        side //= 2
     image = uint8_at(table[layout.IMAGE])
     for t in range(first, last):
         tx, ty, tz = t % tiles_x, t // tiles_x % tiles_y, t // (tiles_x * tiles_y)
@@ -434,11 +459,21 @@ def draw_tiles(table: Any, first: int, last: int, scratch: Any) -> None:
                             VOXELS)
                 in_kernels += cycles() - before if MEASURED else 0
                 if object_[layout.TABLES] != 0:
-                    spread_tables(object_, tx, ty, tz, spread, tiles_x * X, tiles_y * Y, tiles_z * Z)
-                    before = cycles() if MEASURED else 0
-                    call_mapper(object_[layout.TABLES], spread, float32_at(object_[layout.TABLE_VALUES]), distance,
-                                VOXELS)
-                    in_kernels += cycles() - before if MEASURED else 0
+                    in_reach = lines_in_reach(distance, float32_at(object_[layout.OFFSET_LOW])[finest + t],
+                                              f32(float64_at(object_[layout.LIMITS])[0]), kept)
+                    if in_reach > 0:
+                        grouped = min((in_reach + GROUP - 1) // GROUP * GROUP, LINES)
+                        for j in range(in_reach, grouped):
+                            kept[j] = kept[in_reach - 1]
+                        for j in range(grouped):
+                            copy_line(shift(value, j * X), shift(distance, kept[j] * X))
+                        spread_tables(object_, tx, ty, tz, kept, grouped, spread, tiles_x * X, tiles_y * Y, tiles_z * Z)
+                        before = cycles() if MEASURED else 0
+                        call_mapper(object_[layout.TABLES], spread, float32_at(object_[layout.TABLE_VALUES]), value,
+                                    grouped * X)
+                        in_kernels += cycles() - before if MEASURED else 0
+                        for j in range(in_reach):
+                            copy_line(shift(distance, kept[j] * X), shift(value, j * X))
                 if partial:
                     blank(place, distance)
                 for i in range(VOXELS, FILLED):
