@@ -208,27 +208,6 @@ def ramp_line(width: int) -> Any:
     return intrinsic(lambda context, out, start, step, row: (types.void(pointer, number, number, pointer), generate))
 
 
-def line_reaches(width: int) -> Any:
-    """A function (row, by, limit): whether a line of `width` float32 numbers has one that, with `by` added, is not above
-    0 or below the limit. It has, where it has a NaN."""
-    pointer = pointer_type(types.float32)
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        row, by, limit = args
-        found = ir.Constant(ir.IntType(1), 0)
-        for start, count in _pieces(width):
-            vector = ir.VectorType(ir.FloatType(), count)
-            moved = builder.fadd(_load(builder, row, start, vector, 4), _spread(builder, by, vector))
-            near = builder.or_(builder.fcmp_unordered("<=", moved, ir.Constant(vector, [0.0] * count)),
-                               builder.fcmp_unordered("<", moved, _spread(builder, limit, vector)))
-            bits = ir.IntType(count)
-            found = builder.or_(found, builder.icmp_signed("!=", builder.bitcast(near, bits), ir.Constant(bits, 0)))
-        return found
-
-    number = types.float32
-    return intrinsic(lambda context, row, by, limit: (types.boolean(pointer, number, number), generate))
-
-
 # A bit for each voxel: the words in which a tile keeps where an object is.
 
 _WORD = 64

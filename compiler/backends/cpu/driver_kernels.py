@@ -53,15 +53,13 @@ X, Y, Z = SIDES
 LINES = Y * Z
 VOXELS = X * Y * Z
 copy_line, fill_line, ramp_line = addresses.copy_line(X), addresses.fill_line(X), addresses.ramp_line(X)
-line_reaches = addresses.line_reaches(X)
 BITS = layout.BITS
 WORDS = (VOXELS + BITS - 1) // BITS
 FILLED = WORDS * BITS  # voxels of a tile, filled up to whole words: what is beyond the tile is outside
 # Float32 numbers of what a tile knows of its place: x of a line, a number for each line, minus infinity or
 # infinity for each voxel on or beyond the grid, and as float64 y and z of each line.
 PLACE = X + LINES + VOXELS + 4 * LINES
-# Lines are displaced in groups of so many that no vector loop has a rest, which would go one voxel at a time.
-GROUP = max(64 // X, 1)
+GROUP = 64  # voxels in a group: so many that no vector loop over groups has a rest, which would go one at a time
 CHUNK = layout.CHUNK
 COARSEST = layout.LEVELS[0]
 WHITE = f32(128)
@@ -362,39 +360,70 @@ def least_values(table: Any, scratch: Any, lists: Any, tasks: Any) -> None:
 
 
 @inline
-def lines_in_reach(distance: Any, low: Any, empty_from: Any, kept: Any) -> int:
-    """Which lines of a tile have a voxel where the object may be, or may shine, once displaced by `low` or more: their
-    numbers, into `kept`, and how many. Of the others every distance becomes infinity."""
+def spread_tables(object_: Any, tx: int, ty: int, tz: int, spread: Any, width: int, height: int, depth: int) -> None:
+    """What a displacement reads of the axes, a number for each voxel of a tile and value."""
+    out = spread
+    for k in range(object_[layout.VALUES_X]):
+        row = shift(float32_at(object_[layout.TABLE_X]), k * width + tx * X)
+        for r in range(LINES):
+            copy_line(shift(out, r * X), row)
+        out = shift(out, VOXELS)
+    for k in range(object_[layout.VALUES_Y]):
+        row = shift(float32_at(object_[layout.TABLE_Y]), k * height + ty * Y)
+        for r in range(LINES):
+            fill_line(shift(out, r * X), row[r % Y])
+        out = shift(out, VOXELS)
+    for k in range(object_[layout.VALUES_Z]):
+        row = shift(float32_at(object_[layout.TABLE_Z]), k * depth + tz * Z)
+        for r in range(LINES):
+            fill_line(shift(out, r * X), row[r // Y])
+        out = shift(out, VOXELS)
+
+
+@inline
+def pick_voxels(distance: Any, low: Any, empty_from: Any, picked: Any) -> int:
+    """Which voxels of a tile the object may reach, or shine at, once displaced by `low` or more: their numbers, into
+    `picked`, and how many, in whole groups if the tile has those. Of the others the distance becomes infinity."""
     count = 0
-    for r in range(LINES):
-        kept[count] = r
-        if line_reaches(shift(distance, r * X), low, empty_from):
-            count += 1
+    for i in range(VOXELS):
+        moved = distance[i] + low
+        picked[count] = i
+        if moved > ZERO and moved >= empty_from:  # NaN is not
+            distance[i] = INF
         else:
-            fill_line(shift(distance, r * X), INF)
+            count += 1
+    last = picked[count - 1] if count > 0 else 0
+    while count % GROUP != 0 and count < VOXELS:
+        picked[count] = last
+        count += 1
     return count
 
 
 @inline
-def spread_tables(object_: Any, tx: int, ty: int, tz: int, lines: Any, count: int, spread: Any, width: int, height: int,
-                  depth: int) -> None:
-    """What a displacement reads of the axes, a number for each voxel of these lines of a tile and value."""
+def displace_picked(object_: Any, tx: int, ty: int, tz: int, distance: Any, picked: Any, count: int, value: Any,
+                    spread: Any, width: int, height: int, depth: int) -> None:
+    """Displace some voxels of a tile: `value` and `spread` hold what a tile kernel is given of those alone."""
     out = spread
     for k in range(object_[layout.VALUES_X]):
         row = shift(float32_at(object_[layout.TABLE_X]), k * width + tx * X)
         for j in range(count):
-            copy_line(shift(out, j * X), row)
-        out = shift(out, count * X)
+            out[j] = row[picked[j] % X]
+        out = shift(out, count)
     for k in range(object_[layout.VALUES_Y]):
         row = shift(float32_at(object_[layout.TABLE_Y]), k * height + ty * Y)
         for j in range(count):
-            fill_line(shift(out, j * X), row[lines[j] % Y])
-        out = shift(out, count * X)
+            out[j] = row[picked[j] // X % Y]
+        out = shift(out, count)
     for k in range(object_[layout.VALUES_Z]):
         row = shift(float32_at(object_[layout.TABLE_Z]), k * depth + tz * Z)
         for j in range(count):
-            fill_line(shift(out, j * X), row[lines[j] // Y])
-        out = shift(out, count * X)
+            out[j] = row[picked[j] // (X * Y)]
+        out = shift(out, count)
+    for j in range(count):
+        value[j] = distance[picked[j]]
+    call_mapper(object_[layout.TABLES], spread, float32_at(object_[layout.TABLE_VALUES]), value, count)
+    for j in range(count):
+        distance[picked[j]] = value[j]
 
 
 @inline
@@ -422,7 +451,7 @@ def draw_tiles(table: Any, first: int, last: int, scratch: Any) -> None:
     px, py, pz = scratch, shift(scratch, VOXELS), shift(scratch, 2 * VOXELS)
     value, total, distance = shift(scratch, 3 * VOXELS), shift(scratch, 4 * VOXELS), shift(scratch, 5 * VOXELS)
     place = shift(scratch, 5 * VOXELS + FILLED)
-    kept, spread = int64_of(shift(place, PLACE)), shift(place, PLACE + 2 * LINES)
+    picked, spread = int64_of(shift(place, PLACE)), shift(place, PLACE + 2 * VOXELS)
     finest = 0  # where the bounds of tiles begin, see `driver.Tables`
     side = COARSEST
     while side > 1:
@@ -458,22 +487,20 @@ def draw_tiles(table: Any, first: int, last: int, scratch: Any) -> None:
                 call_points(object_[layout.SHAPE], px, py, pz, float32_at(object_[layout.SHAPE_VALUES]), distance,
                             VOXELS)
                 in_kernels += cycles() - before if MEASURED else 0
-                if object_[layout.TABLES] != 0:
-                    in_reach = lines_in_reach(distance, float32_at(object_[layout.OFFSET_LOW])[finest + t],
-                                              f32(float64_at(object_[layout.LIMITS])[0]), kept)
-                    if in_reach > 0:
-                        grouped = min((in_reach + GROUP - 1) // GROUP * GROUP, LINES)
-                        for j in range(in_reach, grouped):
-                            kept[j] = kept[in_reach - 1]
-                        for j in range(grouped):
-                            copy_line(shift(value, j * X), shift(distance, kept[j] * X))
-                        spread_tables(object_, tx, ty, tz, kept, grouped, spread, tiles_x * X, tiles_y * Y, tiles_z * Z)
-                        before = cycles() if MEASURED else 0
-                        call_mapper(object_[layout.TABLES], spread, float32_at(object_[layout.TABLE_VALUES]), value,
-                                    grouped * X)
-                        in_kernels += cycles() - before if MEASURED else 0
-                        for j in range(in_reach):
-                            copy_line(shift(distance, kept[j] * X), shift(value, j * X))
+                if object_[layout.DEAR] != 0:
+                    before = cycles() if MEASURED else 0
+                    count = pick_voxels(distance, float32_at(object_[layout.OFFSET_LOW])[finest + t],
+                                        f32(float64_at(object_[layout.LIMITS])[0]), picked)
+                    if count > 0:
+                        displace_picked(object_, tx, ty, tz, distance, picked, count, value, spread, tiles_x * X,
+                                        tiles_y * Y, tiles_z * Z)
+                    in_kernels += cycles() - before if MEASURED else 0
+                elif object_[layout.TABLES] != 0:
+                    spread_tables(object_, tx, ty, tz, spread, tiles_x * X, tiles_y * Y, tiles_z * Z)
+                    before = cycles() if MEASURED else 0
+                    call_mapper(object_[layout.TABLES], spread, float32_at(object_[layout.TABLE_VALUES]), distance,
+                                VOXELS)
+                    in_kernels += cycles() - before if MEASURED else 0
                 if partial:
                     blank(place, distance)
                 for i in range(VOXELS, FILLED):
