@@ -13,18 +13,19 @@ LOOP = "a loop is written `sum[i < n](...)`, or `name[i < n] = ...`"
 QUANTITY = "a quantity is written `name = formula`, without a word or a type"
 CONSTANT = "a file holds no values: name it inside the declaration, or write a function such as `fn size() = 3`"
 
-_DRAW = "a random number is a quantity of the object: `name ~ uniform(a, b)`"
+_DRAW = "a random number is a quantity of the object: `name ~ uniform(a, b)`; one of a place is `hash(p)`"
 _NO_MATRIX = "there are no matrices: write the sums out, or turn a point with `rotate` of `use std`"
 FOUR = "vectors have two or three components: `vec2`, `vec3`"
 _TRUTH = "truth values are `true` and `false`"
 _NOTHING = "every name has a value: leave out what is not there"
-_NOISE = "there is no noise: add sines of different frequencies, as `displacements.sdf` does"
-_HASH = "there is no hash, and `fract(sin(x) * 43758.5)` differs between back ends; draw with `name ~ uniform(a, b)`"
+_NOISE = "write `noise(p)`: in -1..1, with cells of size 1"
+_HASH = "write `hash(p)`, a number in 0..1 of a lattice point; several of one are `hash(p, 0)`, `hash(p, 1)`, ..."
+_CELLS = "write `cells(p)`: the distances to the nearest and the second nearest of scattered points"
 _NO_INFINITY = "take a number that is large enough, such as `1e6`"
 
 NAMES: dict[str, str] = {
     # Small functions
-    **dict.fromkeys(("fract", "frac"), "write `x - floor(x)`"),
+    **dict.fromkeys(("fract", "frac"), "write `x - floor(x)`; for `fract(sin(...) * 43758.5)` write `hash(p)`"),
     **dict.fromkeys(("trunc", "fix", "truncate"), "write `sign(x) * floor(abs(x))`"),
     "cbrt": "write `sign(x) * abs(x) ^ (1 / 3)`",
     **dict.fromkeys(("lerp", "linear_interpolate"), "write `mix(a, b, s)`"),
@@ -86,8 +87,10 @@ NAMES: dict[str, str] = {
     **dict.fromkeys(("ifelse", "iif", "select", "cond", "ternary"), CHOICE),
     **dict.fromkeys(("range", "arange", "linspace", "reduce", "sum", "any", "all", "prod"), LOOP),
     **dict.fromkeys(("rand", "random", "rands", "randn", "randint", "rnd", "choice"), _DRAW),
-    **dict.fromkeys(("noise", "perlin", "snoise", "fbm", "simplex"), _NOISE),
-    **dict.fromkeys(("hash", "hash1", "hash3", "hash33"), _HASH),
+    **dict.fromkeys(("perlin", "snoise", "cnoise", "pnoise", "simplex", "noise3", "perlin_noise"), _NOISE),
+    **dict.fromkeys(("worley", "voronoi", "cellular", "worley_noise"), _CELLS),
+    **dict.fromkeys(("hash1", "hash2", "hash3", "hash11", "hash13", "hash31", "hash33"), _HASH),
+    **dict.fromkeys(("fbm", "fBm", "fractal_noise"), "write `fbm(p, octaves)`, of `use std`"),
     **dict.fromkeys(("print", "echo", "assert"), "a file is formulas only: `fdifc show` draws them"),
     **dict.fromkeys(("time", "iTime"), "nothing moves: a quantity such as `phase ~ uniform(0, tau)` takes its place"),
 }

@@ -37,7 +37,7 @@ FARTHEST = 1.3
 
 # Odd numbers without structure, as signed words: of the golden ratio, and from hash functions in wide use.
 _I, _J, _K = 0x9E3779B1 - 2**32, 0x85EBCA77 - 2**32, 0xC2B2AE3D - 2**32
-_LAYER, _MIX = 0x1B873593, 0x2C1B3C6D
+_SHEET, _LAYER, _MIX = 0x5BD1E995, 0x1B873593, 0x2C1B3C6D
 # A third of the words lie below the first, a third above the second.
 _THIRD, _TWO_THIRDS = -715827883, 715827882
 _WORDS = 2.0**32
@@ -92,7 +92,7 @@ def lattice(target: Primitives, number: Callable[[float], Any], inline: Callable
 
     @inline
     def sheet(i: Any, j: Any) -> Any:
-        s = plus(i, j)
+        s = plus(plus(i, j), _SHEET)
         return mixed(s, shifted(s, 15))
 
     @inline

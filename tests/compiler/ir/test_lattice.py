@@ -44,7 +44,7 @@ def word(i: np.ndarray, j: np.ndarray, k: np.ndarray) -> np.ndarray:
     """The word of lattice points, in whole numbers of 64 bits."""
     i, j, k = (np.mod(n, 2.0**32).astype(np.uint64) for n in (i, j, k))
     low = np.uint64(2**32 - 1)
-    sheet = (i * np.uint64(0x9E3779B1) + j * np.uint64(0x85EBCA77)) & low
+    sheet = (i * np.uint64(0x9E3779B1) + j * np.uint64(0x85EBCA77) + np.uint64(0x5BD1E995)) & low
     sheet ^= sheet >> np.uint64(15)
     layer = (k * np.uint64(0xC2B2AE3D) + np.uint64(0x1B873593)) & low
     layer ^= layer >> np.uint64(16)
@@ -306,6 +306,19 @@ def test_hashes_are_even_and_know_nothing_of_each_other(place: tuple[int, int, i
     for bit in (0, 3, 7, 12, 18, 23):
         digit = np.floor(found * 2.0**24 / 2**bit) % 2
         assert abs(digit.mean() - 0.5) < 4 * 0.5 / np.sqrt(n) and most_correlated(digit, digit) < 6.5
+
+
+def test_no_line_through_the_origin_is_special() -> None:
+    """Zeros among the coordinates give no word that is all zeros, as products would."""
+    n = np.arange(-2000, 2000)
+    for axis in range(3):
+        line = np.zeros((3, n.size))
+        line[axis] = n
+        found = hash_by_hand(line)
+        assert np.unique(found).size >= n.size - 5 and abs(found.mean() - 0.5) < 4 * np.sqrt(1 / 12 / n.size)
+        assert abs(np.corrcoef(found[1:], found[:-1])[0, 1]) < 4 / np.sqrt(n.size)
+        steps = directions(word(*line))
+        assert abs((steps[:, 1:] * steps[:, :-1]).mean()) < 4 * (2 / 3) / np.sqrt(3 * n.size)
 
 
 @pytest.mark.parametrize("place", PLACES)
