@@ -245,7 +245,8 @@ class Driver:
             self._call("cull_objects", table, _scratch(8 * layout.CHUNK), np.empty(2 * tiles, np.int64))
 
         def draw() -> None:
-            self._call("draw", table, _scratch((7 + spread) * voxels + words * layout.BITS + self._place))
+            lines = voxels // self.tile[0]
+            self._call("draw", table, _scratch((5 + spread) * voxels + words * layout.BITS + self._place + 2 * lines))
 
         def paint() -> None:
             self._call("label", table, _scratch(words * layout.BITS))

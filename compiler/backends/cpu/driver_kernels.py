@@ -59,7 +59,7 @@ FILLED = WORDS * BITS  # voxels of a tile, filled up to whole words: what is bey
 # Float32 numbers of what a tile knows of its place: x of a line, a number for each line, minus infinity or
 # infinity for each voxel on or beyond the grid, and as float64 y and z of each line.
 PLACE = X + LINES + VOXELS + 4 * LINES
-GROUP = 64  # voxels in a group: so many that no vector loop over groups has a rest, which would go one at a time
+GROUP = max(64 // X, 1)  # lines in a group: no vector loop over groups has a rest, which would go one voxel at a time
 CHUNK = layout.CHUNK
 COARSEST = layout.LEVELS[0]
 WHITE = f32(128)
@@ -381,49 +381,54 @@ def spread_tables(object_: Any, tx: int, ty: int, tz: int, spread: Any, width: i
 
 
 @inline
-def pick_voxels(distance: Any, low: Any, empty_from: Any, picked: Any) -> int:
-    """Which voxels of a tile the object may reach, or shine at, once displaced by `low` or more: their numbers, into
-    `picked`, and how many, in whole groups if the tile has those. Of the others the distance becomes infinity."""
+def lines_in_reach(distance: Any, low: Any, empty_from: Any, lines: Any) -> int:
+    """The lines of a tile with a voxel that the object may reach, or shine at, once displaced by `low` or more: their
+    numbers, into `lines`, and how many, in whole groups if the tile has those. Of the others the distance becomes
+    infinity."""
     count = 0
-    for i in range(VOXELS):
-        moved = distance[i] + low
-        picked[count] = i
-        if moved > ZERO and moved >= empty_from:  # NaN is not
-            distance[i] = INF
-        else:
+    for r in range(LINES):
+        line = shift(distance, r * X)
+        lines[count] = r
+        reached = False
+        for i in range(X):
+            moved = line[i] + low
+            reached |= not (moved > ZERO and moved >= empty_from)  # NaN is not
+        if reached:
             count += 1
-    last = picked[count - 1] if count > 0 else 0
-    while count % GROUP != 0 and count < VOXELS:
-        picked[count] = last
+        else:
+            fill_line(line, INF)
+    last = lines[count - 1] if count > 0 else 0
+    while count % GROUP != 0 and count < LINES:
+        lines[count] = last
         count += 1
     return count
 
 
 @inline
-def displace_picked(object_: Any, tx: int, ty: int, tz: int, distance: Any, picked: Any, count: int, value: Any,
-                    spread: Any, width: int, height: int, depth: int) -> None:
-    """Displace some voxels of a tile: `value` and `spread` hold what a tile kernel is given of those alone."""
+def displace_lines(object_: Any, tx: int, ty: int, tz: int, distance: Any, lines: Any, count: int, value: Any,
+                   spread: Any, width: int, height: int, depth: int) -> None:
+    """Displace some lines of a tile: `value` and `spread` hold what a tile kernel is given of those alone."""
+    for j in range(count):
+        copy_line(shift(value, j * X), shift(distance, lines[j] * X))
     out = spread
     for k in range(object_[layout.VALUES_X]):
         row = shift(float32_at(object_[layout.TABLE_X]), k * width + tx * X)
         for j in range(count):
-            out[j] = row[picked[j] % X]
-        out = shift(out, count)
+            copy_line(shift(out, j * X), row)
+        out = shift(out, count * X)
     for k in range(object_[layout.VALUES_Y]):
         row = shift(float32_at(object_[layout.TABLE_Y]), k * height + ty * Y)
         for j in range(count):
-            out[j] = row[picked[j] // X % Y]
-        out = shift(out, count)
+            fill_line(shift(out, j * X), row[lines[j] % Y])
+        out = shift(out, count * X)
     for k in range(object_[layout.VALUES_Z]):
         row = shift(float32_at(object_[layout.TABLE_Z]), k * depth + tz * Z)
         for j in range(count):
-            out[j] = row[picked[j] // (X * Y)]
-        out = shift(out, count)
+            fill_line(shift(out, j * X), row[lines[j] // Y])
+        out = shift(out, count * X)
+    call_mapper(object_[layout.TABLES], spread, float32_at(object_[layout.TABLE_VALUES]), value, count * X)
     for j in range(count):
-        value[j] = distance[picked[j]]
-    call_mapper(object_[layout.TABLES], spread, float32_at(object_[layout.TABLE_VALUES]), value, count)
-    for j in range(count):
-        distance[picked[j]] = value[j]
+        copy_line(shift(distance, lines[j] * X), shift(value, j * X))
 
 
 @inline
@@ -451,7 +456,7 @@ def draw_tiles(table: Any, first: int, last: int, scratch: Any) -> None:
     px, py, pz = scratch, shift(scratch, VOXELS), shift(scratch, 2 * VOXELS)
     value, total, distance = shift(scratch, 3 * VOXELS), shift(scratch, 4 * VOXELS), shift(scratch, 5 * VOXELS)
     place = shift(scratch, 5 * VOXELS + FILLED)
-    picked, spread = int64_of(shift(place, PLACE)), shift(place, PLACE + 2 * VOXELS)
+    lines, spread = int64_of(shift(place, PLACE)), shift(place, PLACE + 2 * LINES)
     finest = 0  # where the bounds of tiles begin, see `driver.Tables`
     side = COARSEST
     while side > 1:
@@ -489,11 +494,11 @@ def draw_tiles(table: Any, first: int, last: int, scratch: Any) -> None:
                 in_kernels += cycles() - before if MEASURED else 0
                 if object_[layout.DEAR] != 0:
                     before = cycles() if MEASURED else 0
-                    count = pick_voxels(distance, float32_at(object_[layout.OFFSET_LOW])[finest + t],
-                                        f32(float64_at(object_[layout.LIMITS])[0]), picked)
+                    count = lines_in_reach(distance, float32_at(object_[layout.OFFSET_LOW])[finest + t],
+                                           f32(float64_at(object_[layout.LIMITS])[0]), lines)
                     if count > 0:
-                        displace_picked(object_, tx, ty, tz, distance, picked, count, value, spread, tiles_x * X,
-                                        tiles_y * Y, tiles_z * Z)
+                        displace_lines(object_, tx, ty, tz, distance, lines, count, value, spread, tiles_x * X,
+                                       tiles_y * Y, tiles_z * Z)
                     in_kernels += cycles() - before if MEASURED else 0
                 elif object_[layout.TABLES] != 0:
                     spread_tables(object_, tx, ty, tz, spread, tiles_x * X, tiles_y * Y, tiles_z * Z)
