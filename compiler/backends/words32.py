@@ -1,7 +1,7 @@
 """Words of 32 bits for the kernels of numba's targets, as ir/lattice.py asks for them. Imports numba.
 
-Numba widens whole numbers as it computes with them, and half of a vector would be lost; so each operation is LLVM's own.
-Whole constants stand in kernels as numbers of 64 bits.
+Numba widens whole numbers as it computes with them, and half of a vector would be lost; so each operation is LLVM's
+own. Whole constants stand in kernels as numbers of 64 bits.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ _FLOATS = {32: ir.FloatType(), 64: ir.DoubleType()}
 
 
 class Words(NamedTuple):
-    """Those primitives of ir/lattice.py that work on words, in its order; and `low(n)`, the word of a whole number of 32
-    or 64 bits."""
+    """Those primitives of ir/lattice.py that work on words, in its order; and `low(n)`, the word of a whole number of
+    32 or 64 bits."""
 
     word: Any
     plus: Any

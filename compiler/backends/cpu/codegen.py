@@ -93,7 +93,8 @@ def tile_kernel(result: Node) -> Kernel:
     stages = split(result)
     dear = any(node.op in DEAR for node in stages.voxel)
     if dear:  # what it reads of the axes are their coordinates
-        x, y, z = (tuple(n for n in reachable([result]) if n.op == "input" and n.const == f"w.{axis}") for axis in "xyz")
+        x, y, z = (tuple(n for n in reachable([result]) if n.op == "input" and n.const == f"w.{axis}")
+                   for axis in "xyz")
         stages = replace(split(result, world_is_axis=False), axis_values=(x, y, z))
     return Kernel("tile", _Writer("tile", {"out[i] = out[i] + {}": result}, stages).text(), stages.values,
                   stages.axis_values, dear)

@@ -29,8 +29,8 @@ jit: Any = numba.njit
 __all__ = [
     "INF", "ZERO", "abs", "acos", "asin", "atan2", "ceil", "cell_nearest", "cell_second", "copysign", "cos", "exp",
     "exp2_of_product", "f32", "floor", "fma", "hash", "inline", "insert_function", "intrinsic", "jit", "least", "log",
-    "most", "noise", "pow", "power_of_two", "round", "select", "sign", "sin", "sqrt", "tan", "uint8", "uint16", "uint64",
-    "words",
+    "most", "noise", "pow", "power_of_two", "round", "select", "sign", "sin", "sqrt", "tan", "uint8", "uint16",
+    "uint64", "words",
 ]
 
 f32, uint8, uint16, uint64 = np.float32, np.uint8, np.uint16, np.uint64

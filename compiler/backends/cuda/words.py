@@ -70,7 +70,8 @@ if SIMULATED:
 
     abs, ceil, copysign, floor, round, sqrt = np.abs, np.ceil, np.copysign, np.floor, np.rint, np.sqrt
     log, pow, tan = np.log, np.power, np.tan
-    _, _, _, _, _, _, _, whole, *words = lattice.primitives(np, sqrt)
+    whole, *words = lattice.primitives(np, sqrt)[7:]
+    low = whole  # which has room for every whole number
 else:
     from numba.cuda.extending import intrinsic as numba_intrinsic
 

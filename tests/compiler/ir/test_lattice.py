@@ -138,7 +138,7 @@ def test_operations_are_what_they_are_by_hand(backend: str, name: str, rng: np.r
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("name", BY_HAND)
 def test_what_is_no_place_has_no_value(backend: str, name: str) -> None:
-    rows = np.array([r for r in product((0.0, -0.0, 0.25, -1.5, np.inf, -np.inf, np.nan), repeat=3)], np.float32).T
+    rows = np.array(list(product((0.0, -0.0, 0.25, -1.5, np.inf, -np.inf, np.nan), repeat=3)), np.float32).T
     found = op(name, backend, rows)
     there = np.isfinite(rows).all(axis=0)
     assert np.array_equal(np.isfinite(found), there)
@@ -244,7 +244,8 @@ def test_bounds_follow_the_value(rng: np.random.Generator) -> None:
             assert (hi - lo).max() <= most and (lo >= -1).all() and (hi <= FARTHEST).all()
             assert name != "noise" or side < 1 or ((lo == -1) & (hi == 1)).all()
     lo, hi = bounds(g, g.node("hash", *leaves))
-    inputs = {f"p.{axis}.{end}": np.float32([shift, 0.5]) for axis in "xyz" for end, shift in (("lo", 3.1), ("hi", 3.9))}
+    inputs = {f"p.{axis}.{end}": np.float32([shift, 0.5]) for axis in "xyz"
+              for end, shift in (("lo", 3.1), ("hi", 3.9))}
     inputs["p.y.hi"] = np.float32([3.9, 1.5])
     found = [run_voxels(end, {}, inputs, convert=np.float32).tolist() for end in (lo, hi)]
     here = float(hash_by_hand(np.array([[3.0], [3.0], [3.0]]))[0])
