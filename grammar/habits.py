@@ -16,7 +16,7 @@ ALL = "an array has all its values: say which count where it is reduced, as in `
 QUANTITY = "a quantity is written `name = formula`, without a word or a type"
 CONSTANT = "a file holds no values: name it inside the declaration, or write a function such as `fn size() = 3`"
 
-_DRAW = "a random number is a quantity of the object: `name ~ uniform(a, b)`"
+_DRAW = "a random number is a quantity of the object: `name ~ uniform(a, b)`; one of a place is `hash(p)`"
 _WHOLE = "a random whole number is a quantity of the object: `name ~ integer(lo, hi)`, both ends included"
 _CHOSEN = "a random choice is a quantity of the object: `name ~ choice(a, b)`"
 _DIRECTION = "a random direction is a quantity of the object: `name ~ unit_vec3()`"
@@ -24,13 +24,14 @@ _NO_MATRIX = "there are no matrices: write the sums out, or turn a point with `r
 FOUR = "vectors have two or three components: `vec2`, `vec3`"
 _TRUTH = "truth values are `true` and `false`"
 _NOTHING = "every name has a value: leave out what is not there"
-_NOISE = "there is no noise: add sines of different frequencies, as `displacements.sdf` does"
-_HASH = "there is no hash, and `fract(sin(x) * 43758.5)` differs between back ends; draw with `name ~ uniform(a, b)`"
+_NOISE = "write `noise(p)`: in -1..1, with cells of size 1"
+_HASH = "write `hash(p)`, a number in 0..1 of a lattice point; several of one are `hash(p, 0)`, `hash(p, 1)`, ..."
+_CELLS = "write `cells(p)`: the distances to the nearest and the second nearest of scattered points"
 _NO_INFINITY = "take a number that is large enough, such as `1e6`"
 
 NAMES: dict[str, str] = {
     # Small functions
-    **dict.fromkeys(("fract", "frac"), "write `x - floor(x)`"),
+    **dict.fromkeys(("fract", "frac"), "write `x - floor(x)`; for `fract(sin(...) * 43758.5)` write `hash(p)`"),
     **dict.fromkeys(("trunc", "fix", "truncate"), "write `sign(x) * floor(abs(x))`"),
     "cbrt": "write `sign(x) * abs(x) ^ (1 / 3)`",
     **dict.fromkeys(("lerp", "linear_interpolate"), "write `mix(a, b, s)`"),
@@ -103,8 +104,10 @@ NAMES: dict[str, str] = {
     **dict.fromkeys(("beta", "betavariate", "kumaraswamy"),
                     "write `name ~ (1 - uniform(0, 1) ^ (1 / b)) ^ (1 / a)`, nearly the same (Kumaraswamy's), or "
                     "`triangular(lo, mode, hi)`"),
-    **dict.fromkeys(("noise", "perlin", "snoise", "fbm", "simplex"), _NOISE),
-    **dict.fromkeys(("hash", "hash1", "hash3", "hash33"), _HASH),
+    **dict.fromkeys(("perlin", "snoise", "cnoise", "pnoise", "simplex", "noise3", "perlin_noise"), _NOISE),
+    **dict.fromkeys(("worley", "voronoi", "cellular", "worley_noise"), _CELLS),
+    **dict.fromkeys(("hash1", "hash2", "hash3", "hash11", "hash13", "hash31", "hash33"), _HASH),
+    **dict.fromkeys(("fbm", "fBm", "fractal_noise"), "write `fbm(p, octaves)`, of `use std`"),
     **dict.fromkeys(("print", "echo", "assert"), "a file is formulas only: `fdifc show` draws them"),
     **dict.fromkeys(("time", "iTime"), "nothing moves: a quantity such as `phase ~ uniform(0, tau)` takes its place"),
 }

@@ -25,7 +25,7 @@ _SPELLING = {"min": "least({0}, {1})", "max": "most({0}, {1})", "where": "select
              "sign": "select({0} > 0.0, 1.0, select({0} < 0.0, -1.0, 0.0))"}
 # An expression that is longer becomes a statement: enough to spare most, and readable.
 _LONGEST = 100
-_CALL = re.compile(r"[a-z0-9]+\(.*\)")
+_CALL = re.compile(r"[a-z0-9_]+\(.*\)")
 
 
 class Closed(NamedTuple):
@@ -101,7 +101,7 @@ def statements(roots: Sequence[Node], places: Mapping[Node, str], store: Callabl
 
 def imported(lines: Sequence[str]) -> list[str]:
     """The functions and constants that statements use, in alphabetical order."""
-    return sorted(set(re.findall(r"\b[a-z][a-z0-9]*(?=\()|\bINF\b|\bNAN\b", "\n".join(lines))))
+    return sorted(set(re.findall(r"\b[a-z][a-z0-9_]*(?=\()|\bINF\b|\bNAN\b", "\n".join(lines))))
 
 
 def _template(node: Node) -> str:

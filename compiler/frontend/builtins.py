@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from fdif_dsl.compiler.frontend.values import Value, apply, as_node, lift, total
+from fdif_dsl.compiler.frontend.values import Value, apply, as_node, components, lift, total
 from fdif_dsl.compiler.ir.graph import Graph, Node
 
 CONSTANTS = {"pi": math.pi, "tau": math.tau}
@@ -191,6 +191,33 @@ _row("signed", "signed(inside, magnitude)", "-magnitude inside, else magnitude, 
      lambda g, inside, magnitude: g.node("signed", inside, as_node(g, magnitude)))
 _row("len", "len(array)", "number of values in an array",
      lambda t: "int" if len(t) == 1 and t[0].endswith("[]") else None, lambda g, a: len(a))
+
+
+
+def _at(p: Value) -> tuple[Value, ...]:
+    """A point of space; what is missing of it is 0."""
+    return (*components(p), 0, 0)[:3]
+
+
+def _hash(g: Graph, p: Value, k: Value = None) -> Node:
+    first: Node = apply(g, "hash", *_at(p))
+    # Its 24 bits are a whole number, and so another lattice point.
+    return first if k is None else apply(g, "hash", apply(g, "mul", first, 2.0**24), k, 0)
+
+
+def _hash_type(types: Sequence[str]) -> str | None:
+    fits = len(types) in (1, 2) and types[0] in (*NUMBERS, *VECTORS) and all(t in NUMBERS for t in types[1:])
+    return "float" if fits else None
+
+
+_row("hash", "hash(p), hash(p, k)", "an even number in 0..1 of the lattice point below p; the k-th of several",
+     _hash_type, _hash)
+_row("noise", "noise(p)", "smooth noise in -1..1 with cells of size 1, 0 at whole points",
+     lambda t: "float" if len(t) == 1 and t[0] in (*NUMBERS, *VECTORS) else None,
+     lambda g, p: apply(g, "noise", *_at(p)))
+_row("cells", "cells(p)", "distances to the nearest and second nearest of points scattered one a unit cell",
+     lambda t: "vec2" if list(t) == ["vec3"] else None,
+     lambda g, p: (g.node("cell_nearest", *p), g.node("cell_second", *p)))
 
 # Random draws, inside the right-hand side of `~` only: `build` gets a function that makes the next
 # uniform number in (0, 1). Each is a closed formula of a fixed count of those, so that draws can be counted and a

@@ -25,6 +25,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from fdif_dsl.compiler.ir.lattice import FARTHEST, NOISE_SLOPE, NOISE_STEEPEST
+
 End = Any  # a node of a graph, or a number
 
 
@@ -96,6 +98,8 @@ class Rule:
 _STEP = 2.0**-22
 # sin, cos, asin, acos, atan2: more than the errors that the kernels' functions state.
 _ANGLE_ERROR = 1e-6
+# noise, cells: more than rounding makes of them.
+_LATTICE_ERROR = 4e-6
 # exp, log, pow, tan: relative, more than the errors of the kernels' functions and of libm.
 _RELATIVE_ERROR = 4e-6
 # The least float32 above 0, for results so small that no relative margin moves them.
@@ -435,6 +439,63 @@ def _signed(m: Maker, c: Interval, a: Interval) -> Ends:
     return lo, hi, False
 
 
+# The lattice ---------------------------------------------------------------------------------------
+#
+# The value in the middle of a box, and how far it may be from there at most.
+
+
+def _middle(m: Maker, *sides: Interval) -> tuple[list[End], list[End]]:
+    """The middle of a box, and how far it reaches along each axis that it has."""
+    half, middles, reaches = m.number(0.5), [], []
+    for x in sides:
+        if x.point:
+            middles.append(x.lo)
+            continue
+        middle = m("add", m("mul", half, x.lo), m("mul", half, x.hi))
+        middles.append(middle)
+        reaches.append(m("mul", m("max", m("sub", x.hi, middle), m("sub", middle, x.lo)), m.number(1 + 2 * _STEP)))
+    return middles, reaches
+
+
+def _near(m: Maker, op: str, sides: tuple[Interval, ...], middles: list[End], reach: End, least: float,
+          most: float) -> Ends:
+    """What an op gives within `reach` of its value in the middle of a box; it lies between `least` and `most`."""
+    value = m(op, *middles)
+    lo, hi = _apart(m, value, value, m("add", reach, m.number(_LATTICE_ERROR)))
+    # In this order a NaN, of a reach that has overflowed, is passed over.
+    return m("max", m.number(least), lo), m("min", m.number(most), hi), not all(x.finite for x in sides)
+
+
+def _noise(m: Maker, *sides: Interval) -> Ends:
+    middles, reaches = _middle(m, *sides)
+    total = largest = m.number(0)
+    for reach in reaches:
+        total, largest = m("add", total, reach), m("max", largest, reach)
+    rise = m("min", m("mul", total, m.number(NOISE_SLOPE)), m("mul", largest, m.number(NOISE_STEEPEST)))
+    return _near(m, "noise", sides, middles, rise, -1, 1)
+
+
+def _cell(op: str) -> Rule:
+    """A distance changes no faster than its point."""
+    def ends(m: Maker, *sides: Interval) -> Ends:
+        middles, reaches = _middle(m, *sides)
+        square = m.number(0)
+        for reach in reaches:
+            square = m("add", square, m("mul", reach, reach))
+        across = m("mul", m("sqrt", square), m.number(1 + _STEP))
+        return _near(m, op, sides, middles, across, 0, FARTHEST)
+
+    return Rule(ends)
+
+
+def _hash(m: Maker, *sides: Interval) -> Ends:
+    x, y, z = (m("eq", m("floor", side.lo), m("floor", side.hi)) for side in sides)
+    same = m("and", m("and", x, y), z)
+    value = m("hash", *(side.lo for side in sides))
+    return (m("where", same, value, m.number(0)), m("where", same, value, m.number(1 - 2.0**-24)),
+            not all(side.finite for side in sides))
+
+
 ADD, SUB, MUL, DIV, MOD, POW = Rule(_add), Rule(_sub), Rule(_mul), Rule(_div), Rule(_mod), Rule(_pow)
 NEG, ABS, SQRT, EXP, LOG = Rule(_neg), Rule(_abs), Rule(_sqrt), Rule(_exp), Rule(_log)
 SIN, COS, TAN, ASIN, ACOS, ATAN2 = Rule(_sin), Rule(_cos), Rule(_tan), Rule(_asin), Rule(_acos), Rule(_atan2)
@@ -443,3 +504,4 @@ MIN, MAX, SIGNED = Rule(_min, minds_nan=True), Rule(_max, minds_nan=True), Rule(
 LT, LE, EQ = Rule(_lt, minds_nan=True), Rule(_le, minds_nan=True), Rule(_eq, minds_nan=True)
 AND, OR, NOT = Rule(_and, minds_nan=True), Rule(_or, minds_nan=True), Rule(_not, minds_nan=True)
 WHERE = Rule(_where, minds_nan=True)
+HASH, NOISE, CELL_NEAREST, CELL_SECOND = Rule(_hash), Rule(_noise), _cell("cell_nearest"), _cell("cell_second")

@@ -13,9 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from fdif_dsl.compiler.ir import interval_rules as rules
+from fdif_dsl.compiler.ir.lattice import of_arrays
 
 Array = Any  # a NumPy array or a torch tensor
 ArrayRule = Callable[..., Array]  # (xp, *operands) -> result, with xp the module numpy or torch
@@ -62,6 +64,22 @@ def _sign(xp: Any, x: Array) -> Array:
     return xp.where(x > 0, one, xp.where(x < 0, -one, xp.zeros_like(x)))
 
 
+def _of_lattice(name: str) -> ArrayRule:
+    return lambda xp, *point: getattr(of_arrays(xp, xp.sqrt), name)(*point)
+
+
+def _of_lattice_with_finite_slope(name: str) -> ArrayRule:
+    def rule(t: Any, *point: Array) -> Array:
+        # What is no point of space has the value NaN, and no slope that could get into another one's.
+        there = (point[0] - point[0] + (point[1] - point[1]) + (point[2] - point[2])).detach()
+        inside = there == 0
+        value = getattr(of_arrays(t, partial(_sqrt_with_flat_zero, t)), name)(
+            *(t.where(inside, x, t.zeros_like(x)) for x in point))
+        return t.where(inside, value, there)
+
+    return rule
+
+
 _op("add", "ff->f", lambda xp, a, b: a + b, "{0} + {1}", rules.ADD, "sum", commutes=True)
 _op("sub", "ff->f", lambda xp, a, b: a - b, "{0} - {1}", rules.SUB, "difference")
 _op("mul", "ff->f", lambda xp, a, b: a * b, "{0} * {1}", rules.MUL, "product", commutes=True)
@@ -102,3 +120,12 @@ _op("where", "bff->f", lambda xp, c, a, b: xp.where(c, a, b), "{1} if {0} else {
     "a where the condition holds, else b")
 _op("signed", "bf->f", lambda xp, c, a: xp.where(c, -a, a), "select({0}, -{1}, {1})", rules.SIGNED,
     "-a where the condition holds, else a; promises that the condition changes only where a is 0")
+
+for _name, _rule, _doc in (
+    ("hash", rules.HASH, "number in 0..1 - 2^-24 of the lattice point (floor x, floor y, floor z), modulo 2^32"),
+    ("noise", rules.NOISE, "gradient noise of the point (x, y, z) in -1..1, 0 at whole points"),
+    ("cell_nearest", rules.CELL_NEAREST, "distance of (x, y, z) to the nearest of points scattered one a unit cell"),
+    ("cell_second", rules.CELL_SECOND, "distance of (x, y, z) to the second nearest of them"),
+):
+    _op(_name, "fff->f", _of_lattice(_name), f"{_name}({{0}}, {{1}}, {{2}})", _rule, _doc,
+        torch=_of_lattice_with_finite_slope(_name))

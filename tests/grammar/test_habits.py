@@ -264,7 +264,9 @@ ROWS = {
     "`// comment`, `/* comment */`": (formula("p.x // wide"), habits.COMMENT),
     "`const R = 3` in a file": ("const R = 3\n", habits.CONSTANT),
     "`3.0f`, `0x10`": (formula("3.0f * p.x"), "a number has no ending: write `3.0`"),
-    "`fract(x)`, `lerp(a, b, s)`, `norm(v)`, ...": (formula("fract(p.x)"), "write `x - floor(x)`"),
+    "`fract(x)`, `lerp(a, b, s)`, `norm(v)`, ...": (formula("fract(p.x)"), habits.NAMES["fract"]),
+    "`fract(sin(...) * 43758.5)`, `random(p)`, `snoise(p)`, `voronoi(p)`": (
+        formula("snoise(p)"), habits.NAMES["snoise"]),
 }
 
 

@@ -41,6 +41,7 @@ def _pointer_as(kind: Any) -> Any:
 
 
 float64_of = _pointer_as(types.float64)
+int64_of = _pointer_as(types.int64)
 uint8_of = _pointer_as(types.uint8)
 uint16_of = _pointer_as(types.uint16)
 

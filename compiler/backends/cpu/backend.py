@@ -246,14 +246,15 @@ class CpuBackend:
     def _job(self, placed: Placed, numbers: Values, grid: Grid) -> Job:
         shape, mapper = self._prepare(placed.shape), self._prepare(placed.mapper)
         shape_values, bounds_values = numbers.split(len(shape.main.values))
-        displacement, tables = 0, None
+        displacement, tables, dear = 0, None, False
         if placed.displacement is not None:
             texture = self._prepare(placed.displacement)
+            dear = texture.tile.dear
             displacement, tables = self._addresses[texture.tile.name], self._textures.tables(texture, grid)
         return Job(
             shape=self._addresses[shape.main.name], shape_values=shape_values, inverse=placed.inverse,
             bounds=self._bounds_address(shape.bounds), bounds_values=bounds_values,
-            displacement=displacement, tables=tables, mapper=self._addresses[mapper.main.name],
+            displacement=displacement, tables=tables, dear=dear, mapper=self._addresses[mapper.main.name],
             grey=self._textures.grey(mapper, grid), label=placed.label)
 
     def _load_for(self, objects: Sequence[Placed]) -> None:

@@ -17,7 +17,7 @@ its text, so equal texts are one kernel and no name of a user's file reaches gen
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -44,19 +44,24 @@ for _axis in "xyz":
         _ARRAYS[f"{_space}.{_axis}.lo"] = f"{_axis}l"
         _ARRAYS[f"{_space}.{_axis}.hi"] = f"{_axis}h"
 
+# Operations that take more than a hundred instructions.
+DEAR = frozenset({"noise", "cell_nearest", "cell_second"})
+
 
 @dataclass(frozen=True)
 class Kernel:
     """A kernel before compilation.
 
     `values` are the nodes whose numbers the array `f` holds, in order; `axis_values` the nodes of the
-    tables of a tile kernel. A truth value is stored as 1 or 0.
+    tables of a tile kernel, which is `dear` where it is better computed at few voxels than from many tables. A truth
+    value is stored as 1 or 0.
     """
 
     kind: KernelKind
     source: str
     values: tuple[Node, ...]
     axis_values: tuple[tuple[Node, ...], tuple[Node, ...], tuple[Node, ...]] = ((), (), ())
+    dear: bool = False
 
     @cached_property
     def name(self) -> str:
@@ -86,8 +91,13 @@ def bounds_kernel(result: Node, *, both: bool = True) -> Kernel:
 def tile_kernel(result: Node) -> Kernel:
     """The displacement `result` on tiles of a grid."""
     stages = split(result)
+    dear = any(node.op in DEAR for node in stages.voxel)
+    if dear:  # what it reads of the axes are their coordinates
+        x, y, z = (tuple(n for n in reachable([result]) if n.op == "input" and n.const == f"w.{axis}")
+                   for axis in "xyz")
+        stages = replace(split(result, world_is_axis=False), axis_values=(x, y, z))
     return Kernel("tile", _Writer("tile", {"out[i] = out[i] + {}": result}, stages).text(), stages.values,
-                  stages.axis_values)
+                  stages.axis_values, dear)
 
 
 def mapper_kernel(result: Node) -> Kernel:

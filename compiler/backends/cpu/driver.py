@@ -165,7 +165,8 @@ class Grey:
 @dataclass(frozen=True)
 class Job:
     """One object, ready for the driver: kernel addresses with what they read. `inverse` is the float64 (3 or 4, 4)
-    matrix from world to object coordinates; without a bounds kernel (0) every tile is drawn."""
+    matrix from world to object coordinates; without a bounds kernel (0) every tile is drawn. A `dear` displacement is
+    computed only where the object can be."""
 
     shape: int
     shape_values: Values
@@ -174,6 +175,7 @@ class Job:
     bounds_values: Values
     displacement: int
     tables: Tables | None
+    dear: bool
     mapper: int
     grey: Grey
     label: int
@@ -243,7 +245,8 @@ class Driver:
             self._call("cull_objects", table, _scratch(8 * layout.CHUNK), np.empty(2 * tiles, np.int64))
 
         def draw() -> None:
-            self._call("draw", table, _scratch((5 + spread) * voxels + words * layout.BITS + self._place))
+            lines = voxels // self.tile[0]
+            self._call("draw", table, _scratch((5 + spread) * voxels + words * layout.BITS + self._place + 2 * lines))
 
         def paint() -> None:
             self._call("label", table, _scratch(words * layout.BITS))
@@ -350,4 +353,4 @@ def _columns(job: Job) -> Sequence[int]:
     """The entries of an object in the job table."""
     tables = job.tables.columns if job.tables is not None else (0,) * 9
     return (job.shape, job.shape_values.address, job.shape_values.length, job.bounds, job.bounds_values.address,
-            job.displacement, *tables, job.mapper, *job.grey.columns, job.label)
+            job.displacement, *tables, job.mapper, *job.grey.columns, job.label, job.dear)

@@ -24,6 +24,7 @@ from fdif_dsl.compiler.backends.cpu.addresses import (
     inside_word,
     int32_at,
     int64_at,
+    int64_of,
     paint_word,
     shift,
     take,
@@ -58,6 +59,7 @@ FILLED = WORDS * BITS  # voxels of a tile, filled up to whole words: what is bey
 # Float32 numbers of what a tile knows of its place: x of a line, a number for each line, minus infinity or
 # infinity for each voxel on or beyond the grid, and as float64 y and z of each line.
 PLACE = X + LINES + VOXELS + 4 * LINES
+GROUP = max(64 // X, 1)  # lines in a group: no vector loop over groups has a rest, which would go one voxel at a time
 CHUNK = layout.CHUNK
 COARSEST = layout.LEVELS[0]
 WHITE = f32(128)
@@ -379,6 +381,57 @@ def spread_tables(object_: Any, tx: int, ty: int, tz: int, spread: Any, width: i
 
 
 @inline
+def lines_in_reach(distance: Any, low: Any, empty_from: Any, lines: Any) -> int:
+    """The lines of a tile with a voxel that the object may reach, or shine at, once displaced by `low` or more: their
+    numbers, into `lines`, and how many, in whole groups if the tile has those. Of the others the distance becomes
+    infinity."""
+    count = 0
+    for r in range(LINES):
+        line = shift(distance, r * X)
+        lines[count] = r
+        reached = False
+        for i in range(X):
+            moved = line[i] + low
+            reached |= not (moved > ZERO and moved >= empty_from)  # NaN is not
+        if reached:
+            count += 1
+        else:
+            fill_line(line, INF)
+    last = lines[count - 1] if count > 0 else 0
+    while count % GROUP != 0 and count < LINES:
+        lines[count] = last
+        count += 1
+    return count
+
+
+@inline
+def displace_lines(object_: Any, tx: int, ty: int, tz: int, distance: Any, lines: Any, count: int, value: Any,
+                   spread: Any, width: int, height: int, depth: int) -> None:
+    """Displace some lines of a tile: `value` and `spread` hold what a tile kernel is given of those alone."""
+    for j in range(count):
+        copy_line(shift(value, j * X), shift(distance, lines[j] * X))
+    out = spread
+    for k in range(object_[layout.VALUES_X]):
+        row = shift(float32_at(object_[layout.TABLE_X]), k * width + tx * X)
+        for j in range(count):
+            copy_line(shift(out, j * X), row)
+        out = shift(out, count * X)
+    for k in range(object_[layout.VALUES_Y]):
+        row = shift(float32_at(object_[layout.TABLE_Y]), k * height + ty * Y)
+        for j in range(count):
+            fill_line(shift(out, j * X), row[lines[j] % Y])
+        out = shift(out, count * X)
+    for k in range(object_[layout.VALUES_Z]):
+        row = shift(float32_at(object_[layout.TABLE_Z]), k * depth + tz * Z)
+        for j in range(count):
+            fill_line(shift(out, j * X), row[lines[j] // Y])
+        out = shift(out, count * X)
+    call_mapper(object_[layout.TABLES], spread, float32_at(object_[layout.TABLE_VALUES]), value, count * X)
+    for j in range(count):
+        copy_line(shift(distance, lines[j] * X), shift(value, j * X))
+
+
+@inline
 def put_tile(table: Any, tx: int, ty: int, tz: int, values: Any, out: Any) -> None:
     """A tile's values into the grid's, but for those that lie beyond it."""
     width, height, depth = table[layout.WIDTH], table[layout.HEIGHT], table[layout.DEPTH]
@@ -402,7 +455,13 @@ def draw_tiles(table: Any, first: int, last: int, scratch: Any) -> None:
     objects = table[layout.OBJECTS]
     px, py, pz = scratch, shift(scratch, VOXELS), shift(scratch, 2 * VOXELS)
     value, total, distance = shift(scratch, 3 * VOXELS), shift(scratch, 4 * VOXELS), shift(scratch, 5 * VOXELS)
-    place, spread = shift(scratch, 5 * VOXELS + FILLED), shift(scratch, 5 * VOXELS + FILLED + PLACE)
+    place = shift(scratch, 5 * VOXELS + FILLED)
+    lines, spread = int64_of(shift(place, PLACE)), shift(place, PLACE + 2 * LINES)
+    finest = 0  # where the bounds of tiles begin, see `driver.Tables`
+    side = COARSEST
+    while side > 1:
+        finest += ((tiles_x + side - 1) // side) * ((tiles_y + side - 1) // side) * ((tiles_z + side - 1) // side)
+        side //= 2
     image = uint8_at(table[layout.IMAGE])
     for t in range(first, last):
         tx, ty, tz = t % tiles_x, t // tiles_x % tiles_y, t // (tiles_x * tiles_y)
@@ -433,7 +492,15 @@ def draw_tiles(table: Any, first: int, last: int, scratch: Any) -> None:
                 call_points(object_[layout.SHAPE], px, py, pz, float32_at(object_[layout.SHAPE_VALUES]), distance,
                             VOXELS)
                 in_kernels += cycles() - before if MEASURED else 0
-                if object_[layout.TABLES] != 0:
+                if object_[layout.DEAR] != 0:
+                    before = cycles() if MEASURED else 0
+                    count = lines_in_reach(distance, float32_at(object_[layout.OFFSET_LOW])[finest + t],
+                                           f32(float64_at(object_[layout.LIMITS])[0]), lines)
+                    if count > 0:
+                        displace_lines(object_, tx, ty, tz, distance, lines, count, value, spread, tiles_x * X,
+                                       tiles_y * Y, tiles_z * Z)
+                    in_kernels += cycles() - before if MEASURED else 0
+                elif object_[layout.TABLES] != 0:
                     spread_tables(object_, tx, ty, tz, spread, tiles_x * X, tiles_y * Y, tiles_z * Z)
                     before = cycles() if MEASURED else 0
                     call_mapper(object_[layout.TABLES], spread, float32_at(object_[layout.TABLE_VALUES]), distance,

@@ -48,7 +48,8 @@ OFFSET_LOW, OFFSET_HIGH = 13, 14  # float32 [boxes] of each level: bounds of the
 MAPPER, MAPPER_VALUES = 15, 16
 LIMITS = 17  # float64 [3]: grey from there on 0; constant up to there; and that constant
 CLASS = 18  # what its voxels are labelled
-COLUMNS = 19
+DEAR = 19  # 1 where the displacement is worth a look at which lines of a tile need it
+COLUMNS = 20
 
 # Columns of a search for the least value of a field
 FIELD = 0  # points kernel

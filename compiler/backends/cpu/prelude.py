@@ -3,7 +3,7 @@
 Everything here is branch-free and treats NaN and infinities as `ops.py` says. A plain numba install
 has no vector maths library, and one call of `sinf` keeps a whole loop scalar, so that sin, cos, exp,
 atan2 and what follows from them are polynomials, see elementary.py. log, tan and x^y are libm's, one lane
-at a time.
+at a time. Noise and its like are those of ir/lattice.py.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic as numba_intrinsic
 
+from fdif_dsl.compiler.backends import words32
 from fdif_dsl.compiler.backends.elementary import INF, ZERO, Primitives, elementary
+from fdif_dsl.compiler.ir import lattice
 
 # Numba annotates these for calls from Python; here they are called from compiled code.
 intrinsic = cast(Callable[[Any], Any], numba_intrinsic)
@@ -25,9 +27,10 @@ insert_function: Any = cgutils.get_or_insert_function
 jit: Any = numba.njit
 
 __all__ = [
-    "INF", "ZERO", "abs", "acos", "asin", "atan2", "ceil", "copysign", "cos", "exp", "exp2_of_product", "f32", "floor",
-    "fma", "inline", "insert_function", "intrinsic", "jit", "least", "log", "most", "pow", "power_of_two", "round",
-    "select", "sign", "sin", "sqrt", "tan", "uint8", "uint16", "uint64",
+    "INF", "ZERO", "abs", "acos", "asin", "atan2", "ceil", "cell_nearest", "cell_second", "copysign", "cos", "exp",
+    "exp2_of_product", "f32", "floor", "fma", "hash", "inline", "insert_function", "intrinsic", "jit", "least", "log",
+    "most", "noise", "pow", "power_of_two", "round", "select", "sign", "sin", "sqrt", "tan", "uint8", "uint16",
+    "uint64", "words",
 ]
 
 f32, uint8, uint16, uint64 = np.float32, np.uint8, np.uint16, np.uint64
@@ -111,3 +114,7 @@ def power_of_two(context: Any, n: Any) -> Any:
 
 sign, sin, cos, exp2_of_product, exp, atan2, asin, acos = elementary(
     Primitives(select, fma, abs, copysign, floor, round, sqrt, power_of_two), inline)
+
+words = words32.words(intrinsic)
+hash, noise, cell_nearest, cell_second = lattice.lattice(
+    lattice.Primitives(select, least, most, fma, floor, round, sqrt, *words[:9]), f32, inline)

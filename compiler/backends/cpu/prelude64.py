@@ -7,17 +7,19 @@ it would turn some of them into others (2^x into exp2, x^2 into x·x), which rou
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
 from numba.core import types
 
-from fdif_dsl.compiler.backends.cpu.prelude import insert_function, intrinsic, least, most, select
+from fdif_dsl.compiler.backends.cpu.prelude import insert_function, intrinsic, jit, least, most, select, words
+from fdif_dsl.compiler.ir import lattice
 
 __all__ = [
-    "INF", "NAN", "abs", "acos", "asin", "atan2", "ceil", "cos", "exp", "floor", "least", "log", "most",
-    "pow", "round", "select", "sin", "sqrt", "tan",
+    "INF", "NAN", "abs", "acos", "asin", "atan2", "ceil", "cell_nearest", "cell_second", "cos", "exp", "floor", "hash",
+    "least", "log", "most", "noise", "pow", "round", "select", "sin", "sqrt", "tan",
 ]
 
 INF, NAN = np.inf, np.nan
@@ -48,3 +50,15 @@ round = _function("llvm.rint.f64")
 sin, cos, tan = _function("sin"), _function("cos"), _function("tan")
 asin, acos, atan2 = _function("asin"), _function("acos"), _function("atan2", 2)
 exp, log, pow = _function("exp"), _function("log"), _function("pow", 2)
+
+_inline: Callable[[Any], Any] = jit(
+    error_model="numpy", forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+
+
+@_inline
+def _twice_rounded(a: Any, b: Any, c: Any) -> Any:
+    return a * b + c
+
+
+hash, noise, cell_nearest, cell_second = lattice.lattice(
+    lattice.Primitives(select, least, most, _twice_rounded, floor, round, sqrt, *words[:9]), float, _inline)

@@ -17,10 +17,12 @@ from numba.core import config
 from numba.cuda import libdevice
 
 from fdif_dsl.compiler.backends.elementary import INF, ZERO, Primitives, elementary, f32
+from fdif_dsl.compiler.ir import lattice
 
 __all__ = [
-    "INF", "SIMULATED", "ZERO", "abs", "acos", "add", "asin", "atan2", "ceil", "cos", "exp", "exp2_of_product", "f32",
-    "fixed", "floor", "fma", "inline", "least", "log", "most", "pow", "round", "select", "sign", "sin", "sqrt", "tan",
+    "INF", "SIMULATED", "ZERO", "abs", "acos", "add", "asin", "atan2", "ceil", "cell_nearest", "cell_second", "cos",
+    "exp", "exp2_of_product", "f32", "fixed", "floor", "fma", "hash", "inline", "least", "log", "low", "most", "noise",
+    "pow", "round", "select", "sign", "sin", "sqrt", "tan", "whole", "words",
 ]
 
 SIMULATED = bool(cast(Any, config).ENABLE_CUDASIM)
@@ -33,11 +35,14 @@ floor: Any
 fixed: Any
 fma: Any
 log: Any
+low: Any
 pow: Any
 round: Any
 select: Any
 sqrt: Any
 tan: Any
+whole: Any
+words: Any
 
 if SIMULATED:
     _adding = threading.Lock()
@@ -65,8 +70,12 @@ if SIMULATED:
 
     abs, ceil, copysign, floor, round, sqrt = np.abs, np.ceil, np.copysign, np.floor, np.rint, np.sqrt
     log, pow, tan = np.log, np.power, np.tan
+    whole, *words = lattice.primitives(np, sqrt)[7:]
+    low = whole  # which has room for every whole number
 else:
     from numba.cuda.extending import intrinsic as numba_intrinsic
+
+    from fdif_dsl.compiler.backends import words32
 
     intrinsic = cast(Callable[[Any], Any], numba_intrinsic)
 
@@ -106,6 +115,8 @@ else:
     abs, ceil, copysign, floor = libdevice.fabsf, libdevice.ceilf, libdevice.copysignf, libdevice.floorf
     fma, round, sqrt = libdevice.fmaf, libdevice.rintf, libdevice.sqrtf
     log, pow, tan = libdevice.logf, libdevice.powf, libdevice.tanf
+    whole = libdevice.float2int_rz
+    _, *words, low = words32.words(intrinsic)
 
     @inline
     def power_of_two(n: Any) -> Any:
@@ -124,3 +135,5 @@ def most(a: Any, b: Any) -> Any:
 
 sign, sin, cos, exp2_of_product, exp, atan2, asin, acos = elementary(
     Primitives(select, fma, abs, copysign, floor, round, sqrt, power_of_two), inline)
+hash, noise, cell_nearest, cell_second = lattice.lattice(
+    lattice.Primitives(select, least, most, fma, floor, round, sqrt, whole, *words), f32, inline)

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 from numba.cuda import libdevice
 
-from fdif_dsl.compiler.backends.cuda.words import SIMULATED, least, most, select
+from fdif_dsl.compiler.backends.cuda.words import SIMULATED, inline, least, low, most, select, whole, words
+from fdif_dsl.compiler.ir import lattice
 
 __all__ = [
-    "INF", "NAN", "abs", "acos", "asin", "atan2", "ceil", "cos", "exp", "floor", "least", "log", "most", "pow",
-    "round", "select", "sin", "sqrt", "tan",
+    "INF", "NAN", "abs", "acos", "asin", "atan2", "ceil", "cell_nearest", "cell_second", "cos", "exp", "floor", "hash",
+    "least", "log", "most", "noise", "pow", "round", "select", "sin", "sqrt", "tan",
 ]
 
 INF, NAN = np.inf, np.nan
@@ -22,9 +23,23 @@ if SIMULATED:
     sin, cos, tan = np.sin, np.cos, np.tan
     asin, acos, atan2 = np.arcsin, np.arccos, np.arctan2
     exp, log, pow = np.exp, np.log, np.power
+    word = whole
 else:
     abs, ceil, floor, round, sqrt = (
         libdevice.fabs, libdevice.ceil, libdevice.floor, libdevice.rint, libdevice.sqrt)
     sin, cos, tan = libdevice.sin, libdevice.cos, libdevice.tan
     asin, acos, atan2 = libdevice.asin, libdevice.acos, libdevice.atan2
     exp, log, pow = libdevice.exp, libdevice.log, libdevice.pow
+
+    @inline
+    def word(x: Any) -> Any:
+        return low(libdevice.double2ll_rz(x))
+
+
+@inline
+def fma(a: Any, b: Any, c: Any) -> Any:
+    return a * b + c
+
+
+hash, noise, cell_nearest, cell_second = lattice.lattice(
+    lattice.Primitives(select, least, most, fma, floor, round, sqrt, word, *words), float, inline)

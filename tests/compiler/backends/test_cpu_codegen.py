@@ -145,7 +145,8 @@ def test_every_op_treats_special_values_as_the_table_says() -> None:
     x, y = np.array(list(product(SPECIAL, SPECIAL)), np.float32).T
     for name in names:
         row = OPS[name]
-        truths, reals = [(op("lt", X, 0.25), x < 0.25), (op("le", Y, 0.0), y <= 0)], [(X, x), (Y, y)]
+        truths = [(op("lt", X, 0.25), x < 0.25), (op("le", Y, 0.0), y <= 0)]
+        reals = [(X, x), (Y, y), (op("mul", X, 0.5), x * 0.5)]
         args = [truths.pop(0) if letter == "b" else reals.pop(0) for letter in row.operands]
         node = op(name, *(a for a, _ in args))
         nodes.append(op("where", node, 1.0, 0.0) if row.result == "b" else node)

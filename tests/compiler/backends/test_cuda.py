@@ -306,3 +306,30 @@ def test_training_on_volumes_that_are_drawn_on_the_device(compiled: fd.Library, 
     run = pretrain(compiled, taken, tmp_path / "run", name="demo")
     assert run is not None and run.steps == 2
     assert (tmp_path / "run" / "weights.pt").is_file()
+
+
+NOISE = """
+use std
+shape several { distance = noise(p) + 2 * hash(p) + 4 * cells(p).x + 8 * cells(p).y }
+shape stone { distance = length(p) - 4 + fbm(p / 3, 2) }
+displacement rough { offset = 2 * noise(p / 3) }
+mapper bright { intensity = where(d <= 0, 40 - 5 * d, 0) }
+"""
+
+
+def test_noise_is_that_of_the_cpu(tmp_path: Any) -> None:
+    """Hashes to the bit, beyond 2^20 and on the negative side too; and a volume with noise."""
+    path = tmp_path / "noise.sdf"
+    path.write_text(NOISE + "shape numbers { distance = hash(p) }\n")
+    lib = fd.load_library(path)
+    rng = np.random.default_rng(3)
+    points = np.concatenate([rng.uniform(-9, 9, (20, 3)), rng.integers(-(2**24), 2**24, (60, 3)),
+                             np.rint(2.0 ** rng.uniform(20, 120, (20, 3)))]).astype(np.float32)
+    found = {name: np.asarray(lib.shapes[name].distance(points, backend="cuda")) for name in ("numbers", "several")}
+    assert np.array_equal(found["numbers"], lib.shapes["numbers"].distance(points, backend="interpret"))
+    np.testing.assert_allclose(found["several"], lib.shapes["several"].distance(points), rtol=0, atol=1e-5)
+    scene = fd.sample_scene(lib, 3, 0, fd.Recipe(grid=(8, 9, 10), objects=2, shapes=["stone"], displacements=["rough"],
+                                                 mappers=["bright"]))
+    wanted = fd.render(scene, lib)
+    assert wanted.counts.any()
+    assert_alike(fd.render(scene, lib, backend="cuda"), wanted)

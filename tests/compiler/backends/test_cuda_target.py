@@ -66,6 +66,21 @@ def test_the_largest_kernel_of_each_kind_spills_nothing(lib: Library, tmp_path: 
     check(next(unit for unit in hot(lib) if unit.symbol.startswith(kind + "_")), tmp_path)
 
 
+NOISE = """
+use std
+shape stone { distance = length(p) - 20 + 3 * fbm(p / 16, 6) }
+displacement rough { offset = 3 * fbm(p / 16, 6) }
+displacement walls { offset = 4 * (cells(p / 12).y - cells(p / 12).x) }
+"""
+
+
+def test_kernels_with_noise_spill_nothing(tmp_path: Path) -> None:
+    (tmp_path / "noise.sdf").write_text(NOISE)
+    for unit in hot(fd.load_library(tmp_path / "noise.sdf")):
+        if unit.symbol.startswith(("draw", "field")):
+            check(unit, tmp_path)
+
+
 # In portions, for the workers of pytest-xdist.
 PORTIONS = 12
 
