@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from fdif_dsl.compiler.backends import Placed, Rendered
-from fdif_dsl.compiler.backends.cpu import codegen, driver, layout, loader, sampling
+from fdif_dsl.compiler.backends.cpu import codegen, driver, layout, loader, sampling, scanner
 from fdif_dsl.compiler.backends.cpu.codegen import Kernel
 from fdif_dsl.compiler.backends.cpu.driver import Driver, Grey, Job, Profile, Search, Sides, Values
 from fdif_dsl.compiler.backends.cpu.objects import Pool, inputs_of
@@ -76,7 +76,7 @@ class CpuBackend:
         kernels = {k.name: k for p in prepared for k in p.kernels}
         scalars = {s.name: s for p in prepared if p.formula.kind == "shape" for s in p.stage.scalars}
         return [*driver.units(self._tile).values(), *(k.unit for k in kernels.values()),
-                *(s.unit for s in scalars.values()), *sampling.sampler_units(chosen)]
+                *(s.unit for s in scalars.values()), *sampling.sampler_units(chosen), *scanner.scanner_units().values()]
 
     def build(self, progress: Progress | None = None, formulas: Sequence[Formula] | None = None) -> None:
         """Compile every kernel of the formulas (None: all of them) that the cache lacks; nothing is loaded yet."""

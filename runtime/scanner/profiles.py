@@ -1,0 +1,93 @@
+"""What a scanner sees along one axis: a matrix for blur and thick slices, whose rows have the sum 1."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+
+_REACH = 3  # standard deviations at which a Gaussian is cut off
+_FULL_WIDTH = 2 * math.sqrt(2 * math.log(2))  # at half maximum, of a Gaussian of standard deviation 1
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A matrix (N, N) for an axis of N voxels, of which only a band is not 0: row i has `weights[i]`, float32, from
+    column `first[i]` on."""
+
+    weights: npt.NDArray[np.float32]
+    first: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, matrix: Array) -> Profile:
+        side = len(matrix)
+        there = matrix != 0
+        first = there.argmax(axis=1)
+        taps = int((side - there[:, ::-1].argmax(axis=1) - first).max())
+        first = np.minimum(first, side - taps)
+        columns = first[:, None] + np.arange(taps)
+        return cls(np.take_along_axis(matrix, columns, axis=1).astype(np.float32, order="C"), first)
+
+    def matrix(self) -> npt.NDArray[np.float32]:
+        """All of it, float32 (N, N)."""
+        side, taps = self.weights.shape
+        whole = np.zeros((side, side), np.float32)
+        np.put_along_axis(whole, self.first[:, None] + np.arange(taps), self.weights, axis=1)
+        return whole
+
+
+def blur(side: int, sigma: float) -> Array:
+    """A Gaussian point spread, cut off at three standard deviations. Beyond its ends, an axis goes on as it ends."""
+    reach = math.ceil(_REACH * sigma)
+    return _sum_of(side, np.arange(side), _gaussian(range(-reach, reach + 1), 0.0, sigma), -reach)
+
+
+def thick_slices(side: int, thickness: int, profile: str) -> Array:
+    """Slices as thick as they are apart, each a mean of what its profile sees, and linear interpolation between their
+    middles; beyond the first and the last one, these go on."""
+    count = -(-side // thickness)
+    middle = (thickness - 1) / 2
+    starts = thickness * np.arange(count)
+    if profile == "box":
+        seen = _sum_of(side, starts, [1 / thickness] * thickness, 0)
+    else:
+        sigma = thickness / _FULL_WIDTH
+        reach = math.ceil(_REACH * sigma)
+        places = range(math.floor(middle) - reach, math.ceil(middle) + reach + 1)
+        seen = _sum_of(side, starts, _gaussian(places, middle, sigma), places.start)
+    t = np.clip((np.arange(side) - middle) / thickness, 0, count - 1)
+    before = np.floor(t).astype(np.int64)
+    after = np.minimum(before + 1, count - 1)
+    share = (t - before)[:, None]
+    return (1 - share) * seen[before] + share * seen[after]
+
+
+def after(second: Array, first: Array) -> Array:
+    """The product of two matrices. Not by `@`, which adds in an order of the processor's own."""
+    product = np.zeros_like(first)
+    for k, column in enumerate(second.T):
+        rows = np.flatnonzero(column)
+        product[rows] += column[rows, None] * first[k]
+    return product
+
+
+def _sum_of(side: int, starts: npt.NDArray[np.int64], weights: list[float], offset: int) -> Array:
+    """A matrix whose row i has `weights` from column `starts[i] + offset` on; what lies beyond an end counts there."""
+    matrix = np.zeros((len(starts), side))
+    rows = np.arange(len(starts))
+    for k, weight in enumerate(weights):
+        matrix[rows, np.clip(starts + offset + k, 0, side - 1)] += weight
+    return matrix
+
+
+def _gaussian(places: range, middle: float, sigma: float) -> list[float]:
+    """A Gaussian at whole places, with the sum 1."""
+    if sigma == 0:
+        return [float(k == middle) for k in places]
+    values = [math.exp(-0.5 * ((k - middle) / sigma) ** 2) for k in places]
+    total = math.fsum(values)
+    return [value / total for value in values]
