@@ -86,8 +86,7 @@ def _sum_of(side: int, starts: npt.NDArray[np.int64], weights: list[float], offs
 
 def _gaussian(places: range, middle: float, sigma: float) -> list[float]:
     """A Gaussian at whole places, with the sum 1."""
-    if sigma == 0:
-        return [float(k == middle) for k in places]
-    values = [math.exp(-0.5 * ((k - middle) / sigma) ** 2) for k in places]
+    distances = [(k - middle) / sigma for k in places]
+    values = [math.exp(-0.5 * (d * d)) for d in distances]  # a power would overflow where a product is infinite
     total = math.fsum(values)
     return [value / total for value in values]
