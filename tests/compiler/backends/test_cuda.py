@@ -287,7 +287,7 @@ def test_a_class_that_python_has_to_draw(tmp_path: Any) -> None:
         "shape shell {\n  radius ~ uniform(2, 3)\n  deep = deepest(length(p) - radius)\n"
         "  thickness ~ uniform(0.2, 0.4) * abs(deep)\n  distance = abs(length(p) - radius) - thickness\n}\n")
     lib = fd.load_library(tmp_path / "own.sdf")
-    taken = recipe(grid=(8, 8, 8), objects=2)
+    taken = recipe(grid=(8, 8, 8), objects=2, scanner=fd.Scanner(paint=0.5))
     assert draw_objects(lib, 1, [0], taken) is None
     wanted = list(fd.VolumeStream(lib, taken, count=2))
     for a, b in zip(fd.VolumeStream(lib, taken, count=2, device="cuda"), wanted, strict=True):
