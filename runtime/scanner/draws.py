@@ -16,7 +16,7 @@ import numpy.typing as npt
 from fdif_dsl.compiler.backends.cpu.scanner import GAUSSIAN_NOISE, RICIAN_NOISE
 from fdif_dsl.runtime.recipe import Scanner
 from fdif_dsl.runtime.scanner.fields import Field, lattice, smooth_field
-from fdif_dsl.runtime.scanner.profiles import Profile, after, blur, thick_slices
+from fdif_dsl.runtime.scanner.profiles import Profile, blur, thick_slices
 from fdif_dsl.runtime.scenes.philox import VOLUME
 
 STEPS, PAINT, TEXTURE, BIAS = VOLUME - 1, VOLUME - 2, VOLUME - 3, VOLUME - 4
@@ -109,10 +109,8 @@ def _paint(scanner: Scanner, objects: int, background: float, painted: bool,
 
 def _profiles(scanner: Scanner, steps: dict[str, list[float]],
               grid: Grid) -> tuple[Profile | None, Profile | None, Profile | None]:
-    matrices: list[npt.NDArray[np.float64] | None] = [None, None, None]
-    if "blur" in steps:
-        matrices = [blur(side, sigma) if sigma else None for side, sigma in zip(
-            grid, (_within(scanner.blur_sigma, u) for u in steps["blur"]), strict=True)]
+    sigmas = [_within(scanner.blur_sigma, u) for u in steps["blur"]] if "blur" in steps else [0.0, 0.0, 0.0]
+    matrices = [blur(side, sigma) if sigma else None for side, sigma in zip(grid, sigmas, strict=True)]
     if "slices" in steps:
         which, how_thick, how_seen = steps["slices"]
         axis = int(3 * which)
@@ -121,8 +119,7 @@ def _profiles(scanner: Scanner, steps: dict[str, list[float]],
         profile = scanner.slices_profile
         if profile == "either":
             profile = ("box", "gaussian")[int(2 * how_seen)]
-        slices, blurred = thick_slices(grid[axis], thickness, profile), matrices[axis]
-        matrices[axis] = slices if blurred is None else after(slices, blurred)
+        matrices[axis] = thick_slices(grid[axis], thickness, profile, sigmas[axis])
     z, y, x = (None if matrix is None else Profile.of(matrix) for matrix in matrices)
     return z, y, x
 

@@ -42,46 +42,59 @@ class Profile:
 
 def blur(side: int, sigma: float) -> Array:
     """A Gaussian point spread, cut off at three standard deviations. Beyond its ends, an axis goes on as it ends."""
-    reach = math.ceil(_REACH * sigma)
-    return _sum_of(side, np.arange(side), _gaussian(range(-reach, reach + 1), 0.0, sigma), -reach)
+    places = _places(0.0, sigma)
+    return _sum_of(side, np.arange(side), _gaussian(places, 0.0, sigma), places.start)
 
 
-def thick_slices(side: int, thickness: int, profile: str) -> Array:
+def thick_slices(side: int, thickness: int, profile: str, sigma: float = 0.0) -> Array:
     """Slices as thick as they are apart, each a mean of what its profile sees, and linear interpolation between their
-    middles; beyond the first and the last one, these go on."""
+    middles; beyond the first and the last one, these go on. What they see is blurred before by `sigma`."""
     count = -(-side // thickness)
     middle = (thickness - 1) / 2
     starts = thickness * np.arange(count)
     if profile == "box":
         seen = _sum_of(side, starts, [1 / thickness] * thickness, 0)
     else:
-        sigma = thickness / _FULL_WIDTH
-        reach = math.ceil(_REACH * sigma)
-        places = range(math.floor(middle) - reach, math.ceil(middle) + reach + 1)
-        seen = _sum_of(side, starts, _gaussian(places, middle, sigma), places.start)
-    t = np.clip((np.arange(side) - middle) / thickness, 0, count - 1)
+        width = thickness / _FULL_WIDTH
+        places = _places(middle, width)
+        seen = _sum_of(side, starts, _gaussian(places, middle, width), places.start)
+    if sigma:
+        seen = _blurred(seen, sigma)
+    t = np.minimum(np.maximum((np.arange(side) - middle) / thickness, 0), count - 1)
     before = np.floor(t).astype(np.int64)
     after = np.minimum(before + 1, count - 1)
     share = (t - before)[:, None]
     return (1 - share) * seen[before] + share * seen[after]
 
 
-def after(second: Array, first: Array) -> Array:
-    """The product of two matrices. Not by `@`, which adds in an order of the processor's own."""
-    product = np.zeros_like(first)
-    for k, column in enumerate(second.T):
-        rows = np.flatnonzero(column)
-        product[rows] += column[rows, None] * first[k]
-    return product
+def _blurred(matrix: Array, sigma: float) -> Array:
+    """A matrix times that of `blur`. Not by `@`, which adds in an order of the processor's own."""
+    side, places = matrix.shape[1], _places(0.0, sigma)
+    reach = places.stop - 1
+    wide = np.zeros((len(matrix), side + 2 * reach))
+    for k, weight in enumerate(_gaussian(places, 0.0, sigma)):
+        wide[:, k : k + side] += weight * matrix
+    inside = wide[:, reach : reach + side]
+    for k in range(reach):  # what lies beyond an end counts there
+        inside[:, 0] += wide[:, k]
+        inside[:, -1] += wide[:, reach + side + k]
+    return inside
 
 
 def _sum_of(side: int, starts: npt.NDArray[np.int64], weights: list[float], offset: int) -> Array:
     """A matrix whose row i has `weights` from column `starts[i] + offset` on; what lies beyond an end counts there."""
     matrix = np.zeros((len(starts), side))
     rows = np.arange(len(starts))
-    for k, weight in enumerate(weights):
-        matrix[rows, np.clip(starts + offset + k, 0, side - 1)] += weight
+    columns = np.minimum(np.maximum(starts + offset + np.arange(len(weights))[:, None], 0), side - 1)
+    for column, weight in zip(columns, weights, strict=True):
+        matrix[rows, column] += weight
     return matrix
+
+
+def _places(middle: float, sigma: float) -> range:
+    """Where a Gaussian is looked at."""
+    reach = math.ceil(_REACH * sigma)
+    return range(math.floor(middle) - reach, math.ceil(middle) + reach + 1)
 
 
 def _gaussian(places: range, middle: float, sigma: float) -> list[float]:

@@ -19,7 +19,7 @@ from fdif_dsl.compiler.backends.cpu.scanner import GAUSSIAN_NOISE, RICIAN_NOISE
 from fdif_dsl.runtime.recipe import Scanner
 from fdif_dsl.runtime.scanner import compiled, tensors
 from fdif_dsl.runtime.scanner.draws import BIAS, ORDER, PAINT, STEPS, TEXTURE, Acquisition, draw
-from fdif_dsl.runtime.scanner.profiles import Profile, after, blur, thick_slices
+from fdif_dsl.runtime.scanner.profiles import Profile, blur, thick_slices
 from fdif_dsl.runtime.scenes.philox import philox4x32, uniforms
 
 HOST = CpuBackend()
@@ -178,16 +178,17 @@ def test_thick_slices_of_a_volume(form: Form) -> None:
 
 
 def test_slices_come_after_blur() -> None:
-    first, second = blur(20, 1.3), thick_slices(20, 3, "gaussian")
-    assert np.allclose(after(second, first), second @ first, atol=1e-12)
+    for side, sigma in ((20, 1.3), (2, 3.0)):
+        wanted = thick_slices(side, 3, "gaussian") @ blur(side, sigma)
+        assert np.allclose(thick_slices(side, 3, "gaussian", sigma), wanted, atol=1e-12)
 
 
 @given(st.integers(1, 40), st.floats(0, 16, exclude_min=True), st.integers(1, 64), st.sampled_from(["box", "gaussian"]))
 @settings(max_examples=60, deadline=None)
 def test_a_flat_image_stays_flat(side: int, sigma: float, thickness: int, profile: str) -> None:
-    matrix = after(thick_slices(side, thickness, profile), blur(side, sigma))
-    assert np.allclose(matrix.sum(axis=1), 1) and matrix.min() >= 0
-    assert np.array_equal(Profile.of(matrix).matrix(), matrix.astype(np.float32))
+    for matrix in (thick_slices(side, thickness, profile, sigma), blur(side, sigma)):
+        assert np.allclose(matrix.sum(axis=1), 1) and matrix.min() >= 0
+        assert np.array_equal(Profile.of(matrix).matrix(), matrix.astype(np.float32))
 
 
 # Bias -------------------------------------------------------------------------------------------
