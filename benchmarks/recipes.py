@@ -15,8 +15,7 @@ from dataclasses import replace
 import fdif_dsl as fd
 from fdif_dsl.runtime.bench.figures import number
 from fdif_dsl.runtime.bench.measure import spread
-from fdif_dsl.runtime.recipe import resolve
-from fdif_dsl.runtime.scanner.draws import ORDER
+from fdif_dsl.runtime.recipe import SCANNER_STEPS, resolve
 from fdif_dsl.runtime.streams.ahead import ahead
 
 ROUNDS = 7
@@ -25,7 +24,7 @@ ROUNDS = 7
 def main(name: str, count: int) -> None:
     lib = fd.load_library()
     given = fd.Recipe.load(name)
-    whole = replace(given, scanner=replace(given.scanner, **dict.fromkeys(ORDER, 1.0)))
+    whole = replace(given, scanner=replace(given.scanner, **dict.fromkeys(SCANNER_STEPS, 1.0)))
     recipes = {"paper": fd.Recipe(), name: given, f"{name}, every step": whole}
     for recipe in recipes.values():
         lib.compile(formulas=resolve(recipe, lib).formulas)

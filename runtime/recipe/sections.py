@@ -32,6 +32,10 @@ Range = tuple[float, float]
 """The least and the most of a uniform distribution; where a single number is given, it is both."""
 
 
+SCANNER_STEPS = ("background", "paint", "invert", "blur", "slices", "bias", "gaussian", "rician", "gamma")
+"""What a scanner does, in this order. The key with the name of a step is its chance."""
+
+
 @dataclass(frozen=True)
 class Scanner:
     """What becomes of an image after composition, step by step in this order; labels stay as they are. Each step has
@@ -87,8 +91,12 @@ class Scanner:
     @property
     def used(self) -> bool:
         """Whether any step can happen."""
-        return any((self.background, self.paint, self.invert, self.blur, self.slices, self.bias, self.gaussian,
-                    self.rician, self.gamma))
+        return any(self.chances.values())
+
+    @property
+    def chances(self) -> dict[str, float]:
+        """The chance of each step."""
+        return {step: getattr(self, step) for step in SCANNER_STEPS}
 
     def to_dict(self) -> dict[str, Any]:
         """The keys of its TOML form."""

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fdif_dsl.compiler.backends.cpu.scanner import GAUSSIAN_NOISE, RICIAN_NOISE
-from fdif_dsl.runtime.recipe import Scanner
+from fdif_dsl.runtime.recipe import SCANNER_STEPS, Scanner
 from fdif_dsl.runtime.scanner.fields import Field, lattice, smooth_field
 from fdif_dsl.runtime.scanner.profiles import Profile, blur, thick_slices
 from fdif_dsl.runtime.scenes.philox import VOLUME
@@ -24,9 +24,7 @@ STEPS, PAINT, TEXTURE, BIAS = VOLUME - 1, VOLUME - 2, VOLUME - 3, VOLUME - 4
 the opacity; `TEXTURE` and `BIAS` have one for each point of their lattices, z first and x last."""
 OBJECT_NUMBERS = (STEPS, PAINT, TEXTURE, BIAS, GAUSSIAN_NOISE, RICIAN_NOISE)
 
-ORDER = ("background", "paint", "invert", "blur", "slices", "bias", "gaussian", "rician", "gamma")
-"""The steps. The first draw of each decides whether it happens."""
-_DRAWS = 4  # of a step
+_DRAWS = 4  # of a step; the first one decides whether it happens
 _BIAS_CELLS = 3  # of the lattice of a bias, along each axis
 
 Uniforms = Callable[[int, int], npt.NDArray[np.float64]]
@@ -62,8 +60,9 @@ class Acquisition:
 
 def draw(scanner: Scanner, grid: Grid, objects: int, seed: int, index: int, uniforms: Uniforms) -> Acquisition | None:
     """What happens to a volume with so many objects; None where nothing does."""
-    drawn = uniforms(STEPS, _DRAWS * len(ORDER)).reshape(-1, _DRAWS).tolist()
-    steps = {step: its[1:] for step, its in zip(ORDER, drawn, strict=True) if its[0] < getattr(scanner, step)}
+    drawn = uniforms(STEPS, _DRAWS * len(SCANNER_STEPS)).reshape(-1, _DRAWS).tolist()
+    steps = {step: its[1:] for (step, chance), its in zip(scanner.chances.items(), drawn, strict=True)
+             if its[0] < chance}
     if not steps:
         return None
     texture = bias = None

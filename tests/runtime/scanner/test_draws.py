@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from fdif_dsl.compiler.backends.cpu import CpuBackend
-from fdif_dsl.runtime.recipe import OBJECTS, Recipe, Scanner
+from fdif_dsl.runtime.recipe import OBJECTS, SCANNER_STEPS, Recipe, Scanner
 from fdif_dsl.runtime.scanner import compiled
-from fdif_dsl.runtime.scanner.draws import OBJECT_NUMBERS, ORDER, Acquisition, draw
+from fdif_dsl.runtime.scanner.draws import OBJECT_NUMBERS, Acquisition, draw
 from fdif_dsl.runtime.scenes.philox import VOLUME, uniforms
 
 GRID = (6, 7, 8)
@@ -36,7 +36,7 @@ def happens(what: Acquisition | None) -> list[str]:
     return [step for step, it_is in there.items() if it_is]
 
 
-@pytest.mark.parametrize("step", [step for step in ORDER if step != "slices"])
+@pytest.mark.parametrize("step", [step for step in SCANNER_STEPS if step != "slices"])
 def test_a_step_happens_by_its_chance(step: str) -> None:
     found = [happens(drawn(Scanner(**{step: 0.3}), index)) for index in range(400)]
     assert {tuple(steps) for steps in found} == {(), (step,)}
@@ -45,7 +45,7 @@ def test_a_step_happens_by_its_chance(step: str) -> None:
 
 
 def test_steps_do_not_hang_on_each_other() -> None:
-    one, all_ = Scanner(gaussian=1), Scanner(**dict.fromkeys(ORDER, 1))
+    one, all_ = Scanner(gaussian=1), Scanner(**dict.fromkeys(SCANNER_STEPS, 1))
     for index in range(5):
         alone, among = drawn(one, index), drawn(all_, index)
         assert alone is not None and among is not None and alone.gaussian == among.gaussian

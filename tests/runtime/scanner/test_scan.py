@@ -22,13 +22,12 @@ from fdif_dsl.runtime.datasets.plan import Plan
 from fdif_dsl.runtime.datasets.record import TRAINING
 from fdif_dsl.runtime.datasets.verify import read_plan, render_again
 from fdif_dsl.runtime.datasets.write import write
-from fdif_dsl.runtime.recipe import resolve
-from fdif_dsl.runtime.scanner.draws import ORDER
+from fdif_dsl.runtime.recipe import SCANNER_STEPS, resolve
 from fdif_dsl.runtime.scanner.scan import draw_acquisition
 
 SEED = 11
-SOME = fd.Scanner(**dict.fromkeys(ORDER, 0.6))
-ALL = fd.Scanner(**dict.fromkeys(ORDER, 1))
+SOME = fd.Scanner(**dict.fromkeys(SCANNER_STEPS, 0.6))
+ALL = fd.Scanner(**dict.fromkeys(SCANNER_STEPS, 1))
 
 
 @pytest.fixture
@@ -95,6 +94,7 @@ def test_from_the_stream_from_disk_and_on_any_threads_it_is_the_same(
         assert np.array_equal(stream[index]["image"][0].numpy() * 128, image)
         on_disk = np.asarray(nibabel.load(tmp_path / "set" / f"imagesTr/case_{index:05d}.nii").dataobj)  # type: ignore[attr-defined]
         assert np.array_equal(on_disk.T, image)
+    assert "| scanner | background 60 %, paint 60 %, invert 60 %, blur" in (tmp_path / "set" / "README.md").read_text()
     # ... and is checked as it was made.
     manifest = read_folder(tmp_path / "set")
     assert manifest.identity["scanner"] == SOME.to_dict()
@@ -132,13 +132,14 @@ import hashlib
 from functools import partial
 import numpy as np
 from fdif_dsl.compiler.backends.cpu import CpuBackend
-from fdif_dsl.runtime.recipe import Scanner
+from fdif_dsl.runtime.recipe import SCANNER_STEPS, Scanner
 from fdif_dsl.runtime.scanner import compiled
-from fdif_dsl.runtime.scanner.draws import ORDER, draw
+from fdif_dsl.runtime.scanner.draws import draw
 host, grid = CpuBackend(), (20, 33, 41)
 image, numbers = (np.random.default_rng(1).integers(0, 129, (2, *grid)) % 6 * 25).astype(np.uint8)
+every = Scanner(**dict.fromkeys(SCANNER_STEPS, 1))
 for index in range(4):
-    what = draw(Scanner(**{step: 1 for step in ORDER}), grid, 150, 5, index, partial(compiled.uniforms, host, 5, index))
+    what = draw(every, grid, 150, 5, index, partial(compiled.uniforms, host, 5, index))
     print(hashlib.sha256(compiled.scanned(host, what, image, numbers).tobytes()).hexdigest())
 """
 
@@ -173,7 +174,7 @@ def test_a_compiled_library_holds_the_scanner(small: fd.Library, tmp_path: Path)
 
 def test_the_built_in_recipe_shows_a_scanner() -> None:
     scanner = fd.Recipe.load("scanner").scanner
-    assert all(0 < getattr(scanner, step) < 1 for step in ORDER)
+    assert all(0 < getattr(scanner, step) < 1 for step in SCANNER_STEPS)
     assert replace(fd.Recipe.load("scanner"), scanner=fd.Scanner()) == replace(fd.Recipe(), scanner=fd.Scanner())
 
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 import fdif_dsl as fd
+from fdif_dsl.runtime.recipe import SCANNER_STEPS
 from fdif_dsl.runtime.recipe.rules import FORM
-from fdif_dsl.runtime.scanner.draws import ORDER
 from fdif_dsl.runtime.training.resume import check_same
 from fdif_dsl.runtime.training.run_folder import WEIGHTS
 
@@ -25,8 +25,8 @@ def message(call: Any, *args: Any, **kwargs: Any) -> str:
 def test_every_key_has_a_rule_and_a_field_and_steps_come_in_their_order() -> None:
     keys = [field.name for field in fields(fd.Scanner)]
     assert keys == list(FORM.rules["scanner"]) == list(fd.Scanner().to_dict())
-    assert [key for key in keys if key in ORDER] == list(ORDER)
-    assert all(key.partition("_")[0] in ORDER for key in keys)
+    assert [key for key in keys if key in SCANNER_STEPS] == list(SCANNER_STEPS)
+    assert all(key.partition("_")[0] in SCANNER_STEPS for key in keys)
 
 
 SECTION = """\

@@ -16,9 +16,9 @@ from scipy import interpolate, ndimage, stats
 
 from fdif_dsl.compiler.backends.cpu import CpuBackend
 from fdif_dsl.compiler.backends.cpu.scanner import GAUSSIAN_NOISE, RICIAN_NOISE
-from fdif_dsl.runtime.recipe import Scanner
+from fdif_dsl.runtime.recipe import SCANNER_STEPS, Scanner
 from fdif_dsl.runtime.scanner import compiled, tensors
-from fdif_dsl.runtime.scanner.draws import BIAS, ORDER, PAINT, STEPS, TEXTURE, Acquisition, draw
+from fdif_dsl.runtime.scanner.draws import BIAS, PAINT, STEPS, TEXTURE, Acquisition, draw
 from fdif_dsl.runtime.scanner.profiles import Profile, blur, thick_slices
 from fdif_dsl.runtime.scenes.philox import philox4x32, uniforms
 
@@ -278,7 +278,7 @@ def test_steps_come_in_their_order(form: Form) -> None:
     assert abs(form(drawn(**chosen), image, numbers) - 128 * (x / 128) ** 1.5).max() <= 0.5 + 1e-3
 
 
-SETTINGS = st.fixed_dictionaries({step: st.sampled_from([0, 1]) for step in ORDER} | {
+SETTINGS = st.fixed_dictionaries({step: st.sampled_from([0, 1]) for step in SCANNER_STEPS} | {
     "blur_sigma": st.sampled_from([0, [0.1, 4]]), "slices_thickness": st.sampled_from([1, [2, 9]]),
     "background_size": st.sampled_from([2, [3, 50]]), "background_texture": st.sampled_from([0, 30]),
     "gaussian_sigma": st.sampled_from([0, [0, 30]]), "gamma_power": st.sampled_from([1, [0.2, 4]])})
@@ -290,7 +290,7 @@ def test_compiled_and_in_torch_it_is_the_same(chosen: dict[str, Any], grid: tupl
                                               index: int) -> None:
     what = draw(Scanner(**chosen), grid, objects, SEED, index, partial(compiled.uniforms, HOST, SEED, index))
     if what is None:
-        assert not any(chosen[step] for step in ORDER)
+        assert not any(chosen[step] for step in SCANNER_STEPS)
         return
     image = np.random.default_rng(index).integers(0, 129, grid).astype(np.uint8)
     numbers = np.random.default_rng(index).integers(0, objects + 1, grid).astype(np.uint16)
