@@ -9,5 +9,5 @@ from fdif_dsl.runtime.recipe.recipe import Recipe, as_recipe, recipes
 from fdif_dsl.runtime.recipe.rules import OBJECTS
 from fdif_dsl.runtime.recipe.sections import SCANNER_STEPS, Augmentation, Monitor, Placement, Scanner, Training
 
-__all__ = ["OBJECTS", "SCANNER_STEPS", "Augmentation", "Choices", "Monitor", "Placement", "Recipe", "Scanner", "Training",
-           "as_recipe", "recipes", "resolve"]
+__all__ = ["OBJECTS", "SCANNER_STEPS", "Augmentation", "Choices", "Monitor", "Placement", "Recipe", "Scanner",
+           "Training", "as_recipe", "recipes", "resolve"]

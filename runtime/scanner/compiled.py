@@ -26,7 +26,7 @@ def uniforms(backend: CpuBackend, seed: int, index: int, object_number: int, cou
     """The first so many numbers of an object, as `philox.uniforms` has them."""
     blocks = -(-count // 4)
     job, out = _job(seed, index), np.empty(4 * blocks)
-    _functions_of(backend)["draw_uniforms"](job.ctypes.data, out.ctypes.data, object_number, 0, blocks)
+    functions_of(backend)["draw_uniforms"](job.ctypes.data, out.ctypes.data, object_number, 0, blocks)
     return out[:count]
 
 
@@ -58,7 +58,7 @@ def scanned(backend: CpuBackend, what: Acquisition, image: npt.NDArray[np.uint8]
     given = np.empty(layout.NUMBERS)
     given[[layout.INVERT, layout.GAUSSIAN, layout.RICIAN, layout.GAMMA]] = (
         what.invert, what.gaussian, what.rician, what.gamma)
-    functions = _functions_of(backend)
+    functions = functions_of(backend)
 
     def run(name: str) -> None:
         scratch = np.empty(layout.scratch_size(width, height, stride, rows), np.float32)
@@ -88,7 +88,7 @@ def _matrix(profile: Profile) -> tuple[int, int, int]:
     return profile.weights.ctypes.data, profile.first.ctypes.data, profile.weights.shape[1]
 
 
-def _functions_of(backend: CpuBackend) -> Functions:
+def functions_of(backend: CpuBackend) -> Functions:
     """The compiled functions by name, built first if need be; a call releases Python's lock."""
     found = _functions.get(backend)
     if found is None:

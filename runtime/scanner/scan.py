@@ -45,6 +45,12 @@ def scan(scene: Scene, lib: Library, recipe: str | Path | Recipe, seed: int, ind
     return replace(labelled(volume, table), image=_image(lib, what, volume.image, volume.label))
 
 
+def prepare(lib: Library, recipe: Recipe) -> None:
+    """Compiles what the scanner of a recipe needs, where it has one and that is not in the cache or the library."""
+    if recipe.scanner.used:
+        compiled.functions_of(_host(lib))
+
+
 def draw_acquisition(lib: Library, scanner: Scanner, grid: tuple[int, int, int], objects: int, seed: int,
                      index: int) -> Acquisition | None:
     """What the scanner does to the volume of a seed and an index, with so many objects; None where nothing happens."""

@@ -13,7 +13,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.recipe import Recipe, as_recipe, resolve
-from fdif_dsl.runtime.scanner.scan import scan
+from fdif_dsl.runtime.scanner.scan import prepare, scan
 from fdif_dsl.runtime.scenes.render import as_tensor
 from fdif_dsl.runtime.scenes.sampler import check_number, sample_scene
 from fdif_dsl.runtime.streams.ahead import ahead
@@ -68,6 +68,7 @@ class VolumeStream(IterableDataset):  # type: ignore[type-arg, misc, unused-igno
             made.build(choices.formulas)  # type: ignore[attr-defined]
         elif backend == "cpu":
             lib.compile(formulas=choices.formulas)  # once, here, and not in each worker
+        prepare(lib, self.recipe)
 
     @property
     def classes(self) -> int:

@@ -16,6 +16,8 @@ import torch
 
 import fdif_dsl as fd
 from fdif_dsl.compiler.backends.cpu import level
+from fdif_dsl.compiler.backends.cpu.scanner import scanner_units
+from fdif_dsl.compiler.backends.store import store
 from fdif_dsl.runtime.datasets import make_format
 from fdif_dsl.runtime.datasets.folder import read_folder
 from fdif_dsl.runtime.datasets.plan import Plan
@@ -170,6 +172,22 @@ def test_a_compiled_library_holds_the_scanner(small: fd.Library, tmp_path: Path)
                           env={**os.environ, "FDIF_CACHE_DIR": str(tmp_path / "nothing")})
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 0 and not (tmp_path / "nothing").exists()
+
+
+def test_a_stream_compiles_a_scanner_at_once_and_only_where_there_is_one(
+        small: fd.Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    build, asked = store.build, set[str]()
+
+    def noted(target: Any, units: Any, *rest: Any) -> dict[str, bytes]:
+        asked.update(unit.symbol for unit in units)
+        return build(target, units, *rest)
+
+    monkeypatch.setattr(store, "build", noted)
+    scanner = {unit.symbol for unit in scanner_units().values()}
+    fd.VolumeStream(small, recipe(fd.Scanner()), SEED)
+    assert asked and not scanner & asked
+    fd.VolumeStream(small, recipe(), SEED)
+    assert scanner <= asked
 
 
 def test_the_built_in_recipe_shows_a_scanner() -> None:
