@@ -9,6 +9,10 @@ A page has a table between the lines `<!-- table: NAME -->` and `<!-- end -->`.
 from __future__ import annotations
 
 import argparse
+import ast
+import inspect
+import itertools
+import json
 import re
 import sys
 import textwrap
@@ -20,8 +24,10 @@ from fdif_dsl.compiler.frontend import elaborate, modules
 from fdif_dsl.compiler.frontend.builtins import BUILTINS, CONSTANTS, PRIORS, Builtin
 from fdif_dsl.compiler.frontend.modules import load_modules, standard_folder
 from fdif_dsl.compiler.ir.ops import OPS
-from fdif_dsl.grammar import ast
 from fdif_dsl.grammar import parse as parsing
+from fdif_dsl.grammar.ast import Decl
+from fdif_dsl.runtime.recipe import Scanner
+from fdif_dsl.runtime.recipe.rules import FORM
 
 PLACE = re.compile(r"(<!-- table: ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -79,7 +85,7 @@ def _standard(module: str, kind: str) -> str:
     return _table((kind, "meaning"), ((_code(_signature(d)), _line(d.doc)) for d in tree.decls if d.kind == kind))
 
 
-def _signature(decl: ast.Decl) -> str:
+def _signature(decl: Decl) -> str:
     name = decl.name if decl.name.replace("_", "").isalnum() else f'"{decl.name}"'
     return name if decl.params is None else f"{name}({', '.join(p.span.text for p in decl.params)})"
 
@@ -107,6 +113,18 @@ def _lark() -> str:
     return files("fdif_dsl.grammar").joinpath("sdf.lark").read_text("utf-8")
 
 
+def _keys(record: type, section: str) -> str:
+    """The keys of a section of a recipe, with the values of the paper's and the doc lines of the record's fields."""
+    (body,) = ast.parse(inspect.getsource(record)).body
+    assert isinstance(body, ast.ClassDef)
+    docs = {field.target.id: doc.value.value for field, doc in itertools.pairwise(body.body)
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+            and isinstance(doc, ast.Expr) and isinstance(doc.value, ast.Constant)}
+    usual = FORM.defaults[section]
+    return _table(("key", "without it", "meaning"), (
+        (_code(key), _code(json.dumps(usual[key])), _line(str(docs[key]))) for key in FORM.rules[section]))
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "constants": _constants,
     "builtins": lambda: _functions(BUILTINS),
@@ -120,6 +138,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "solids shapes": lambda: _standard("solids", "shape"),
     "displacements displacements": lambda: _standard("displacements", "displacement"),
     "mappers mappers": lambda: _standard("mappers", "mapper"),
+    "scanner": lambda: _keys(Scanner, "scanner"),
 }
 
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fdif_dsl.compiler.library import Library, load_library
     from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
-    from fdif_dsl.runtime.recipe import Recipe
+    from fdif_dsl.runtime.recipe import Recipe, Scanner
+    from fdif_dsl.runtime.scanner.scan import scan
     from fdif_dsl.runtime.scenes.render import Volume, render
     from fdif_dsl.runtime.scenes.sampler import sample_scene
     from fdif_dsl.runtime.scenes.scene import Scene
@@ -31,13 +32,14 @@ if not (Path(__file__).parent / "compiler").is_dir():
 _HOMES = {
     "Library": "compiler.library", "load_library": "compiler.library",
     "Diagnostic": "grammar.diagnostics", "FdifError": "grammar.diagnostics",
-    "Recipe": "runtime.recipe", "Volume": "runtime.scenes.render", "render": "runtime.scenes.render",
+    "Recipe": "runtime.recipe", "Scanner": "runtime.recipe", "scan": "runtime.scanner.scan",
+    "Volume": "runtime.scenes.render", "render": "runtime.scenes.render",
     "sample_scene": "runtime.scenes.sampler", "Scene": "runtime.scenes.scene", "VolumeStream": "runtime.streams.stream",
 }
 
 __all__ = [
-    "Diagnostic", "FdifError", "Library", "Recipe", "Scene", "Volume", "VolumeStream", "load_library", "render",
-    "sample_scene",
+    "Diagnostic", "FdifError", "Library", "Recipe", "Scanner", "Scene", "Volume", "VolumeStream", "load_library",
+    "render", "sample_scene", "scan",
 ]
 
 

@@ -83,6 +83,7 @@ def command(recipe: str | None, count: int, validation: int, seed: int, form: st
     from fdif_dsl.runtime.datasets.shard import WHOLE, read_shard
     from fdif_dsl.runtime.datasets.write import write
     from fdif_dsl.runtime.recipe import Recipe, resolve
+    from fdif_dsl.runtime.scanner.scan import prepare
     from fdif_dsl.runtime.scenes.unions import FILE, with_unions
 
     shard = WHOLE if shard_text is None else read_shard(shard_text, os.environ)
@@ -104,6 +105,7 @@ def command(recipe: str | None, count: int, validation: int, seed: int, form: st
     for place, plan in plans:
         check_room(plan, place, shard)  # before kernels are compiled, which takes a while
     lib.compile(formulas=resolve(chosen, lib).formulas)
+    prepare(lib, chosen)
     with _engine(scheduler, workers) as engine:
         for place, plan in plans:
             outcome = write(plan, place, shard=shard, overwrite=not resume, engine=engine, bar=rate_bar)

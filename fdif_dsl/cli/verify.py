@@ -28,6 +28,7 @@ def command(directory: Path, sample: int, library_path: Path | None) -> None:
     from fdif_dsl.compiler.library import load_library
     from fdif_dsl.runtime.datasets.folder import read_folder
     from fdif_dsl.runtime.datasets.verify import check_files, read_plan, render_again, spread
+    from fdif_dsl.runtime.scanner.scan import prepare
 
     manifest = read_folder(directory)
     records = list(manifest.records.values())
@@ -36,6 +37,7 @@ def command(directory: Path, sample: int, library_path: Path | None) -> None:
     different, again = [], spread(records, sample)
     if plan is not None:
         plan.library.compile(formulas=plan.choices.formulas)
+        prepare(plan.library, plan.recipe)
         bad = {*missing, *changed}
         different = [path for path in render_again(plan, directory, again, rate_bar) if path not in bad]
     problems = [_problem(code, paths, what, directory, hint) for code, paths, what, hint in (

@@ -20,14 +20,14 @@ def main(library: str, recipe: str, seed: str, count: str) -> None:
     lib = load_library(library)
     loaded = time.perf_counter() - start
     from fdif_dsl.runtime.recipe import Recipe
-    from fdif_dsl.runtime.scenes.render import render
+    from fdif_dsl.runtime.scanner.scan import scan
     from fdif_dsl.runtime.scenes.sampler import sample_scene
 
     chosen = Recipe.load(recipe)
 
     def make(first: int, last: int) -> None:
         for index in range(first, last):
-            render(sample_scene(lib, int(seed), index, chosen), lib)
+            scan(sample_scene(lib, int(seed), index, chosen), lib, chosen, int(seed), index)
 
     make(0, 1)
     print(json.dumps({"load_s": loaded}), flush=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from fdif_dsl.runtime.bench.setups import Setup, on_threads
 from fdif_dsl.runtime.recipe import Recipe
-from fdif_dsl.runtime.scenes.render import render
+from fdif_dsl.runtime.scanner.scan import scan
 from fdif_dsl.runtime.scenes.sampler import sample_scene
 from fdif_dsl.runtime.streams.ahead import ahead
 
@@ -69,7 +69,7 @@ def take_turn(lib: Library, recipe: Recipe, setup: Setup, seed: int, advance: Ad
     with on_threads(setup.threads):
         def make(index: int) -> int:
             scene = sample_scene(lib, seed, index, mine)
-            render(scene, lib)
+            scan(scene, lib, mine, seed, index)
             return len(scene.objects)
 
         for _ in ahead(make, range(min(each, setup.threads + 1))):

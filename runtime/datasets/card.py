@@ -5,6 +5,7 @@ from __future__ import annotations
 from fdif_dsl.runtime.datasets.pictures import OVERVIEW, PICTURE, title
 from fdif_dsl.runtime.datasets.plan import Plan
 from fdif_dsl.runtime.datasets.summary import Summary
+from fdif_dsl.runtime.recipe import Scanner
 
 CARD = "README.md"
 _LISTED = 200  # classes, up to which all are listed
@@ -22,6 +23,7 @@ def card(plan: Plan, summary: Summary) -> str:
         ("size", f"{size} voxels (z, y, x) of 1 mm"),
         ("objects in a volume", objects),
         ("recipe", plan.name),
+        *([("scanner", _chances(recipe.scanner))] if recipe.scanner.used else []),
         ("seed", str(plan.seed)),
         ("library", f"`{plan.library.hash}`"),
         ("made by", f"fdif-dsl {identity['fdif_dsl']}"),
@@ -54,6 +56,11 @@ for a sample, and compares the checksums of all files with `manifest.jsonl`.
 
 {_classes(summary)}
 """
+
+
+def _chances(scanner: Scanner) -> str:
+    """In how many volumes each step happens."""
+    return ", ".join(f"{step} {100 * chance:g} %" for step, chance in scanner.chances.items() if chance)
 
 
 def _rows(rows: list[tuple[str, str]]) -> str:

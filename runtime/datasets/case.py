@@ -9,7 +9,8 @@ from fdif_dsl.compiler.support.files import write_bytes
 from fdif_dsl.runtime.datasets.manifest import count_voxels, digest, file_digest
 from fdif_dsl.runtime.datasets.plan import Plan
 from fdif_dsl.runtime.datasets.record import Case, Record
-from fdif_dsl.runtime.scenes.render import Volume, render
+from fdif_dsl.runtime.scanner.scan import scan
+from fdif_dsl.runtime.scenes.render import Volume
 from fdif_dsl.runtime.scenes.sampler import sample_scene
 from fdif_dsl.runtime.scenes.scene import Scene
 from fdif_dsl.runtime.scenes.unseen import lost_to_nan
@@ -43,7 +44,7 @@ class Job:
 def draw(plan: Plan, case: Case) -> tuple[Scene, Volume]:
     """The scene of a case and its volume."""
     scene = sample_scene(plan.library, plan.seed, case.index, plan.recipe)
-    return scene, render(scene, plan.library, meaning=plan.meaning)
+    return scene, scan(scene, plan.library, plan.recipe, plan.seed, case.index, meaning=plan.meaning)
 
 
 def encode(plan: Plan, case: Case, scene: Scene, volume: Volume) -> dict[str, bytes]:

@@ -115,7 +115,8 @@ class Plan:
             "fdif_dsl": version("fdif-dsl"), "title": self.title, "recipe": self.name, "seed": self.seed,
             "unions": self.unions, "library": self.library.hash, "scenes": self.scenes,
             "format": {"name": self.form.name, **self.form.options},
-            **{section: recipe[section] for section in ("volume", "placement", "classes")},
+            **{section: recipe[section] for section in ("volume", "placement", "classes", "scanner")
+               if section in recipe},
         }
 
 

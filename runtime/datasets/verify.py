@@ -16,7 +16,7 @@ from fdif_dsl.runtime.datasets.manifest import MANIFEST, Manifest, damaged, file
 from fdif_dsl.runtime.datasets.plan import Plan
 from fdif_dsl.runtime.datasets.record import Record
 from fdif_dsl.runtime.datasets.write import Bar, silent
-from fdif_dsl.runtime.recipe import Placement, Recipe
+from fdif_dsl.runtime.recipe import Placement, Recipe, Scanner
 from fdif_dsl.runtime.scenes.unions import with_unions
 from fdif_dsl.runtime.streams.ahead import ahead
 
@@ -34,7 +34,8 @@ def read_plan(library: Library, manifest: Manifest, where: Path) -> Plan:
     try:
         shapes, unions, seed = data["classes"]["shapes"], data["unions"], data["seed"]
         form = make_format(data["format"]["name"], data["format"]["level"])
-        recipe = Recipe(**data["volume"], **data["classes"], placement=Placement(**data["placement"]))
+        recipe = Recipe(**data["volume"], **data["classes"], placement=Placement(**data["placement"]),
+                        scanner=Scanner(**data.get("scanner", {})))
         if unions:
             library, _ = with_unions(library, None if shapes == "all" else shapes, seed, unions)
         if library.hash != data["library"]:

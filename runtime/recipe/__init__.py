@@ -7,7 +7,7 @@ and whatever a recipe leaves out is taken from there.
 from fdif_dsl.runtime.recipe.choices import Choices, resolve
 from fdif_dsl.runtime.recipe.recipe import Recipe, as_recipe, recipes
 from fdif_dsl.runtime.recipe.rules import OBJECTS
-from fdif_dsl.runtime.recipe.sections import Augmentation, Monitor, Placement, Training
+from fdif_dsl.runtime.recipe.sections import SCANNER_STEPS, Augmentation, Monitor, Placement, Scanner, Training
 
-__all__ = ["OBJECTS", "Augmentation", "Choices", "Monitor", "Placement", "Recipe", "Training", "as_recipe", "recipes",
-           "resolve"]
+__all__ = ["OBJECTS", "SCANNER_STEPS", "Augmentation", "Choices", "Monitor", "Placement", "Recipe", "Scanner",
+           "Training", "as_recipe", "recipes", "resolve"]

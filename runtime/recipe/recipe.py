@@ -12,7 +12,7 @@ from fdif_dsl.compiler.ir.parameters import kind_of
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.grammar.source import SourceFile
 from fdif_dsl.runtime.recipe.rules import FORM
-from fdif_dsl.runtime.recipe.sections import Augmentation, Monitor, Placement, Training
+from fdif_dsl.runtime.recipe.sections import Augmentation, Monitor, Placement, Scanner, Training
 from fdif_dsl.runtime.settings.checks import Wrong
 from fdif_dsl.runtime.settings.places import Sources, complain, placed
 from fdif_dsl.runtime.settings.reading import to_toml
@@ -40,6 +40,7 @@ class Recipe:
     """What a label means: `shape`, the object's class; `shape_mapper` and `shape_displacement_mapper`, a class for each
     combination; `multi_task`, three labels, for shape, displacement and mapper. See `meaning.py`."""
     placement: Placement = field(default_factory=Placement)
+    scanner: Scanner = field(default_factory=Scanner)
     training: Training = field(default_factory=Training)
     augment: Augmentation = field(default_factory=Augmentation)
     monitor: Monitor = field(default_factory=Monitor)
@@ -72,7 +73,8 @@ class Recipe:
         return _read(FORM.open(name_or_path), overrides)
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
-        """The recipe as the sections and keys of its TOML form; for a record beside a data set."""
+        """The recipe as the sections and keys of its TOML form; for a record beside a data set. A scanner that is as in
+        the paper, which has none, is left out."""
         return {
             "volume": {"grid": list(self.grid), "objects": self.objects if isinstance(self.objects, int)
                        else list(self.objects), "label": self.label},
@@ -80,6 +82,7 @@ class Recipe:
             "classes": {"shapes": "all" if self.shapes is None else list(self.shapes),
                         "displacements": ["none" if d is None else d for d in self.displacements],
                         "mappers": list(self.mappers)},
+            **({} if self.scanner == Scanner() else {"scanner": self.scanner.to_dict()}),
             "train": {key: getattr(self.training, key) for key in FORM.rules["train"]} | {
                 "patch": list(self.training.patch) if self.training.patch else "grid"},
             "augment": asdict(self.augment),
@@ -115,5 +118,6 @@ def _read(source: SourceFile, overrides: Sequence[str] = ()) -> Recipe:
     values = given.values
     with placed(given.sources):  # values that are wrong together; a nested record does not know its file
         return Recipe(**values["volume"], **values["classes"], placement=Placement(**values["placement"]),
-                      training=Training(**values["train"]), augment=Augmentation(**values["augment"]),
-                      monitor=Monitor(**values["monitor"]), source=given.sources)
+                      scanner=Scanner(**values["scanner"]), training=Training(**values["train"]),
+                      augment=Augmentation(**values["augment"]), monitor=Monitor(**values["monitor"]),
+                      source=given.sources)

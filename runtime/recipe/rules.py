@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from fdif_dsl.compiler.ir.grid import MAX_SIDE
 from fdif_dsl.runtime.recipe.meaning import MEANINGS
 from fdif_dsl.runtime.settings import checks
 from fdif_dsl.runtime.settings.checks import Rule, Wrong
@@ -17,15 +18,8 @@ OBJECTS = 10_000
 
 def _objects(value: Any) -> int | tuple[int, int]:
     count = checks.whole(0, OBJECTS)
-    if not isinstance(value, list | tuple):
-        return int(count(value))
-    if len(value) != 2:
-        raise Wrong(f"a list of {len(value)} where a number or [least, most] is expected",
-                    hint="write one number, or two like [1, 20]")
-    least, most = (int(count(v)) for v in value)
-    if least > most:
-        raise Wrong(f"[{least}, {most}] is no range", hint=f"write the smaller number first: [{most}, {least}]")
-    return least, most
+    least, most = checks.between(count, "[1, 20]")(value)
+    return (least, most) if isinstance(value, list | tuple) else least
 
 
 def _shapes(value: Any) -> tuple[str, ...] | None:
@@ -71,6 +65,29 @@ RULES: dict[str, dict[str, Rule]] = {
         "grid_scale": checks.real(0.01, 1),
     },
     "classes": {"shapes": _shapes, "displacements": _displacements, "mappers": _some("mapper")},
+    "scanner": {
+        "background": checks.CHANCE,
+        "background_level": checks.between(checks.real(0, 128), "[0, 60]"),
+        "background_texture": checks.between(checks.real(0, 128), "[0, 20]"),
+        "background_size": checks.between(checks.real(2, MAX_SIDE), "[8, 32]"),
+        "paint": checks.CHANCE,
+        "paint_level": checks.between(checks.real(0, 128), "[0, 128]"),
+        "paint_opacity": checks.between(checks.real(0, 1), "[0.5, 1]"),
+        "invert": checks.CHANCE,
+        "blur": checks.CHANCE,
+        "blur_sigma": checks.between(checks.real(0, 16), "[0.3, 1.2]"),
+        "slices": checks.CHANCE,
+        "slices_thickness": checks.between(checks.whole(1, 64), "[2, 5]"),
+        "slices_profile": checks.one_of("box", "gaussian", "either"),
+        "bias": checks.CHANCE,
+        "bias_strength": checks.between(checks.real(0, 3), "[0.1, 0.5]"),
+        "gaussian": checks.CHANCE,
+        "gaussian_sigma": checks.between(checks.real(0, 128), "[1, 8]"),
+        "rician": checks.CHANCE,
+        "rician_sigma": checks.between(checks.real(0, 128), "[1, 8]"),
+        "gamma": checks.CHANCE,
+        "gamma_power": checks.between(checks.real(0.1, 10), "[0.7, 1.4]"),
+    },
     "train": rules(
         "task network features batch crops patch dice optimizer lr weight_decay schedule steps warmup accumulate clip "
         "ema precision compile recompute accelerator devices nodes volumes workers seed", {

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from fdif_dsl.runtime.recipe.rules import FORM
 from fdif_dsl.runtime.settings.training import LEFT_OUT, Optimisation, check_warmup
@@ -25,6 +26,81 @@ class Placement:
 
     def __post_init__(self) -> None:
         FORM.complete(self, "placement")
+
+
+Range = tuple[float, float]
+"""The least and the most of a uniform distribution; where a single number is given, it is both."""
+
+
+SCANNER_STEPS = ("background", "paint", "invert", "blur", "slices", "bias", "gaussian", "rician", "gamma")
+"""What a scanner does, in this order. The key with the name of a step is its chance."""
+
+
+@dataclass(frozen=True)
+class Scanner:
+    """What becomes of an image after composition, step by step in this order; labels stay as they are. Each step has
+    its chance to happen in a volume. Grey levels are from 0 to 128."""
+
+    background: float = LEFT_OUT
+    """The chance of a grey level and a smooth texture where no object is, under what mappers add there."""
+    background_level: Range = LEFT_OUT
+    """That grey level."""
+    background_texture: Range = LEFT_OUT
+    """How far the texture goes from it at most, to either side."""
+    background_size: Range = LEFT_OUT
+    """How far the points are apart between which the texture is interpolated, in voxels."""
+    paint: float = LEFT_OUT
+    """The chance that each object has a grey level of its own, which hides what its mapper draws, partly or wholly."""
+    paint_level: Range = LEFT_OUT
+    """The grey level of an object."""
+    paint_opacity: Range = LEFT_OUT
+    """How much of an object's mapper is hidden: 0 is nothing, 1 all of it."""
+    invert: float = LEFT_OUT
+    """The chance that light and dark are exchanged."""
+    blur: float = LEFT_OUT
+    """The chance of a point spread, a Gaussian."""
+    blur_sigma: Range = LEFT_OUT
+    """Its standard deviation, in voxels, drawn for each axis."""
+    slices: float = LEFT_OUT
+    """The chance of thick slices along one of the axes, resampled linearly to the voxels."""
+    slices_thickness: tuple[int, int] = LEFT_OUT
+    """Their thickness, which is their distance too, in whole voxels."""
+    slices_profile: str = LEFT_OUT
+    """What a slice sees: a `box` as wide as it is thick, a `gaussian` with that full width at half maximum, or
+    `either`."""
+    bias: float = LEFT_OUT
+    """The chance of a smooth gain."""
+    bias_strength: Range = LEFT_OUT
+    """The greatest logarithm of the gain, to either side: 0.5 is from 0.61 to 1.65."""
+    gaussian: float = LEFT_OUT
+    """The chance of Gaussian noise."""
+    gaussian_sigma: Range = LEFT_OUT
+    """Its standard deviation, in grey levels."""
+    rician: float = LEFT_OUT
+    """The chance of Rician noise: that of the magnitude of a signal with Gaussian noise in both channels."""
+    rician_sigma: Range = LEFT_OUT
+    """The standard deviation in each channel, in grey levels."""
+    gamma: float = LEFT_OUT
+    """The chance of a power of all grey levels, taken as parts of 128."""
+    gamma_power: Range = LEFT_OUT
+    """That power; below 1 makes brighter."""
+
+    def __post_init__(self) -> None:
+        FORM.complete(self, "scanner")
+
+    @property
+    def used(self) -> bool:
+        """Whether any step can happen."""
+        return any(self.chances.values())
+
+    @property
+    def chances(self) -> dict[str, float]:
+        """The chance of each step."""
+        return {step: getattr(self, step) for step in SCANNER_STEPS}
+
+    def to_dict(self) -> dict[str, Any]:
+        """The keys of its TOML form."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
 
 @dataclass(frozen=True)

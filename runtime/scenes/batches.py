@@ -21,24 +21,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SceneBatch:
-    """The objects of several scenes. Where the meaning has several tasks an object is labelled with its number in its
-    scene, and `tables` (scenes, tasks, 1 + most objects) turns that into its labels; else `tables` is None."""
+    """The objects of several scenes. Where the meaning has several tasks, or numbers are wanted, an object is labelled
+    with its number in its scene, and `tables` (scenes, tasks, 1 + most objects) turns that into its labels; else
+    `tables` is None."""
 
     objects: Batch
     tables: np.ndarray | None
 
 
-def sample_batch(lib: Library, seed: int, indices: Sequence[int], recipe: Recipe, choices: Choices) -> SceneBatch:
-    """The scenes of these indices; `choices` are what the recipe draws from the library."""
+def sample_batch(lib: Library, seed: int, indices: Sequence[int], recipe: Recipe, choices: Choices,
+                 numbered: bool = False) -> SceneBatch:
+    """The scenes of these indices; `choices` are what the recipe draws from the library. With `numbered`, objects are
+    labelled with their numbers in any case."""
     drawn = draw_objects(lib, seed, indices, recipe)
     if drawn is None:
-        return _one_by_one(lib, seed, indices, recipe, choices.meaning)
+        return _one_by_one(lib, seed, indices, recipe, choices.meaning, numbered)
     textures = [d for d in choices.displacements if d is not None]
     places = iter(range(len(textures)))
     displaced = np.array([-1 if d is None else next(places) for d in choices.displacements])[drawn.displacement]
     numbers = _numbers(drawn.counts)
     labels = [_labels(task, drawn) for task in choices.meaning.tasks]
-    several = len(labels) > 1
+    several = numbered or len(labels) > 1
     batch = Batch(
         choices.shapes, textures, choices.mappers, drawn.counts.astype(np.int32), drawn.shape.astype(np.int32),
         displaced.astype(np.int32), drawn.mapper.astype(np.int32), (numbers if several else labels[0]).astype(np.int32),
@@ -63,11 +66,12 @@ def _numbers(counts: np.ndarray) -> np.ndarray:
     return np.asarray(np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts) + 1)
 
 
-def _one_by_one(lib: Library, seed: int, indices: Sequence[int], recipe: Recipe, meaning: Meaning) -> SceneBatch:
+def _one_by_one(lib: Library, seed: int, indices: Sequence[int], recipe: Recipe, meaning: Meaning,
+                numbered: bool) -> SceneBatch:
     """The same where a prior scans the grid, which only Python does."""
     scenes = [sample_scene(lib, seed, index, recipe) for index in indices]
     tables = [meaning.table(scene.objects) for scene in scenes]
-    several = len(meaning.tasks) > 1
+    several = numbered or len(meaning.tasks) > 1
     placed = [[replace(p, label=k if several else int(table[0, k])) for k, p in enumerate(place(scene, lib), 1)]
               for scene, table in zip(scenes, tables, strict=True)]
     if not several:

@@ -15,7 +15,8 @@ _WEYL = 0x9E3779B9, 0xBB67AE85  # the golden ratio and sqrt(3) - 1, added to the
 _LOW, _SHIFT = np.uint64(0xFFFFFFFF), np.uint64(32)
 
 VOLUME = 0xFFFFFFFF
-"""The object number of what is drawn for a volume as a whole."""
+"""The object number of what is drawn for a volume as a whole. Those of the six numbers below it are the scanner's, see
+`runtime/scanner/draws.py`."""
 
 Words = tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64], npt.NDArray[np.uint64], npt.NDArray[np.uint64]]
 

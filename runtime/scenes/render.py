@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fdif_dsl.compiler.backends import Placed
+from fdif_dsl.compiler.backends import Backend, Placed, Rendered
 from fdif_dsl.compiler.ir.affine import CONDITION
 from fdif_dsl.compiler.ir.grid import Grid
 from fdif_dsl.compiler.ir.parameters import bind, missing_quantities
@@ -51,23 +51,48 @@ def render(scene: Scene, lib: Library, backend: str = "cpu", meaning: Meaning | 
     """
     renderer = lib.backend(backend)
     placed = place(scene, lib)
-    if meaning is not None:
-        table = meaning.table(scene.objects)
-        # Several labels of an object do not fit into one volume: there it gets its number, and the table has the rest.
-        labels = table[0, 1:].tolist() if len(table) == 1 else range(1, len(placed) + 1)
-        placed = [replace(p, label=label) for p, label in zip(placed, labels, strict=True)]
+    if meaning is None:
+        rendered = _rendered(scene, placed, renderer)
+        return Volume(rendered.image, _typed(rendered.label, len(lib.shapes)), rendered.counts)
+    table = meaning.table(scene.objects)
+    if len(table) > 1:  # several labels of an object do not fit into one volume: there it gets its number
+        return labelled(_numbered(scene, placed, renderer), table)
+    labels = table[0, 1:].tolist()
+    placed = [replace(p, label=label) for p, label in zip(placed, labels, strict=True)]
+    rendered = _rendered(scene, placed, renderer)
+    return Volume(rendered.image, _typed(rendered.label, meaning.tasks[0].count), rendered.counts)
+
+
+def render_numbered(scene: Scene, lib: Library, backend: str = "cpu") -> Volume:
+    """The same, but a voxel's label is the number of its object in the scene, from 1: what `labelled` takes."""
+    renderer = lib.backend(backend)
+    return _numbered(scene, place(scene, lib), renderer)
+
+
+def labelled(volume: Volume, table: np.ndarray) -> Volume:
+    """A volume of `render_numbered` with labels in place of numbers, by a table (tasks, 1 + objects) as `Meaning.table`
+    makes it."""
+    label = _looked_up(table, volume.label)
+    return replace(volume, label=label[0] if len(table) == 1 else label)
+
+
+def class_table(scene: Scene, lib: Library) -> np.ndarray:
+    """The table of class ids of the library."""
+    ids = [0, *(lib.shapes[o.shape].id for o in scene.objects)]
+    return np.array([ids], np.uint8 if len(lib.shapes) <= 255 else np.uint16)
+
+
+def _numbered(scene: Scene, placed: Sequence[Placed], renderer: Backend) -> Volume:
+    rendered = _rendered(scene, [replace(p, label=k) for k, p in enumerate(placed, 1)], renderer)
+    return Volume(rendered.image, _typed(rendered.label, len(placed)), rendered.counts)
+
+
+def _rendered(scene: Scene, placed: Sequence[Placed], renderer: Backend) -> Rendered:
     try:
-        rendered = renderer.render(placed, Grid(checks.sides(scene.grid)))
+        return renderer.render(placed, Grid(checks.sides(scene.grid)))
     except FdifError:
         _blame_missing(scene, placed)
         raise
-    if meaning is None:
-        label = _typed(rendered.label, len(lib.shapes))
-    elif len(table) == 1:
-        label = _typed(rendered.label, meaning.tasks[0].count)
-    else:
-        label = _looked_up(table, rendered.label)
-    return Volume(rendered.image, label, rendered.counts)
 
 
 def place(scene: Scene, lib: Library) -> list[Placed]:
@@ -137,7 +162,7 @@ def _inverses(objects: Sequence[SceneObject]) -> np.ndarray | None:
     return inverses if sure and np.isfinite(matrices).all() else None
 
 
-def _blame_missing(scene: Scene, placed: list[Placed]) -> None:
+def _blame_missing(scene: Scene, placed: Sequence[Placed]) -> None:
     """Raises the error for missing parameters with the place of the object, which a backend cannot know."""
     for i, o in enumerate(placed):
         missing = make_schedule(o.shape, split(o.shape.result).values, frozenset(o.slots)).missing
@@ -157,8 +182,14 @@ def _typed(label: Any, classes: int) -> Any:
 def _looked_up(table: np.ndarray, numbers: Any) -> Any:
     """The labels of each task, (tasks, D, H, W), from the objects' numbers (D, H, W)."""
     if isinstance(numbers, np.ndarray):
-        return table[:, numbers]
+        return table.take(numbers, axis=1)
+    found = as_tensor(numbers)
+    return as_tensor(table).to(found.device)[:, found.long()]
+
+
+def as_tensor(array: Any) -> Any:
+    """What a backend rendered as a tensor, without a copy where there need not be one."""
     import torch
 
-    found = torch.as_tensor(numbers if hasattr(numbers, "__cuda_array_interface__") else np.asarray(numbers))
-    return torch.as_tensor(table, device=found.device)[:, found.long()]
+    there = isinstance(array, torch.Tensor) or hasattr(array, "__cuda_array_interface__")
+    return torch.as_tensor(array if there else np.asarray(array))

@@ -83,6 +83,24 @@ def real(least: float, most: float, *, open_end: bool = False) -> Rule:
 CHANCE: Rule = real(0, 1)
 
 
+def between(rule: Rule, example: str) -> Rule:
+    """A rule for two numbers of a kind, the smaller first; one number is both."""
+
+    def pair(value: Any) -> tuple[Any, Any]:
+        if not isinstance(value, list | tuple):
+            number = rule(value)
+            return number, number
+        if len(value) != 2:
+            raise Wrong(f"a list of {len(value)} where a number or [least, most] is expected",
+                        hint=f"write one number, or two like {example}")
+        least, most = (rule(v) for v in value)
+        if least > most:
+            raise Wrong(f"[{least}, {most}] is no range", hint=f"write the smaller number first: [{most}, {least}]")
+        return least, most
+
+    return pair
+
+
 def sides(value: Any) -> tuple[int, int, int]:
     """The shape (D, H, W) of a volume."""
     hint = "write the voxels along z, y and x, for example [96, 96, 96]"

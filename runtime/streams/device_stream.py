@@ -16,6 +16,8 @@ from fdif_dsl.compiler.backends.cuda.backend import simulated
 from fdif_dsl.compiler.backends.cuda.memory import DeviceArray
 from fdif_dsl.compiler.ir.grid import Grid
 from fdif_dsl.runtime.recipe import Choices, Recipe
+from fdif_dsl.runtime.scanner.scan import draw_acquisition
+from fdif_dsl.runtime.scanner.tensors import scanned
 from fdif_dsl.runtime.scenes.batches import sample_batch
 
 if TYPE_CHECKING:
@@ -76,14 +78,20 @@ class _Maker:
 
     def begin(self, indices: Sequence[int]) -> _Group:
         """Ask for these volumes."""
-        batch = sample_batch(self.lib, self.seed, indices, self.recipe, self.choices)
+        scanner, grid = self.recipe.scanner, self.recipe.grid
+        batch = sample_batch(self.lib, self.seed, indices, self.recipe, self.choices, numbered=scanner.paint > 0)
+        happens = [draw_acquisition(self.lib, scanner, grid, objects, self.seed, index)
+                   for index, objects in zip(indices, batch.objects.volumes.tolist(), strict=True)]
         with torch.cuda.stream(self.stream):  # None changes nothing
-            shape = (len(indices), *self.recipe.grid)
+            shape = (len(indices), *grid)
             image = torch.empty(shape, dtype=torch.uint8, device=self.device)
             label = torch.empty(shape, dtype=torch.int16, device=self.device)
             tables = None if batch.tables is None else torch.from_numpy(batch.tables).to(self.device)
-            self.backend.render_batch(batch.objects, Grid(self.recipe.grid), out=(_shared(image), _shared(label)),
+            self.backend.render_batch(batch.objects, Grid(grid), out=(_shared(image), _shared(label)),
                                       stream=0 if self.stream is None else self.stream.cuda_stream)
+            for i, what in enumerate(happens):
+                if what is not None:
+                    image[i] = scanned(what, image[i], label[i].long() & 0xFFFF)  # torch takes them for signed
             return _Group(image, label, tables, None if self.stream is None else self.stream.record_event())
 
 

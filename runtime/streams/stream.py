@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.recipe import Recipe, as_recipe, resolve
-from fdif_dsl.runtime.scenes.render import render
+from fdif_dsl.runtime.scanner.scan import prepare, scan
+from fdif_dsl.runtime.scenes.render import as_tensor
 from fdif_dsl.runtime.scenes.sampler import check_number, sample_scene
 from fdif_dsl.runtime.streams.ahead import ahead
 
@@ -68,6 +68,7 @@ class VolumeStream(IterableDataset):  # type: ignore[type-arg, misc, unused-igno
             made.build(choices.formulas)  # type: ignore[attr-defined]
         elif backend == "cpu":
             lib.compile(formulas=choices.formulas)  # once, here, and not in each worker
+        prepare(lib, self.recipe)
 
     @property
     def classes(self) -> int:
@@ -78,7 +79,7 @@ class VolumeStream(IterableDataset):  # type: ignore[type-arg, misc, unused-igno
     def volume(self, index: int) -> dict[str, Any]:
         """The pair number `index`."""
         scene = sample_scene(self.lib, self.seed, index, self.recipe)
-        rendered = render(scene, self.lib, self.backend, self.meaning)
+        rendered = scan(scene, self.lib, self.recipe, self.seed, index, self.backend, self.meaning)
         image = as_tensor(rendered.image)[None].float() / 128
         label = as_tensor(rendered.label).long()
         return {"image": image, "label": label if label.ndim == 4 else label[None]}
@@ -120,12 +121,6 @@ class VolumeStream(IterableDataset):  # type: ignore[type-arg, misc, unused-igno
         # A spawned worker has no process group, so its place goes with it.
         rank, world = self._place()
         return self.__dict__ | {"rank": rank, "world": world}
-
-
-def as_tensor(array: Any) -> torch.Tensor:
-    """What a backend rendered as a tensor, without a copy where there need not be one."""
-    there = isinstance(array, torch.Tensor) or hasattr(array, "__cuda_array_interface__")
-    return torch.as_tensor(array if there else np.asarray(array))
 
 
 def _device(name: str) -> str:

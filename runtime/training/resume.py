@@ -12,7 +12,7 @@ from typing import Any
 
 from fdif_dsl.compiler.support.files import check_directory
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
-from fdif_dsl.runtime.recipe import Recipe
+from fdif_dsl.runtime.recipe import Recipe, Scanner
 from fdif_dsl.runtime.training.run_folder import BEST, BEST_WEIGHTS, FOLDER, LAST, RECIPE, WEIGHTS
 
 _MAY_CHANGE = {"steps", "accelerator", "workers", "compile", "recompute", "devices", "nodes"}
@@ -113,7 +113,8 @@ def check_same(directory: Path, facts: Mapping[str, Any], recipe: Recipe) -> Non
         raise FdifError(Diagnostic(
             "E0834", f"{path} does not say what the run was", why=str(unfit),
             hint="remove it, and --resume makes it again, but cannot tell whether the recipe is the same")) from None
-    old, new = before["recipe"], recipe.to_dict()
+    # A scanner that does nothing is left out.
+    old, new = ({"scanner": Scanner().to_dict()} | its for its in (before["recipe"], recipe.to_dict()))
     if _same_warmup(old["train"], new["train"]):
         new["train"]["warmup"] = old["train"]["warmup"]
     changed = [f"{section}.{key} was {old[section].get(key)!r} and is {value!r}"

@@ -256,7 +256,7 @@ def test_an_interrupted_run_leaves_no_list_and_no_half_file(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(case, "render", stop)
+        patched.setattr(case, "scan", stop)
         result = generate("--count", 2, "-o", out)
     assert (result.exit_code, result.stderr) == (130, "interrupted\n")
     assert not (out / "datalist.json").exists()

@@ -10,6 +10,7 @@
     prepared        the kernels of a formula; textures is what displacements and mappers are on a grid
     objects         what is computed once an object; scalars are its kernels
     sampling        the compiled sampler
+    scanner         the compiled scanner
     backend         all of it together
 """
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from fdif_dsl.compiler.backends import Placed, Rendered
-from fdif_dsl.compiler.backends.cpu import codegen, driver, layout, loader, sampling
+from fdif_dsl.compiler.backends.cpu import codegen, driver, layout, loader, sampling, scanner
 from fdif_dsl.compiler.backends.cpu.codegen import Kernel
 from fdif_dsl.compiler.backends.cpu.driver import Driver, Grey, Job, Profile, Search, Sides, Values
 from fdif_dsl.compiler.backends.cpu.objects import Pool, inputs_of
@@ -70,13 +70,15 @@ class CpuBackend:
     # Kernels ----------------------------------------------------------------------------------
 
     def units(self, formulas: Sequence[Formula] | None = None) -> list[Unit]:
-        """Everything that the formulas (None: all of them) may need, each function once."""
+        """Everything that the formulas may need, each function once. With None it is what all of them need, and the
+        scanner, which only some recipes have."""
         chosen = self._formulas if formulas is None else formulas
         prepared = [self._prepare(formula) for formula in chosen]
         kernels = {k.name: k for p in prepared for k in p.kernels}
         scalars = {s.name: s for p in prepared if p.formula.kind == "shape" for s in p.stage.scalars}
         return [*driver.units(self._tile).values(), *(k.unit for k in kernels.values()),
-                *(s.unit for s in scalars.values()), *sampling.sampler_units(chosen)]
+                *(s.unit for s in scalars.values()), *sampling.sampler_units(chosen),
+                *(scanner.scanner_units().values() if formulas is None else ())]
 
     def build(self, progress: Progress | None = None, formulas: Sequence[Formula] | None = None) -> None:
         """Compile every kernel of the formulas (None: all of them) that the cache lacks; nothing is loaded yet."""

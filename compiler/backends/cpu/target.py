@@ -26,7 +26,7 @@ _FOLDER = Path(__file__).parent
 # symbols, or call what is compiled. Any other may change object code.
 APART = frozenset({
     "__init__", "backend", "codegen", "driver", "driver_kernels", "layout", "loader", "objects", "prepared", "sampling",
-    "sampling_kernels", "scalars", "textures"})
+    "sampling_kernels", "scalars", "scanner", "scanner_kernels", "textures"})
 # Settings of numba that change how it works, and not what it makes for a CPU.
 _IDLE = frozenset({"NUMBA_CACHE_DIR", "NUMBA_ENABLE_CUDASIM", "NUMBA_NUM_THREADS", "NUMBA_THREADING_LAYER"})
 

@@ -332,8 +332,8 @@ def test_all_that_kernels_are_made_with_is_in_the_fingerprint(lib: Library) -> N
     backend = lib.backend("cpu")
     assert isinstance(backend, CpuBackend)
     todo = [Path(build.__file__).read_text(), *{unit.source for unit in backend.units()}]
-    # The text of these is part of the symbols of the driver's and the sampler's functions.
-    in_symbols = {"layout", "sampling"}
+    # The text of these is part of the symbols of the driver's, the sampler's and the scanner's functions.
+    in_symbols = {"layout", "sampling", "scanner"}
     found: set[Path] = set()
     while todo:
         new = {path for path in imports(todo.pop()) if path.stem not in in_symbols} - found

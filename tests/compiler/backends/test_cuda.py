@@ -248,6 +248,21 @@ def test_a_stream_on_the_device(compiled: fd.Library, label: str, monkeypatch: p
         assert ((a["image"].cpu() - b["image"]).abs() > 1.5 / 128).float().mean() <= 2e-3
 
 
+@pytest.mark.parametrize("label", ["shape", "multi_task"])
+def test_a_scanner_on_the_device(compiled: fd.Library, label: str) -> None:
+    """Paint has to tell the objects apart, whatever their labels are."""
+    scanner = fd.Scanner(background=0.6, paint=0.6, invert=0.5, slices=0.5, gaussian=0.5, rician=0.5, gamma=0.5)
+    taken = recipe(grid=(9, 8, 8), objects=(0, 3), label=label, shapes=["sphere", "torus"], scanner=scanner)
+    wanted = list(fd.VolumeStream(compiled, taken, seed=3, count=4))
+    for a, b in zip(fd.VolumeStream(compiled, taken, seed=3, count=4, device="cuda"), wanted, strict=True):
+        assert a["image"].shape == b["image"].shape and a["label"].shape == b["label"].shape
+        assert (a["label"].cpu() != b["label"]).float().mean() <= 2e-3
+        assert ((a["image"].cpu() - b["image"]).abs() > 1.5 / 128).float().mean() <= 5e-3
+    scene = fd.sample_scene(compiled, 3, 1, taken)
+    found = fd.scan(scene, compiled, taken, 3, 1, backend="cuda")
+    assert (abs(np.asarray(found.image.cpu()).astype(int) - 128 * wanted[1]["image"][0].numpy()) > 1).mean() <= 5e-3
+
+
 def test_each_process_draws_its_share(compiled: fd.Library) -> None:
     taken = recipe(grid=(8, 8, 8), shapes=["sphere"], displacements=[], objects=1)
     whole = [v["image"] for v in fd.VolumeStream(compiled, taken, count=4, device="cuda")]
@@ -283,7 +298,7 @@ def test_a_class_that_python_has_to_draw(tmp_path: Any) -> None:
         "shape shell {\n  radius ~ uniform(2, 3)\n  deep = deepest(length(p) - radius)\n"
         "  thickness ~ uniform(0.2, 0.4) * abs(deep)\n  distance = abs(length(p) - radius) - thickness\n}\n")
     lib = fd.load_library(tmp_path / "own.sdf")
-    taken = recipe(grid=(8, 8, 8), objects=2)
+    taken = recipe(grid=(8, 8, 8), objects=2, scanner=fd.Scanner(paint=0.5))
     assert draw_objects(lib, 1, [0], taken) is None
     wanted = list(fd.VolumeStream(lib, taken, count=2))
     for a, b in zip(fd.VolumeStream(lib, taken, count=2, device="cuda"), wanted, strict=True):

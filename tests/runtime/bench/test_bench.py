@@ -83,13 +83,14 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[tuple[int, int,
         now[0] += 1
         return Scene(recipe, index)
 
-    def render(scene: Scene, lib: Any) -> None:
+    def scan(scene: Scene, lib: Any, recipe: Recipe, seed: int, index: int) -> None:
+        assert (recipe.grid, index) == (scene.grid, scene.index)
         now[0] += 2
         rendered.append((scene.grid, thread_count(), scene.index))
 
     monkeypatch.setattr(measure, "time", SimpleNamespace(perf_counter=lambda: now[0]))
     monkeypatch.setattr(measure, "sample_scene", sample)
-    monkeypatch.setattr(measure, "render", render)
+    monkeypatch.setattr(measure, "scan", scan)
     monkeypatch.setattr(measure, "ahead", map)  # one after the other, so that the clock counts each
     yield rendered
 

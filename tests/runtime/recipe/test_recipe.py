@@ -21,6 +21,7 @@ from fdif_dsl.runtime.recipe import (
     Monitor,
     Placement,
     Recipe,
+    Scanner,
     Training,
     as_recipe,
     recipes,
@@ -90,7 +91,7 @@ def test_none_in_a_list_is_one_of_the_equal_choices() -> None:
 
 def test_built_in_recipes_load_and_fit_the_standard_library() -> None:
     assert list(recipes()) == ["paper", "classification", "demo", "paper-primus-m", "paper-resenc-l",
-                               "paper-swin-unetr", "paper-unetr", "paper-vnet"]
+                               "paper-swin-unetr", "paper-unetr", "paper-vnet", "scanner"]
     for name, about in recipes().items():
         assert about.endswith(".")
         assert resolve(Recipe.load(name), STD).shapes
@@ -142,7 +143,7 @@ error[E0504]: a recipe has no section `trane`
   |
 1 | trane.steps=7
   | ^^^^^
-  why: its sections are `volume`, `placement`, `classes`, `train`, `augment`, `monitor`
+  why: its sections are `volume`, `placement`, `classes`, `scanner`, `train`, `augment`, `monitor`
   hint: did you mean `train`?"""),
     ("train.steps=lots", """\
 error[E0504]: `lots` where a whole number is expected
@@ -218,7 +219,7 @@ error[E0504]: a recipe has no section `clases`
   |
 1 | [clases]
   |  ^^^^^^
-  why: its sections are `volume`, `placement`, `classes`, `train`, `augment`, `monitor`
+  why: its sections are `volume`, `placement`, `classes`, `scanner`, `train`, `augment`, `monitor`
   hint: did you mean `classes`?"""),
     "top-level key": ("grid = [1, 1, 1]\n", """\
 error[E0504]: a recipe has no key `grid`
@@ -226,7 +227,7 @@ error[E0504]: a recipe has no key `grid`
   |
 1 | grid = [1, 1, 1]
   | ^^^^
-  why: its sections are `volume`, `placement`, `classes`, `train`, `augment`, `monitor`
+  why: its sections are `volume`, `placement`, `classes`, `scanner`, `train`, `augment`, `monitor`
   hint: `grid` belongs to [volume]"""),
     "section as a key": ("train = 3\n", """\
 error[E0504]: `train` is a section, not a key
@@ -351,7 +352,7 @@ def test_a_recipe_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert message(Recipe.load, "papper") == """\
 error[E0501]: no recipe is called `papper`
   why: the built-in recipes are `paper`, `classification`, `demo`, `paper-primus-m`, `paper-resenc-l`, \
-`paper-swin-unetr`, `paper-unetr`, `paper-vnet`
+`paper-swin-unetr`, `paper-unetr`, `paper-vnet`, `scanner`
   hint: did you mean `paper`?"""
     assert message(Recipe.load, "x.toml") == """\
 error[E0502]: cannot read the recipe
@@ -384,9 +385,10 @@ error[E0504]: `modular_5` where a list of names is expected
   hint: write it like ["a", "b"]"""
 
 
-FIELDS = [(record, field.name) for record in (Recipe, Placement, Training, Augmentation, Monitor)
+FIELDS = [(record, field.name) for record in (Recipe, Placement, Scanner, Training, Augmentation, Monitor)
           for field in dataclasses.fields(record)
-          if field.name not in ("placement", "training", "augment", "monitor", "source")]
+          if record is not Recipe
+          or field.name not in ("placement", "scanner", "training", "augment", "monitor", "source")]
 JUNK = st.one_of(st.none(), st.integers(-2, 10**20), st.floats(), st.booleans(), st.text(max_size=3),
                  st.lists(st.one_of(st.integers(-1, 3), st.text(max_size=2), st.none()), max_size=4))
 
