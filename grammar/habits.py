@@ -9,9 +9,22 @@ from fdif_dsl.grammar.source import SourceFile
 
 COMMENT = "a comment starts with `#`; `//` divides and rounds down"
 CHOICE = "a choice is written `where(condition, a, b)`"
-LOOP = "a loop is written `sum[i < n](...)`, or `name[i < n] = ...`"
+LOOP = "a loop is written `sum[i < n](...)`, `name[i < n] = ...` or, to carry a value, `fold[i < n] { ... }`"
+WHILE = "rounds are counted: `fold[i < n] { x = start then where(done, x, next) }`"
+FOLD = "rounds are written `fold[i < n] { name = start then next }`"
+FOLD_STATEMENT = "a fold is a statement, `fold[i < n] { name = start then next }`; what it carries is known after it"
+FOLD_INSIDE = "a fold stands in the body of a declaration"
+THEN = "`then` stands in the statements of a fold: `fold[i < n] { name = start then next }`"
+ONE_THEN = "a statement has one `then`: `name = start then next`"
 QUANTITY = "a quantity is written `name = formula`, without a word or a type"
-CONSTANT = "a file holds no values: name it inside the declaration, or write a function such as `fn size() = 3`"
+CONSTANT = "a constant of the file is written `const name = formula`"
+CONSTANT_INSIDE = "a constant stands between declarations; inside one write `name = formula`"
+CONSTANT_FORM = {
+    "LPAR": "a constant has no parameters; a function is written `fn name(x) = formula`",
+    "TILDE": "a constant is the same for all objects: write `=`, or draw a quantity inside a shape",
+    **dict.fromkeys(("COLON", "LBRACE", "LSQB"), CONSTANT),
+}
+"""What to say of what follows the name of a constant in place of `=`."""
 
 _DRAW = "a random number is a quantity of the object: `name ~ uniform(a, b)`"
 _NO_MATRIX = "there are no matrices: write the sums out, or turn a point with `rotate` of `use std`"
@@ -106,9 +119,10 @@ MODULES = frozenset({
 
 STATEMENTS: dict[str, str] = {
     "return": "the result of a function is a statement: `value = ...`",
-    **dict.fromkeys(("for", "while"), LOOP),
-    **dict.fromkeys(("if", "else", "elif", "then", "switch"), CHOICE),
-    **dict.fromkeys(("let", "var", "const", "float", "int", "bool", "vec2", "vec3", "double", "uniform", "auto", "val",
+    "for": LOOP,
+    **dict.fromkeys(("while", "loop", "do", "repeat"), WHILE),
+    **dict.fromkeys(("if", "else", "elif", "switch"), CHOICE),
+    **dict.fromkeys(("let", "var", "float", "int", "bool", "vec2", "vec3", "double", "uniform", "auto", "val",
                      "local"), QUANTITY),
 }
 """What to say where a body has a word that starts a statement elsewhere."""
@@ -117,7 +131,7 @@ DECLARATIONS: dict[str, str] = {
     **dict.fromkeys(("def", "function", "func", "fun", "float", "lambda"), "a function is declared with `fn`"),
     **dict.fromkeys(("import", "from", "include", "using", "require"), "another file is brought in with `use name`"),
     **dict.fromkeys(("class", "struct", "solid", "object"), "a solid is declared with `shape`"),
-    **dict.fromkeys(("const", "let", "var", "static", "uniform", "define"), CONSTANT),
+    **dict.fromkeys(("let", "var", "static", "uniform", "define", "constant"), CONSTANT),
 }
 """The same between declarations."""
 

@@ -26,7 +26,9 @@ class Expressions:
         self.spans: dict[str, Span] = {}
         self.in_prior = False
         self.at_point = False  # whether what is being read is evaluated at a point
-        self.defined = {s.name: s for s in reversed(decl.body or ())}
+        self.defined = {s.name: s for s in reversed(ast.named(decl.body))}
+        self.indices: list[str] = []  # of the folds around what is being read
+        self.start_of: ast.Fold | None = None  # the fold whose start is being read
         self.counted: list[ast.Expr] = []  # expressions that must be whole numbers
 
     def error(self, span: Span, code: str, title: str, label: str = "", why: str = "", hint: str = "",
@@ -147,7 +149,7 @@ class Expressions:
             elif isinstance(bound, ast.Binary) and bound.op == "/":
                 hint = WHOLE_DIVISION
             self.error(bound.span, "E0230", "a loop counts to a whole number", f"this is {say(got.type)}",
-                       why="arrays and reductions are unrolled while compiling", hint=hint)
+                       why="arrays, reductions and folds are unrolled while compiling", hint=hint)
         if var in RESERVED or var in INPUTS[self.decl.kind]:
             self.error(span, "E0210", f"`{var}` has a meaning already", "taken", hint="choose another name")
         hidden = self.names.get(var)

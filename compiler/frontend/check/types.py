@@ -10,7 +10,7 @@ from fdif_dsl.grammar import ast
 RESULTS = {**formula.RESULTS, "profile": "distance", "fn": "value"}
 INPUTS = {
     "shape": {"p": "vec3"}, "profile": {"q": "vec2", "t": "float"}, "displacement": {"p": "vec3"},
-    "mapper": {"d": "float"}, "fn": {},
+    "mapper": {"d": "float"}, "fn": {}, "const": {},
 }
 WITH_GRID = ("shape", "profile", "displacement")
 GRID_FIELDS = {"min": "float", "size": "vec3", "limit": "vec3"}
@@ -51,7 +51,7 @@ def say(kind: str) -> str:
 
 def kind_of(decl: ast.Decl) -> str:
     """What to call a declaration in a message."""
-    return "a function" if decl.kind == "fn" else f"a {decl.kind}"
+    return {"fn": "a function", "const": "a constant"}.get(decl.kind, f"a {decl.kind}")
 
 
 def operand_hint(*types: str) -> str:

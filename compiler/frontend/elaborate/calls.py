@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fdif_dsl.compiler.frontend.builtins import BUILTINS, CONSTANTS, PRIORS
+from fdif_dsl.compiler.frontend.check.scope import Scope
 from fdif_dsl.compiler.frontend.check.types import INPUTS, param_type
 from fdif_dsl.compiler.frontend.elaborate.environment import Env, Instance
 from fdif_dsl.compiler.frontend.elaborate.statements import Statements
@@ -24,6 +25,9 @@ class Calls(Statements):
             return value
         if expr.name in CONSTANTS:
             return self.graph.number(CONSTANTS[expr.name])
+        found = env.scope.find(expr.name)
+        if found is not None and found[0].kind == "const":
+            return self.constant(*found, expr.span)
         return self.instance(env, expr.span, expr.name, ())
 
     def _call(self, env: Env, expr: ast.Call) -> Value:
@@ -52,6 +56,15 @@ class Calls(Statements):
         value = self.call_fn(decl, scope, args)
         self.leave()
         return value
+
+    def constant(self, decl: ast.Decl, scope: Scope, span: Span) -> Value:
+        """The value of a constant, computed once."""
+        if decl not in self.constants:
+            assert decl.value is not None
+            self.enter(span)
+            self.constants[decl] = self.expr(Env(scope, {}, {}, None), decl.value)
+            self.leave()
+        return self.constants[decl]
 
     def draw(self) -> Node:
         self.draws += 1

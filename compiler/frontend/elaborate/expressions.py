@@ -35,6 +35,7 @@ class Expressions:
         self.paths: Counter[tuple[str, ...]] = Counter()
         self.slots = 0
         self.steps = 0
+        self.constants: dict[ast.Decl, Value] = {}
         self.calls: list[Span] = []  # those that led here, and where the instances among them were made
         self.depth = 0
 
