@@ -35,14 +35,8 @@ def elaborate(program: Program, *, optimised: bool = True) -> list[Formula]:
     errors: list[Diagnostic] = []
     seen: dict[tuple[str, str], ast.Decl] = {}
     for module in program.modules:  # constants first: a mistake in one is told once, at its own place
-        for decl in module.tree.decls:
-            if decl.kind == "const":
-                try:
-                    Elaborator(program, decl).evaluate_constant(program.scopes[module])
-                except FdifError as error:
-                    errors += error.diagnostics
-    if errors:
-        raise FdifError(*told(errors))
+        if constants := [decl for decl in module.tree.decls if decl.kind == "const"]:
+            Elaborator(program, constants[0]).constants_of(constants, program.scopes[module])
     for module in program.modules:
         work = 0
         for decl in module.tree.decls:

@@ -57,12 +57,23 @@ class Calls(Statements):
         self.leave()
         return value
 
-    def constant(self, decl: ast.Decl, scope: Scope, span: Span) -> Value:
-        """The value of a constant, computed once."""
-        if decl not in self.constants:
-            assert decl.value is not None
+    def constant(self, decl: ast.Decl, scope: Scope, span: Span | None) -> Value:
+        """The value of a constant, computed once, after those that it is made of. `span` is where it is used."""
+        if span is not None:
             self.enter(span)
-            self.constants[decl] = self.expr(Env(scope, {}, {}, None), decl.value)
+        stack = [(decl, scope)]
+        while stack:
+            one, its = stack[-1]
+            assert one.value is not None
+            names = (e.name for e in ast.walk(one.value) if isinstance(e, ast.Name))
+            found = [f for f in map(its.find, names) if f and f[0].kind == "const" and f[0] not in self.constants]
+            if found and one not in self.constants:
+                stack += found
+                continue
+            stack.pop()
+            if one not in self.constants:
+                self.constants[one] = self.expr(Env(its, {}, {}, None), one.value)
+        if span is not None:
             self.leave()
         return self.constants[decl]
 
