@@ -238,5 +238,5 @@ def test_any_module(text: str) -> None:
 
 def test_keywords_are_those_of_the_grammar() -> None:
     assert keywords() == {
-        "use", "shape", "profile", "displacement", "mapper", "fn", "const", "fold", "then", "true", "false", "and", "or",
-        "not"}
+        "use", "shape", "profile", "displacement", "mapper", "fn", "const", "fold", "then", "true", "false", "and",
+        "or", "not"}

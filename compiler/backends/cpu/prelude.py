@@ -17,7 +17,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic as numba_intrinsic
 
-from fdif_dsl.compiler.backends.elementary import INF, ZERO, Primitives, elementary
+from fdif_dsl.compiler.backends.elementary import CBRT_BITS, INF, ZERO, Primitives, elementary
 
 # Numba annotates these for calls from Python; here they are called from compiled code.
 intrinsic = cast(Callable[[Any], Any], numba_intrinsic)
@@ -25,9 +25,9 @@ insert_function: Any = cgutils.get_or_insert_function
 jit: Any = numba.njit
 
 __all__ = [
-    "INF", "ZERO", "abs", "acos", "asin", "atan2", "ceil", "copysign", "cos", "exp", "exp2_of_product", "f32", "floor",
-    "fma", "inline", "insert_function", "intrinsic", "jit", "least", "log", "most", "pow", "power_of_two", "round",
-    "select", "sign", "sin", "sqrt", "tan", "uint8", "uint16", "uint64",
+    "INF", "ZERO", "abs", "acos", "asin", "atan2", "cbrt", "ceil", "copysign", "cos", "exp", "exp2_of_product", "f32",
+    "floor", "fma", "inline", "insert_function", "intrinsic", "jit", "least", "log", "most", "pow", "power_of_two", "round",
+    "select", "sign", "sin", "sqrt", "tan", "tanh", "uint8", "uint16", "uint64",
 ]
 
 f32, uint8, uint16, uint64 = np.float32, np.uint8, np.uint16, np.uint64
@@ -107,7 +107,19 @@ def power_of_two(context: Any, n: Any) -> Any:
     return types.float32(types.float32), generate
 
 
+@intrinsic
+def near_cbrt(context: Any, x: Any) -> Any:
+    """A number near the cube root of a normal x > 0, from a third of its bits."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        bits = builder.bitcast(args[0], ir.IntType(32))
+        third = builder.udiv(bits, ir.Constant(ir.IntType(32), 3))
+        return builder.bitcast(builder.add(third, ir.Constant(ir.IntType(32), CBRT_BITS)), ir.FloatType())
+
+    return types.float32(types.float32), generate
+
+
 # Functions --------------------------------------------------------------------------------------
 
-sign, sin, cos, exp2_of_product, exp, atan2, asin, acos = elementary(
-    Primitives(select, fma, abs, copysign, floor, round, sqrt, power_of_two), inline)
+sign, sin, cos, exp2_of_product, exp, tanh, cbrt, atan2, asin, acos = elementary(
+    Primitives(select, fma, abs, copysign, floor, round, sqrt, power_of_two, near_cbrt), inline)

@@ -16,8 +16,8 @@ from numba.core import types
 from fdif_dsl.compiler.backends.cpu.prelude import insert_function, intrinsic, least, most, select
 
 __all__ = [
-    "INF", "NAN", "abs", "acos", "asin", "atan2", "ceil", "cos", "exp", "floor", "least", "log", "most",
-    "pow", "round", "select", "sin", "sqrt", "tan",
+    "INF", "NAN", "abs", "acos", "asin", "atan2", "cbrt", "ceil", "cos", "exp", "floor", "least", "log", "most",
+    "pow", "round", "select", "sin", "sqrt", "tan", "tanh",
 ]
 
 INF, NAN = np.inf, np.nan
@@ -48,3 +48,4 @@ round = _function("llvm.rint.f64")
 sin, cos, tan = _function("sin"), _function("cos"), _function("tan")
 asin, acos, atan2 = _function("asin"), _function("acos"), _function("atan2", 2)
 exp, log, pow = _function("exp"), _function("log"), _function("pow", 2)
+cbrt, tanh = _function("cbrt"), _function("tanh")
