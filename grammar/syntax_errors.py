@@ -38,7 +38,7 @@ _CHARACTER_HINTS = {
     "!": "write `not`, or `!=` for \"differs from\"",
     "%": "write `mod(a, b)`",
     "?": "write `where(condition, a, b)`",
-    "@": "for a product of vectors write `dot(a, b)`",
+    "@": "a product of matrices is `m * n`; of vectors, `dot(a, b)`",
     "$": "names are letters, digits and underscores",
     "\\": "a formula may simply go on in the next line",
     "_": "a name starts with a letter",
@@ -54,7 +54,7 @@ _CHARACTER_HINTS = {
     "\N{GREATER-THAN OR EQUAL TO}": "write `>=`",
     "\N{NOT EQUAL TO}": "write `!=`",
     "\N{SQUARE ROOT}": "write `sqrt(x)`",
-    "\N{DEGREE SIGN}": "angles are in radians: write `x * pi / 180`",
+    "\N{DEGREE SIGN}": "angles are in radians: write `radians(x)`",
     "\N{LOGICAL AND}": "write `and`",
     "\N{LOGICAL OR}": "write `or`",
     "\N{NOT SIGN}": "write `not`",
@@ -138,7 +138,7 @@ def _habit(file: SourceFile, token: Token, expected: set[str], before: Sequence[
         return habits.number_hint(str(last), word)
     if token.type == "COMMA" and _groups(before):
         count = _values_from(file, before)
-        return f"a vector is written `vec{count}({'x, y, z'[: 3 * count - 2]})`" if count < 4 else habits.FOUR
+        return f"a vector is written `vec{count}({'x, y, z, w'[: 3 * count - 2]})`" if count < 5 else habits.TOO_MANY
     named = _next(file, token) in ("=", "~")
     if word in ("if", "else", "elif") or str(last) == "if":
         return habits.CHOICE

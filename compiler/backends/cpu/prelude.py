@@ -26,8 +26,8 @@ jit: Any = numba.njit
 
 __all__ = [
     "INF", "ZERO", "abs", "acos", "asin", "atan2", "cbrt", "ceil", "copysign", "cos", "exp", "exp2_of_product", "f32",
-    "floor", "fma", "inline", "insert_function", "intrinsic", "jit", "least", "log", "most", "pow", "power_of_two", "round",
-    "select", "sign", "sin", "sqrt", "tan", "tanh", "uint8", "uint16", "uint64",
+    "floor", "fma", "inline", "insert_function", "intrinsic", "jit", "least", "log", "most", "pow", "power_of_two",
+    "round", "select", "sign", "sin", "sqrt", "tan", "tanh", "uint8", "uint16", "uint64",
 ]
 
 f32, uint8, uint16, uint64 = np.float32, np.uint8, np.uint16, np.uint64

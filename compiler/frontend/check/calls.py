@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fdif_dsl.compiler.frontend.builtins import BUILTINS, CONSTANTS, NUMBERS, PRIORS, RESERVED, VECTORS
+from fdif_dsl.compiler.frontend.builtins import BUILTINS, CONSTANTS, MATRICES, NUMBERS, PRIORS, RESERVED, VECTORS
 from fdif_dsl.compiler.frontend.check.expressions import WHOLE_DIVISION, Expressions
 from fdif_dsl.compiler.frontend.check.types import (
     GRID_FIELDS,
@@ -162,11 +162,11 @@ class Calls(Expressions):
             return self.error(expr.name_span, "E0243", f"`.{expr.name}` picks components of a vector",
                               f"this stands after {say(base.type)}",
                               hint=operand_hint(base.type) or "a number has none: leave it out")
-        letters = "xyz"[: int(base.type[-1])]
-        if not 1 <= len(expr.name) <= 3 or any(c not in letters for c in expr.name):
+        letters = "xyzw"[: int(base.type[-1])]
+        if not 1 <= len(expr.name) <= 4 or any(c not in letters for c in expr.name):
             return self.error(expr.name_span, "E0243", f"a {base.type} has no component {quote(expr.name)}",
                               "unknown component",
-                              hint=f"use {', '.join(letters)}, or two or three of them, as in `.{letters[:2]}`")
+                              hint=f"use {', '.join(letters)}, or two to four of them, as in `.{letters[:2]}`")
         return Typed("float" if len(expr.name) == 1 else f"vec{len(expr.name)}", base.varies)
 
     # -- calls
@@ -385,8 +385,12 @@ def _misused(name: str, types: Sequence[str]) -> str:
     if name == "len" and types and types[0] in VECTORS:
         return "the length of a vector is `length(v)`; `len(array)` counts the values of an array"
     if name in ("min", "max") and len(types) == 1 and types[0] in VECTORS:
-        parts = ", ".join(f"v.{axis}" for axis in "xyz"[: int(types[0][-1])])
+        parts = ", ".join(f"v.{axis}" for axis in "xyzw"[: int(types[0][-1])])
         return f"the {'least' if name == 'min' else 'greatest'} component is `{name}({parts})`"
     if name == "where":
-        return "give the value for where it does not hold too: `where(condition, a, b)`" if len(types) == 2 else ""
+        if len(types) == 2:
+            return "give the value for where it does not hold too: `where(condition, a, b)`"
+        return "choose the vectors that the matrix is made of" if any(t in MATRICES for t in types) else ""
+    if name in MATRICES:
+        return f"write its columns, `{BUILTINS[name].signature}`, or {int(name[-1]) ** 2} numbers, column by column"
     return operand_hint(name, *types)

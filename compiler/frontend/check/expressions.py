@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fdif_dsl.compiler.frontend.builtins import NUMBERS, RESERVED, VECTORS, common
+from fdif_dsl.compiler.frontend.builtins import MATRICES, NUMBERS, RESERVED, VECTORS, common, matrix_type
 from fdif_dsl.compiler.frontend.check.scope import Program, Scope
 from fdif_dsl.compiler.frontend.check.types import ARRAY_ITEMS, INPUTS, UNKNOWN, Typed, operand_hint, say
 from fdif_dsl.grammar import ast
@@ -50,7 +50,7 @@ class Expressions:
 
     def _unary(self, expr: ast.Unary) -> Typed:
         got = self.expr(expr.operand)
-        fits = got.type == "bool" if expr.op == "not" else common([got.type]) is not None
+        fits = got.type == "bool" if expr.op == "not" else got.type in (*NUMBERS, *VECTORS, *MATRICES)
         if got.type != UNKNOWN and not fits:
             wants = "a truth value" if expr.op == "not" else "a number or a vector"
             return self.error(expr.operand.span, "E0240", f"`{expr.op}` wants {wants}", f"this is {say(got.type)}",
@@ -85,12 +85,13 @@ class Expressions:
                 return self.error(odd.span, "E0240", "`//` divides whole numbers", f"this is {say(got.type)}",
                                   hint="for numbers write `floor(a / b)`")
             return Typed("int", varies)
-        kind = common(types)
+        matrices = left.type in MATRICES or right.type in MATRICES
+        kind = matrix_type(op, *types) if matrices else common(types)
         if kind is None:
             return self.error(expr.op_span, "E0241", f"`{op}` does not fit {say(left.type)} and {say(right.type)}",
                               "these two", notes=[(expr.left.span, f"this is {say(left.type)}"),
                                                   (expr.right.span, f"this is {say(right.type)}")],
-                              hint=operand_hint(*types))
+                              hint=_matrix_hint(op, *types) if matrices else operand_hint(*types))
         return Typed("float" if kind == "int" and op in ("/", "^") else kind, varies)
 
     def _index(self, expr: ast.Index) -> Typed:
@@ -102,6 +103,8 @@ class Expressions:
                        hint="count with `[i < n]`, or write a whole number")
         if base.type == UNKNOWN:
             return base
+        if base.type in MATRICES:
+            return Typed(f"vec{base.type[-1]}", base.varies)
         if not base.type.endswith("[]"):
             return self.error(expr.base.span, "E0245", "only an array has an index", f"this is {say(base.type)}",
                               hint="components of a vector are `.x`, `.y`, `.z`" if base.type in VECTORS else
@@ -161,3 +164,17 @@ class Expressions:
             self.names.pop(var, None)
         else:
             self.names[var] = hidden
+
+
+def _matrix_hint(op: str, left: str, right: str) -> str:
+    """What to write where an operator does not fit a matrix and what stands beside it."""
+    others = {left, right} - {*MATRICES, *NUMBERS, *VECTORS}
+    if others:
+        return operand_hint(*others)
+    if op in ("+", "-"):
+        return "matrices of one size are added; a number on the diagonal is `mat3(x)`"
+    if op == "^":
+        return "a power of a matrix is a product: `m * m`"
+    if op == "/":
+        return "a matrix is divided by a number; the inverse of a rotation is `transpose(m)`"
+    return "a mat2 takes a vec2, a mat3 a vec3, and each a matrix of its own size"

@@ -198,6 +198,5 @@ def _start_hint(stmt: ast.Stmt, start: str, got: str) -> str:
     if (start, got) == ("int", "float"):
         return f"start with `{written}.0`" if written.isdecimal() else "start with a number with a point, as in `1.0`"
     if start in NUMBERS and got in VECTORS:
-        zeros = ", ".join(["0"] * int(got[-1]))
-        return f"start with a vector, as in `{got}({zeros})`"
+        return f"start with a vector, as in `{got}(0)`"
     return operand_hint(start, got) or f"let both be {say(start)}"

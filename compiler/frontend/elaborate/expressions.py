@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from fdif_dsl.compiler.frontend.builtins import power
+from fdif_dsl.compiler.frontend.builtins import matrix_operation, power
 from fdif_dsl.compiler.frontend.check.scope import Program
 from fdif_dsl.compiler.frontend.elaborate.environment import Env, Named
-from fdif_dsl.compiler.frontend.values import Value, apply, as_node, total
+from fdif_dsl.compiler.frontend.values import Matrix, Value, apply, as_node, total
 from fdif_dsl.compiler.ir.graph import Graph
 from fdif_dsl.grammar import ast
 from fdif_dsl.grammar.diagnostics import error_at
@@ -70,6 +70,8 @@ class Expressions:
         value = self.expr(env, expr.operand)
         if expr.op == "not":
             return self.graph.node("not", value)
+        if isinstance(value, Matrix):
+            return Matrix(tuple(apply(self.graph, "neg", column) for column in value.columns))
         return -value if isinstance(value, int) else apply(self.graph, "neg", value)
 
     def _binary(self, env: Env, expr: ast.Binary) -> Value:
@@ -77,6 +79,8 @@ class Expressions:
         g, op = self.graph, expr.op
         if isinstance(a, int) and isinstance(b, int) and op in ("+", "-", "*", "//"):
             return self.whole(expr, a, b)
+        if isinstance(a, Matrix) or isinstance(b, Matrix):
+            return matrix_operation(g, op, a, b)
         if op in (">", ">="):
             a, b, op = b, a, "<" if op == ">" else "<="
         if op == "!=":
@@ -105,13 +109,16 @@ class Expressions:
                 return g.node("grid", const="min")
             return tuple(g.node("grid", const=f"{expr.name}.{axis}") for axis in "xyz")
         base = self.expr(env, expr.base)
-        picked = tuple(base["xyz".index(c)] for c in expr.name)
+        picked = tuple(base["xyzw".index(c)] for c in expr.name)
         return picked[0] if len(picked) == 1 else picked
 
     def _index(self, env: Env, expr: ast.Index) -> Value:
         base, index = self.expr(env, expr.base), self.expr(env, expr.index)
+        what = f"an array of {len(base)}" if isinstance(base, list) else "a matrix"
+        if isinstance(base, Matrix):
+            base = base.columns
         if not 0 <= index < len(base):
-            raise self.fail(expr.index.span, "E0307", f"index {index} is outside an array of {len(base)}",
+            raise self.fail(expr.index.span, "E0307", f"index {index} is outside {what}",
                             f"0 to {len(base) - 1} are there" if len(base) > 1 else
                             "only 0 is there" if base else "the array is empty",
                             hint="`mod(i, n)` wraps around" if base and index == len(base) else

@@ -6,7 +6,7 @@ from fdif_dsl.compiler.frontend.check.scope import Scope
 from fdif_dsl.compiler.frontend.check.types import RESULTS, param_type
 from fdif_dsl.compiler.frontend.elaborate.environment import Env, Instance, Named
 from fdif_dsl.compiler.frontend.elaborate.expressions import Expressions
-from fdif_dsl.compiler.frontend.values import Value, as_node, components
+from fdif_dsl.compiler.frontend.values import Matrix, Value, as_node, components
 from fdif_dsl.compiler.ir.graph import Node
 from fdif_dsl.grammar import ast
 from fdif_dsl.grammar.source import Span
@@ -116,7 +116,7 @@ class Statements(Expressions):
         known = owner.quantities.get(stmt.name)
         if isinstance(value, int) and stmt not in self.program.whole:
             value = self.graph.number(value)
-        if isinstance(value, (int, Instance)) or (isinstance(value, Node) and value.type == "b"):
+        if isinstance(value, (int, Instance, Matrix)) or (isinstance(value, Node) and value.type == "b"):
             owner.quantities[stmt.name] = (value, ())
             return value
         items = value if isinstance(value, list) else [value]
