@@ -130,7 +130,10 @@ def test_values(name: str, library: fd.Library) -> None:
         np.testing.assert_allclose(found[steady], wanted[steady], rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", CASES)
+LARGE = ("mandelbulb", "tree")  # their bounds take several seconds each to compile
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.long] * (n in LARGE)) for n in CASES])
 def test_culling_changes_no_voxel(name: str, library: fd.Library) -> None:
     scene = fd.sample_scene(library, 3, 0, fd.Recipe(grid=(40, 48, 44), objects=2, shapes=[name], displacements=[],
                                                      mappers=["depth"]))

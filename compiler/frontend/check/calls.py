@@ -391,6 +391,8 @@ def _misused(name: str, types: Sequence[str]) -> str:
         if len(types) == 2:
             return "give the value for where it does not hold too: `where(condition, a, b)`"
         return "choose the vectors that the matrix is made of" if any(t in MATRICES for t in types) else ""
+    if name == "atan" and len(types) == 2:
+        return "of two numbers, write `atan2(y, x)`"
     if name in MATRICES:
         return f"write its columns, `{BUILTINS[name].signature}`, or {int(name[-1]) ** 2} numbers, column by column"
     return operand_hint(name, *types)

@@ -172,7 +172,8 @@ def _matrix_hint(op: str, left: str, right: str) -> str:
     if others:
         return operand_hint(*others)
     if op in ("+", "-"):
-        return "matrices of one size are added; a number on the diagonal is `mat3(x)`"
+        size = next(t for t in (left, right) if t in MATRICES)
+        return f"matrices of one size are added; a number on the diagonal is `{size}(x)`"
     if op == "^":
         return "a power of a matrix is a product: `m * m`"
     if op == "/":
