@@ -126,8 +126,8 @@ STATEMENTS: dict[str, str] = {
     "for": LOOP,
     **dict.fromkeys(("while", "loop", "do", "repeat"), WHILE),
     **dict.fromkeys(("if", "else", "elif", "switch"), CHOICE),
-    **dict.fromkeys(("let", "var", "float", "int", "bool", "vec2", "vec3", "vec4", "mat2", "mat3", "double", "uniform", "auto", "val",
-                     "local"), QUANTITY),
+    **dict.fromkeys(("let", "var", "float", "int", "bool", "vec2", "vec3", "vec4", "mat2", "mat3", "double", "uniform",
+                     "auto", "val", "local"), QUANTITY),
 }
 """What to say where a body has a word that starts a statement elsewhere."""
 
