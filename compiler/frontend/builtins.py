@@ -92,7 +92,7 @@ def _cosh(g: Graph, x: Value) -> Value:
     return apply(g, "add", apply(g, "mul", half, root), apply(g, "div", apply(g, "div", 0.5, root), root))
 
 
-_composed("exp2", "2^x", lambda g, x: power(g, 2, x))
+_composed("exp2", "2^x", lambda g, x: apply(g, "pow", 2, x))
 _composed("log2", "logarithm to the base 2", lambda g, x: apply(g, "mul", apply(g, "log", x), 1 / math.log(2)))
 _composed("atan", "arc tangent; of a vector's angle, `atan2`", lambda g, x: apply(g, "atan2", x, 1))
 _composed("sinh", "hyperbolic sine", lambda g, x: apply(g, "mul", apply(g, "tanh", x), _cosh(g, x)))

@@ -142,3 +142,16 @@ def test_culling_changes_no_voxel(name: str, library: fd.Library) -> None:
     assert drawn[0].counts.all()
     for part in ("image", "label", "counts"):
         np.testing.assert_array_equal(getattr(drawn[0], part), getattr(drawn[1], part))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", CASES)
+def test_on_a_gpu(name: str, library: fd.Library) -> None:
+    points = np.random.default_rng(3).uniform(-14, 14, (200, 3))
+    params = CASES[name][1]
+    found, wanted = (np.asarray(library.shapes[name].distance(points, params, backend=b)) for b in ("cuda", "cpu"))
+    assert (np.abs(found - wanted) <= 1e-3 * (1 + np.abs(wanted))).mean() > 0.9
+    scene = fd.Scene.from_dict({"grid": [6, 9, 8], "objects": [
+        {"class": name, "params": params, "affine": np.eye(4).tolist(), "displacement": None, "mapper": "depth"}]})
+    found, wanted = (np.asarray(fd.render(scene, library, backend=b).label) for b in ("cuda", "cpu"))
+    assert wanted.any() and (found != wanted).mean() < 0.01
