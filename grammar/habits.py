@@ -144,7 +144,7 @@ _ENDINGS = re.compile(r"[fFhHlLuUdD]{1,3}")
 
 def name_hint(name: str, kind: str = "") -> str:
     """What an unknown name is called here, in a declaration of a kind; or nothing."""
-    return NAMES.get(name) or (POINTS.get(name, "") if kind != "fn" else "")
+    return NAMES.get(name) or (POINTS.get(name, "") if kind not in ("fn", "const") else "")
 
 
 def number_hint(number: str, ending: str) -> str:

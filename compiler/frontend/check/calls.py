@@ -197,10 +197,10 @@ class Calls(Expressions):
             if not self.in_prior:
                 for a in expr.args:
                     self.expr(a.value)
+                where = " in a shape" if self.decl.kind == "const" else " above the fold" if self.indices else ""
                 return self.error(expr.callee.span, "E0251", f"`{name}` draws a random number", "not a prior",
                                   why="random numbers belong to a quantity with a name, so that it can be given",
-                                  hint=f"write it after `~`{' in a shape' * (self.decl.kind == 'const')}: "
-                                  f"`name ~ {PRIORS[name].signature}`")
+                                  hint=f"write it after `~`{where}: `name ~ {PRIORS[name].signature}`")
             return self.builtin(expr, name)
         if name in BUILTINS:
             return self.builtin(expr, name)

@@ -140,7 +140,8 @@ class Folds(Calls):
         if stmt.random:
             self.error(stmt.span, "E0220", "a fold has no random quantities", "`~` inside of a fold",
                        why="a random quantity is drawn once for an object, and has a name that all rounds know",
-                       hint=f"draw above the fold: `{stmt.name} ~ ...`, or for each round: `{stmt.name}[i < n] ~ ...`")
+                       hint="make it a parameter" if self.decl.kind == "fn" else
+                       f"draw above the fold: `{stmt.name} ~ ...`, or for each round: `{stmt.name}[i < n] ~ ...`")
             if stmt.next is None:
                 self.define(stmt.name, stmt.name_span, Typed(UNKNOWN))
         return stmt.random

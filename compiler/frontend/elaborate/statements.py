@@ -91,6 +91,12 @@ class Statements(Expressions):
                     found = {item.name: self.loop(env, item, item.value)}
                 else:
                     value = self.loop(env, item, item.next)
+                    if isinstance(value, list) and len(value) != len(last[item]):
+                        raise self.fail(item.next.span, "E0318",
+                                        f"`{item.name}` changes its length from round to round",
+                                        f"{len(value)} values, after {len(last[item])}",
+                                        why="each round gives what the next one takes",
+                                        hint="start with as many values as the rounds give")
                     carried[item] = as_node(self.graph, value) if isinstance(value, int) and item in real else value
                     continue
                 env.names.update(found)
