@@ -68,7 +68,7 @@ def _limits() -> str:
     return _table(("what", "at most"), (
         ("characters of a file", f"{parsing.MAX_CHARACTERS:,}"),
         ("characters of a name", f"{parsing.MAX_NAME:,}"),
-        ("nesting of a formula as written", f"{parsing.MAX_DEPTH:,}"),
+        ("nesting of a formula as written, and of folds", f"{parsing.MAX_DEPTH:,}"),
         ("a whole number", f"{2**31 - 1:,}"),
         ("values of an array, rounds of a loop", f"{elaborate.MAX_ITEMS:,}"),
         ("calls nested in each other", f"{elaborate.MAX_CALLS:,}"),

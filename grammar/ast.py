@@ -155,7 +155,8 @@ class Binder:
 
 @dataclass(frozen=True, eq=False)
 class Stmt:
-    """`name = value`, or `name ~ prior` when random."""
+    """`name = value`, or `name ~ prior` when random. In a fold `name = value then next` carries the name from round to
+    round."""
 
     span: Span
     doc: str
@@ -164,6 +165,34 @@ class Stmt:
     binder: Binder | None
     random: bool
     value: Expr
+    next: Expr | None = None
+
+    def formulas(self) -> tuple[Expr, ...]:
+        """What is written in it: its formulas, and the bound of its index."""
+        bound = (self.binder.bound,) if self.binder else ()
+        return (self.value, *((self.next,) if self.next else ()), *bound)
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """`fold[i < n] { ... }`: rounds that carry values. `depth` counts the folds inside each other."""
+
+    span: Span
+    doc: str
+    binder: Binder
+    body: tuple[Stmt | Fold, ...]
+    depth: int = field(init=False, default=1)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "depth", 1 + max((f.depth for f in self.body if isinstance(f, Fold)), default=0))
+
+    @property
+    def carried(self) -> tuple[Stmt, ...]:
+        """The statements whose names outlast the rounds."""
+        return tuple(s for s in self.body if isinstance(s, Stmt) and s.next is not None)
+
+
+Body = tuple[Stmt | Fold, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,12 +204,12 @@ class Decl:
 
     span: Span
     doc: str
-    kind: str  # shape profile displacement mapper fn
+    kind: str  # shape profile displacement mapper fn const
     name: str
     name_span: Span
     params: tuple[Param, ...] | None
     value: Expr | None
-    body: tuple[Stmt, ...] | None
+    body: Body | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,6 +228,34 @@ class Module:
     uses: tuple[Use, ...]
     decls: tuple[Decl, ...]
     comments: tuple[Span, ...]
+
+
+def named(body: Body | None) -> tuple[Stmt, ...]:
+    """The statements whose names a body has: its own, and what its folds carry. Inside a fold, those of the round."""
+    return tuple(s for item in body or () for s in (item.carried if isinstance(item, Fold) else (item,)))
+
+
+def statements(body: Body | None) -> Iterator[Stmt]:
+    """Every statement of a body, those in its folds too."""
+    stack = [*reversed(body or ())]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, Fold):
+            stack.extend(reversed(item.body))
+        else:
+            yield item
+
+
+def formulas(body: Body | None) -> Iterator[Expr]:
+    """Every formula and bound written in a body, those in its folds too."""
+    stack = [*(body or ())]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, Fold):
+            yield item.binder.bound
+            stack.extend(item.body)
+        else:
+            yield from item.formulas()
 
 
 def walk(*roots: Expr) -> Iterator[Expr]:

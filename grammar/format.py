@@ -16,15 +16,15 @@ _WIDTH = 120  # of a declaration that stays on one line
 _INDENT = "  "
 _PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _OPEN, _CLOSE = ("LPAR", "LSQB"), ("RPAR", "RSQB")
-_VALUE_ENDS = {"NAME", "NUMBER", "QUOTED", "TRUE", "FALSE", "REDUCER", "PROFILE", "SHAPE", *_CLOSE}
+_VALUE_ENDS = {"NAME", "NUMBER", "QUOTED", "TRUE", "FALSE", "REDUCER", "PROFILE", "SHAPE", "FOLD", *_CLOSE}
 
 
 def format_source(text: str, name: str = "<text>") -> str:
     """`text` in the canonical layout. Only white space and needless marks change, never the tree.
 
     - One declaration, statement, comment line or doc line a line; bodies are indented by two spaces.
-      A body of one statement that was written on one line stays there if it fits in 120 columns.
-    - One space around operators, `=` and `~`; none inside brackets, before `,` and `:`, or after a
+      A body of one statement that was written on one line stays there if it fits in 120 columns, and so does a fold.
+    - One space around operators, `=`, `~` and `then`; none inside brackets, before `,` and `:`, or after a
       sign. A comment behind code stands two spaces behind it.
     - Line breaks that the author put inside brackets or after a statement's `=` or `~` stay, and no
       others are made. A continued line is one level deeper than the line that opened its innermost
@@ -67,13 +67,18 @@ class _Layout:
         # Where a line must start, with its level, and which signs have no left operand: the tree knows.
         self.starts = {u.span.start: 0 for u in tree.uses}
         self.starts.update((d.span.start, 0) for d in tree.decls)
-        self.starts.update((s.span.start, 1) for d in tree.decls for s in d.body or ())
+        bodies = [(1, d.span.start, d.body) for d in tree.decls if d.body is not None]
+        self.lone: set[int] = set()  # where something starts that may stay on one line
+        for level, start, body in bodies:  # grows while it is read
+            self.starts.update((item.span.start, level) for item in body)
+            bodies += [(level + 1, item.span.start, item.body) for item in body if isinstance(item, ast.Fold)]
+            if len(body) == 1 and isinstance(body[0], ast.Stmt):
+                self.lone.add(start)
         self.signs = {e.span.start for e in _expressions(tree) if isinstance(e, ast.Unary)}
-        self.lone = {d.span.start for d in tree.decls if d.body is not None and len(d.body) == 1}
         self.lines: list[_Line] = []
         self.levels: list[int] = []  # the level of the line of each open bracket
         self.base = 0  # the level of the declaration or statement at hand
-        self.in_body = False
+        self.depth = 0  # of the bodies around
         self.after_sign = False  # behind the `=` or `~` of a declaration or statement
 
     def text(self) -> str:
@@ -81,7 +86,8 @@ class _Layout:
         while i < len(self.items):
             end = self.one_line_end(i)
             if end is not None:
-                self.new_line(0, i)
+                self.base, self.after_sign, self.levels = self.starts[self.items[i].start], False, []
+                self.new_line(self.base, i)
                 self.lines[-1].text = self.joined(i, end)
             else:
                 end = i
@@ -90,7 +96,7 @@ class _Layout:
         return "".join(f"{_INDENT * line.level if line.text else ''}{line.text}\n" for line in self.lines)
 
     def one_line_end(self, i: int) -> int | None:
-        """The last item of a declaration that starts at item i and stays on one line."""
+        """The last item of a declaration or fold that starts at item i and stays on one line."""
         if self.items[i].start not in self.lone:
             return None
         for j in range(i + 1, len(self.items)):
@@ -98,7 +104,8 @@ class _Layout:
             if item.breaks or item.kind in ("DOC", "COMMENT"):
                 return None
             if item.kind == "RBRACE":
-                return j if len(self.joined(i, j)) <= _WIDTH else None
+                indent = len(_INDENT) * self.starts[self.items[i].start]
+                return j if indent + len(self.joined(i, j)) <= _WIDTH else None
         return None
 
     def joined(self, first: int, last: int) -> str:
@@ -112,21 +119,21 @@ class _Layout:
             self.new_line(self.base, i)
             self.lines[-1].text = self.glued(i, False)
         elif item.kind == "DOC" or (item.kind == "COMMENT" and self.between(i) and (item.breaks or before is None)):
-            self.new_line(1 if self.in_body else 0, i)
+            self.new_line(self.depth, i)
             self.lines[-1].text = item.text
         elif item.kind == "RBRACE":
-            self.in_body = False
+            self.depth -= 1
             if before is not None and before.kind == "LBRACE":
                 self.lines[-1].text += "}"
             else:
-                self.new_line(0, i)
+                self.new_line(self.depth, i)
                 self.lines[-1].text = "}"
         elif item.kind == "COMMENT" and not item.breaks:
             self.lines[-1].text += f"  {item.text}"
         elif not self.needless(i):
             self.word(i)
         if item.kind == "LBRACE":
-            self.in_body = True
+            self.depth += 1
 
     def word(self, i: int) -> None:
         """A word inside a declaration's head or a formula."""
@@ -204,8 +211,7 @@ def _expressions(tree: ast.Module) -> Iterator[ast.Expr]:
     for decl in tree.decls:
         stack += [p.default for p in decl.params or () if p.default is not None]
         stack += [decl.value] if decl.value is not None else []
-        for stmt in decl.body or ():
-            stack += [stmt.value, *([stmt.binder.bound] if stmt.binder else [])]
+        stack += ast.formulas(decl.body)
     while stack:
         expr = stack.pop()
         yield expr

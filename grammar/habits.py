@@ -9,19 +9,33 @@ from fdif_dsl.grammar.source import SourceFile
 
 COMMENT = "a comment starts with `#`; `//` divides and rounds down"
 CHOICE = "a choice is written `where(condition, a, b)`"
-LOOP = "a loop is written `sum[i < n](...)`, or `name[i < n] = ...`"
 SOME = "which rounds count is said with `when`: `sum[i < n when i < k](...)`"
 WHEN = f"`when` stands in the bracket of a reduction, as in `sum[i < n when i < k](...)`; {CHOICE}"
 ALL = "an array has all its values: say which count where it is reduced, as in `sum[i < n when i < k](a[i])`"
+LOOP = "a loop is written `sum[i < n](...)`, `name[i < n] = ...` or, to carry a value, `fold[i < n] { ... }`"
+WHILE = "rounds are counted: `fold[i < n] { x = start then where(done, x, next) }`"
+FOLD = "rounds are written `fold[i < n] { name = start then next }`"
+FOLD_STATEMENT = "a fold is a statement, `fold[i < n] { name = start then next }`; what it carries is known after it"
+FOLD_INSIDE = "a fold stands in the body of a declaration"
+THEN = "`then` stands in the statements of a fold: `fold[i < n] { name = start then next }`"
+ONE_THEN = "a statement has one `then`: `name = start then next`"
 QUANTITY = "a quantity is written `name = formula`, without a word or a type"
-CONSTANT = "a file holds no values: name it inside the declaration, or write a function such as `fn size() = 3`"
+CONSTANT = "a constant of the file is written `const name = formula`"
+CONSTANT_INSIDE = "a constant stands between declarations; inside one write `name = formula`"
+CONSTANT_FORM = {
+    "LPAR": "a constant has no parameters; a function is written `fn name(x) = formula`",
+    "TILDE": "a constant is the same for all objects: write `=`, or draw a quantity inside a shape",
+    **dict.fromkeys(("COLON", "LBRACE", "LSQB"), CONSTANT),
+}
+"""What to say of what follows the name of a constant in place of `=`."""
 
 _DRAW = "a random number is a quantity of the object: `name ~ uniform(a, b)`; one of a place is `hash(p)`"
 _WHOLE = "a random whole number is a quantity of the object: `name ~ integer(lo, hi)`, both ends included"
 _CHOSEN = "a random choice is a quantity of the object: `name ~ choice(a, b)`"
 _DIRECTION = "a random direction is a quantity of the object: `name ~ unit_vec3()`"
-_NO_MATRIX = "there are no matrices: write the sums out, or turn a point with `rotate` of `use std`"
-FOUR = "vectors have two or three components: `vec2`, `vec3`"
+_NO_MATRIX = "matrices are `mat2` and `mat3`; what moves a point too is a sum, `m * p + v`"
+_INVERSE = "the inverse of a rotation is `transpose(m)`; of others, write it out"
+TOO_MANY = "vectors have two to four components: `vec2`, `vec3`, `vec4`"
 _TRUTH = "truth values are `true` and `false`"
 _NOTHING = "every name has a value: leave out what is not there"
 _NOISE = "write `noise(p)`: in -1..1, with cells of size 1"
@@ -31,26 +45,24 @@ _NO_INFINITY = "take a number that is large enough, such as `1e6`"
 
 NAMES: dict[str, str] = {
     # Small functions
-    **dict.fromkeys(("fract", "frac"), "write `x - floor(x)`; for `fract(sin(...) * 43758.5)` write `hash(p)`"),
-    **dict.fromkeys(("trunc", "fix", "truncate"), "write `sign(x) * floor(abs(x))`"),
-    "cbrt": "write `sign(x) * abs(x) ^ (1 / 3)`",
+    "frac": "write `fract(x)`; for `fract(sin(...) * 43758.5)` write `hash(p)`",
+    **dict.fromkeys(("fix", "truncate"), "write `trunc(x)`"),
+    **dict.fromkeys(("cbrtf", "cubert", "cuberoot"), "write `cbrt(x)`"),
     **dict.fromkeys(("lerp", "linear_interpolate"), "write `mix(a, b, s)`"),
-    "log2": "write `log(x) / log(2)`",
     "log10": "write `log(x) / log(10)`",
     "ln": "write `log(x)`",
     "log1p": "write `log(1 + x)`",
     "expm1": "write `exp(x) - 1`",
-    "exp2": "write `2 ^ x`",
     "exp10": "write `10 ^ x`",
-    "sinh": "write `(exp(x) - exp(-x)) / 2`",
-    "cosh": "write `(exp(x) + exp(-x)) / 2`",
-    "tanh": "write `1 - 2 / (exp(2 * x) + 1)`",
-    **dict.fromkeys(("atan", "arctan", "atanf"), "write `atan2(x, 1)`; of two numbers, `atan2(y, x)`"),
+    **dict.fromkeys(("asinh", "arcsinh"), "write `sign(x) * log(abs(x) + sqrt(x ^ 2 + 1))`"),
+    **dict.fromkeys(("acosh", "arccosh"), "write `log(x + sqrt(x ^ 2 - 1))`"),
+    **dict.fromkeys(("atanh", "arctanh"), "write `log((1 + x) / (1 - x)) / 2`"),
+    **dict.fromkeys(("arctan", "atanf"), "write `atan(x)`; of two numbers, `atan2(y, x)`"),
     **dict.fromkeys(("arctan2", "atan2f"), "write `atan2(y, x)`"),
     **dict.fromkeys(("arcsin", "asinf"), "write `asin(x)`"),
     **dict.fromkeys(("arccos", "acosf"), "write `acos(x)`"),
-    **dict.fromkeys(("degrees", "rad2deg", "degree"), "write `x * 180 / pi`"),
-    **dict.fromkeys(("radians", "deg2rad", "radian"), "write `x * pi / 180`"),
+    **dict.fromkeys(("rad2deg", "degree"), "write `degrees(x)`"),
+    **dict.fromkeys(("deg2rad", "radian"), "write `radians(x)`"),
     **dict.fromkeys(("fabs", "absolute", "fabsf", "Abs"), "write `abs(x)`"),
     **dict.fromkeys(("fmod", "rem", "remainder", "modf", "modulo"), "write `mod(a, b)`, which has the sign of `b`"),
     **dict.fromkeys(("saturate", "clamp01"), "write `clamp(x, 0, 1)`"),
@@ -61,7 +73,7 @@ NAMES: dict[str, str] = {
     **dict.fromkeys(("sqr", "square", "sq"), "write `x ^ 2`"),
     **dict.fromkeys(("power", "powf", "powi"), "write `x ^ y`"),
     **dict.fromkeys(("sgn", "signum"), "write `sign(x)`"),
-    **dict.fromkeys(("hypot", "hypotenuse"), "write `length(vec2(x, y))`"),
+    "hypotenuse": "write `hypot(x, y)`",
     **dict.fromkeys(("rint", "nearbyint", "around", "roundEven"), "write `round(x)`"),
     "ceiling": "write `ceil(x)`",
     **dict.fromkeys(("sqrtf", "squareroot"), "write `sqrt(x)`"),
@@ -77,8 +89,13 @@ NAMES: dict[str, str] = {
     "reflect": "write `v - 2 * dot(v, n) * n`",
     **dict.fromkeys(("float2", "Vector2", "ivec2"), "write `vec2(x, y)`"),
     **dict.fromkeys(("float3", "Vector3", "ivec3", "array", "point", "vector"), "write `vec3(x, y, z)`"),
-    **dict.fromkeys(("vec4", "float4", "Vector4"), FOUR),
-    **dict.fromkeys(("mat2", "mat3", "mat4", "matrix", "float3x3", "transpose", "inverse"), _NO_MATRIX),
+    **dict.fromkeys(("float4", "Vector4", "ivec4", "quaternion"), "write `vec4(x, y, z, w)`"),
+    **dict.fromkeys(("float2x2", "Matrix2"), "write `mat2(v, w)`, column by column"),
+    **dict.fromkeys(("float3x3", "Matrix3", "matrix"), "write `mat3(u, v, w)`, column by column"),
+    **dict.fromkeys(("mat4", "float4x4", "Matrix4"), _NO_MATRIX),
+    **dict.fromkeys(("inverse", "inv", "determinant", "det"), _INVERSE),
+    **dict.fromkeys(("matmul", "mul"), "write `m * v`"),
+    **dict.fromkeys(("quat_multiply", "qmul", "quatmul"), "write `quat_mul(a, b)`, of `use std`"),
     # Values
     **dict.fromkeys(("PI", "M_PI", "Pi"), "write `pi`"),
     **dict.fromkeys(("TAU", "TWO_PI", "M_2PI", "two_pi"), "write `tau`"),
@@ -91,7 +108,7 @@ NAMES: dict[str, str] = {
     **dict.fromkeys(("self", "this"), "a name of the declaration stands alone: `radius`"),
     # Choices, loops, chance
     **dict.fromkeys(("ifelse", "iif", "select", "cond", "ternary"), CHOICE),
-    **dict.fromkeys(("range", "arange", "linspace", "reduce", "sum", "any", "all", "prod"), LOOP),
+    **dict.fromkeys(("range", "arange", "linspace", "reduce", "sum", "any", "all", "prod", "scan", "iterate"), LOOP),
     **dict.fromkeys(("rand", "random", "rands", "rnd"), _DRAW),
     **dict.fromkeys(("randint", "randrange", "rand_int", "randi", "uniform_int"), _WHOLE),
     **dict.fromkeys(("choose", "pick", "sample", "bernoulli", "categorical"), _CHOSEN),
@@ -126,10 +143,11 @@ MODULES = frozenset({
 
 STATEMENTS: dict[str, str] = {
     "return": "the result of a function is a statement: `value = ...`",
-    **dict.fromkeys(("for", "while"), LOOP),
-    **dict.fromkeys(("if", "else", "elif", "then", "switch"), CHOICE),
-    **dict.fromkeys(("let", "var", "const", "float", "int", "bool", "vec2", "vec3", "double", "uniform", "auto", "val",
-                     "local"), QUANTITY),
+    "for": LOOP,
+    **dict.fromkeys(("while", "loop", "do", "repeat"), WHILE),
+    **dict.fromkeys(("if", "else", "elif", "switch"), CHOICE),
+    **dict.fromkeys(("let", "var", "float", "int", "bool", "vec2", "vec3", "vec4", "mat2", "mat3", "double", "uniform",
+                     "auto", "val", "local"), QUANTITY),
 }
 """What to say where a body has a word that starts a statement elsewhere."""
 
@@ -137,7 +155,7 @@ DECLARATIONS: dict[str, str] = {
     **dict.fromkeys(("def", "function", "func", "fun", "float", "lambda"), "a function is declared with `fn`"),
     **dict.fromkeys(("import", "from", "include", "using", "require"), "another file is brought in with `use name`"),
     **dict.fromkeys(("class", "struct", "solid", "object"), "a solid is declared with `shape`"),
-    **dict.fromkeys(("const", "let", "var", "static", "uniform", "define"), CONSTANT),
+    **dict.fromkeys(("let", "var", "static", "uniform", "define", "constant"), CONSTANT),
 }
 """The same between declarations."""
 
@@ -146,7 +164,7 @@ _ENDINGS = re.compile(r"[fFhHlLuUdD]{1,3}")
 
 def name_hint(name: str, kind: str = "") -> str:
     """What an unknown name is called here, in a declaration of a kind; or nothing."""
-    return NAMES.get(name) or (POINTS.get(name, "") if kind != "fn" else "")
+    return NAMES.get(name) or (POINTS.get(name, "") if kind not in ("fn", "const") else "")
 
 
 def number_hint(number: str, ending: str) -> str:

@@ -162,9 +162,13 @@ class _Build(Transformer[Token, Any]):
 
     def block(self, items: list[Any]) -> ast.Decl:
         docs, kind, name, params, _, *body = items
-        statements = tuple(s for s in body if isinstance(s, ast.Stmt))
+        statements = tuple(s for s in body if isinstance(s, ast.Stmt | ast.Fold))
         return ast.Decl(self._span(kind, name), docs, str(kind), name.strip('"'), self._span(name), params, None,
                         statements)
+
+    def constant(self, items: list[Any]) -> ast.Decl:
+        docs, keyword, name, _, value = items
+        return ast.Decl(self._span(keyword, value), docs, str(keyword), str(name), self._span(name), None, value, None)
 
     def params(self, items: list[Any]) -> tuple[ast.Param, ...]:
         return tuple(i for i in items if isinstance(i, ast.Param))
@@ -183,6 +187,20 @@ class _Build(Transformer[Token, Any]):
     def stmt(self, items: list[Any]) -> ast.Stmt:
         docs, name, binder, sign, value = items
         return ast.Stmt(self._span(name, value), docs, str(name), self._span(name), binder, sign == "~", value)
+
+    def round(self, items: list[Any]) -> ast.Stmt:
+        docs, name, binder, sign, value, _, next_ = items
+        return ast.Stmt(self._span(name, next_ or value), docs, str(name), self._span(name), binder, sign == "~", value,
+                        next_)
+
+    def fold(self, items: list[Any]) -> ast.Fold:
+        docs, keyword, binder, _, *body, close = items
+        fold = ast.Fold(self._span(keyword, close), docs, binder,
+                        tuple(s for s in body if isinstance(s, ast.Stmt | ast.Fold)))
+        if fold.depth > MAX_DEPTH:
+            raise SdfError(error_at(self._span(keyword), "E0104", f"folds nest more than {MAX_DEPTH} deep",
+                                    "starts here", hint="put inner folds into functions"))
+        return fold
 
     def binder(self, items: list[Any]) -> ast.Binder:
         open_, var, _, bound, close = items

@@ -11,8 +11,8 @@ from fdif_dsl.grammar import habits
 from fdif_dsl.grammar.diagnostics import Diagnostic, did_you_mean, error_at, quote
 from fdif_dsl.grammar.source import SourceFile, Span
 
-_KINDS = {"SHAPE", "PROFILE", "DISPLACEMENT", "MAPPER", "FN"}
-_RESERVED = _KINDS | {"USE", "TRUE", "FALSE", "AND", "OR", "NOT", "WHEN"}
+_KINDS = {"SHAPE", "PROFILE", "DISPLACEMENT", "MAPPER", "FN", "CONST"}
+_RESERVED = _KINDS | {"USE", "FOLD", "THEN", "TRUE", "FALSE", "AND", "OR", "NOT", "WHEN"}
 _VALUE = {"NUMBER", "NAME", "TRUE", "FALSE", "LPAR", "REDUCER"}
 _VALUE_ENDS = {"NUMBER", "NAME", "TRUE", "FALSE", "RPAR", "RSQB"}
 _COMPARISONS = {"LT", "LE", "GT", "GE", "EQ", "NE"}
@@ -39,7 +39,7 @@ _CHARACTER_HINTS = {
     "!": "write `not`, or `!=` for \"differs from\"",
     "%": "write `mod(a, b)`",
     "?": "write `where(condition, a, b)`",
-    "@": "for a product of vectors write `dot(a, b)`",
+    "@": "a product of matrices is `m * n`; of vectors, `dot(a, b)`",
     "$": "names are letters, digits and underscores",
     "\\": "a formula may simply go on in the next line",
     "_": "a name starts with a letter",
@@ -55,7 +55,7 @@ _CHARACTER_HINTS = {
     "\N{GREATER-THAN OR EQUAL TO}": "write `>=`",
     "\N{NOT EQUAL TO}": "write `!=`",
     "\N{SQUARE ROOT}": "write `sqrt(x)`",
-    "\N{DEGREE SIGN}": "angles are in radians: write `x * pi / 180`",
+    "\N{DEGREE SIGN}": "angles are in radians: write `radians(x)`",
     "\N{LOGICAL AND}": "write `and`",
     "\N{LOGICAL OR}": "write `or`",
     "\N{NOT SIGN}": "write `not`",
@@ -125,7 +125,7 @@ def _continues(file: SourceFile, token: Token, before: Sequence[Token]) -> bool:
 def _habit(file: SourceFile, token: Token, expected: set[str], before: Sequence[Token]) -> str:
     """What to do about a habit of another language, or nothing."""
     last = before[-1] if before else token
-    word = str(token)
+    kind, word = token.type, str(token)
     touching = last.end_pos == token.start_pos
     if token.type == "DIV" or any(t.type == "DIV" and t.line == token.line for t in before):
         return habits.COMMENT
@@ -139,16 +139,41 @@ def _habit(file: SourceFile, token: Token, expected: set[str], before: Sequence[
         return habits.number_hint(str(last), word)
     if token.type == "COMMA" and _groups(before):
         count = _values_from(file, before)
-        return f"a vector is written `vec{count}({'x, y, z'[: 3 * count - 2]})`" if count < 4 else habits.FOUR
+        return f"a vector is written `vec{count}({'x, y, z, w'[: 3 * count - 2]})`" if count < 5 else habits.TOO_MANY
     if "WHEN" in expected and (word in ("if", "where") or token.type in _LIMITING):
         return habits.SOME
-    if word in ("if", "else", "elif", "then") or str(last) in ("if", "then"):
+    named = _next(file, token) in ("=", "~")
+    if word in ("if", "else", "elif") or str(last) == "if":
         return habits.CHOICE
+    if word == "then" and not named:
+        line_before = [str(t) for t in before if t.line == token.line]
+        if "if" in line_before:
+            return habits.CHOICE
+        return habits.ONE_THEN if _in_fold(before) and "then" in line_before else habits.THEN
+    if word == "fold" and expected >= _KINDS:
+        return habits.FOLD_INSIDE
+    if word == "fold" and "NUMBER" in expected:
+        return habits.FOLD_STATEMENT
+    if last.type == "FOLD" or [t.type for t in before[-2:]] == ["FOLD", "LSQB"] or (
+            expected == {"LT"} and [t.type for t in before[-3:-1]] == ["FOLD", "LSQB"] and kind not in _COMPARISONS):
+        return habits.FOLD
+    if word == "const" and "RBRACE" in expected:
+        return habits.CONSTANT_INSIDE
+    if [t.type for t in before[-2:]] == ["CONST", "NAME"]:
+        return habits.CONSTANT_FORM.get(kind, "")
     if token.type == "COLON" and {"ASSIGN", "LBRACE"} <= expected:
         return "a body stands in braces, as in `shape ball { distance = ... }`"
     if token.type == "NAME" and expected >= _KINDS and "RBRACE" not in expected and _next(file, token) == "=":
         return habits.CONSTANT
     return ""
+
+
+def _in_fold(before: Sequence[Token]) -> bool:
+    """Whether the innermost body is that of a fold."""
+    opener = _innermost_open([t for t in before if str(t) in "{}"])
+    heads = [t.type for t in before if opener is not None and (t.end_pos or 0) <= (opener.start_pos or 0)
+             and t.type in (*_KINDS, "FOLD")]
+    return heads[-1:] == ["FOLD"]
 
 
 def _groups(before: Sequence[Token]) -> bool:
@@ -198,6 +223,8 @@ def _hint(file: SourceFile, token: Token, expected: set[str], before: Sequence[T
         return "the doc comment (##) before it ends the formula: write a plain one (#)"
     if types[-1:] == ["USE"] and kind == "QUOTED":
         return "write the plain name, as in `use std`"
+    if types[-1:] == ["CONST"] and kind == "QUOTED":
+        return "write a plain name, as in `const size = 3`"
     if kind == "QUOTED":
         return "the language has no strings"
     if types[-2:] == ["USE", "NAME"] and kind in ("DOT", "SLASH"):
@@ -239,7 +266,7 @@ def _hint(file: SourceFile, token: Token, expected: set[str], before: Sequence[T
         return habits.LOOP
     if value and "OR" in expected:
         return _BETWEEN
-    if expected == {"NAME", "DOC", "RBRACE"}:
+    if expected == {"NAME", "FOLD", "DOC", "RBRACE"}:
         return "a body holds statements such as `name = formula`"
     return ""
 
@@ -288,8 +315,8 @@ def _span(file: SourceFile, token: Token) -> Span:
 def _declaration_hint(token: Token) -> str:
     if str(token) in habits.DECLARATIONS:
         return habits.DECLARATIONS[str(token)]
-    return did_you_mean(str(token), ["use", "shape", "profile", "displacement", "mapper", "fn"]) or (
-        "a file holds `use` lines and declarations: shape, profile, displacement, mapper, fn")
+    return did_you_mean(str(token), ["use", "shape", "profile", "displacement", "mapper", "fn", "const"]) or (
+        "a file holds `use` lines and declarations: shape, profile, displacement, mapper, fn, const")
 
 
 def _words(expected: set[str]) -> str:
@@ -302,6 +329,9 @@ def _words(expected: set[str]) -> str:
     if rest & {"PLUS", "OR"}:
         out.append("an operator")
         rest -= _OPERATORS | ({"LPAR", "LSQB"} if "DOT" in rest else set())
+    if rest >= {"NAME", "FOLD"}:
+        out.append("a statement")
+        rest -= {"NAME", "FOLD"}
     if rest >= _KINDS:
         out.append("a declaration")
         rest -= _KINDS | {"USE", "DOC"}

@@ -79,6 +79,28 @@ shape whole {
   distance = where(ok, part(p), part(p - 1))
 }
 fn count(xs: vec2[n], b: bool = true) = where(b, len(xs), n)
+const sides = 2 * 2
+const spin = mat2(0, 1, 0 - 1, 0)
+fn carried(x, m: mat2, n: int) {
+  fold[i < n] {
+    k = len(a) + i
+    value = x then where(ok, value * k + v.x, value)
+    v = vec2(x) then m * v
+    a = [1, x] then [a[1], a[0] + v.y]
+    fold[j < sides] { w = v then w.yx + j }
+    ok = true then not ok or w.x < 3
+    t = spin then t * m
+  }
+}
+shape rounds {
+  r ~ uniform(1, 2)
+  fold[i < sides] {
+    z = vec4(p, r) then abs(z.wzyx) - size
+    size = r then size / 2
+    d = 1e9 then min(d, length(z) - size)
+  }
+  distance = d
+}
 """
 MORE = """
 mapper light { intensity = where(any[i < 3](d > i) and not all[i < 2](d < i), min(d, 1, 2), d ^ 2) }
@@ -86,13 +108,15 @@ displacement dents(amplitude = 2) { offset = amplitude * sin(p.x) * grid.limit.x
 """
 EXPRESSIONS = [
     "deepest(section)", "deepest(1)", "section(q, t)", "section", "p", "q", "t", "d", "n", "i", "p.xy", "grid.min",
-    "grid.limit", "[1, 2]", "[1, 2][0]", "len([1])", "true", "(1 < 2)", "vec2(1, 2)", "plain", "prism(plain)", "hollow",
+    "grid.limit", "[1, 2]", "[1, 2][0]", "len([1])", "true", "(1 < 2)", "vec2(1, 2)",
+    "vec4(1)", "mat2(1)", "sides", "spin", "carried(1, spin, 3)", "plain", "prism(plain)", "hollow",
     "0", "1", "(-3)", "100", "4096", "2147483647", "1e-9", "0.0", "1e308", "uniform(0, 1)", "choice(1, 2)",
     "integer(1, 3)", "unit_vec2()", "sum[i < n](i)", "min[i < 3](i)", "min[i < 3 when i < n](i)",
     "max[i < 2 when p.x < i](p)", "any[i < 2 when i < 0](ok)", "mod(7, 3)", "min(1, 2)"]
 GIVEN = {
     "int": ["3", "0", "5", "-1"], "float": ["2.5", "0", "grid.min"], "bool": ["true"], "vec2": ["vec2(1, 2)"],
-    "vec3": ["vec3(1, 2, 3)"], "shape": ["hollow", "whole", "two(hollow, hollow)"],
+    "vec3": ["vec3(1, 2, 3)"], "vec4": ["vec4(1, 2, 3, 4)"], "mat2": ["spin"], "mat3": ["mat3(2)"],
+    "shape": ["hollow", "whole", "two(hollow, hollow)"],
     "profile": ["plain", "gone", "waisted(disc)", "onioned(star_polygon(3))", "polygon_between(3, 1, 2)"]}
 
 

@@ -49,6 +49,15 @@ def many(text: str, count: int) -> str:
     return "\n".join(text.replace("#", str(i)) for i in range(count))
 
 
+def chain_of_constants(count: int) -> str:
+    return "\n".join(["const a0 = 1.5", *(f"const a{i} = a{i - 1} + a{i - 1}" for i in range(1, count))])
+
+
+def nested_folds(count: int, rounds: int) -> str:
+    inside = "".join(f"y{k + 1} = 1. then y{k}\n}}\n" for k in range(count - 1))
+    return statements(f"fold[i < {rounds}] {{\n" * count + "y0 = p.x then y0 + 1\n}" + inside)
+
+
 PROFILES = "\n".join(["profile s0 { distance = length(q) - 3 }", *(
     f"profile s{i}(part: profile = s{i - 1}) {{ distance = part(q) + part(q + 1) }}" for i in range(1, 40))])
 
@@ -118,6 +127,16 @@ WRONG = {  # what it is: (text, code of the one message)
         chain(lambda i: f"f{i}(f{i}(x))", 30) + "\n" + many("shape s# { distance = f29(p.x) }", 1_000), "E0302"),
     "a thousand large shapes": (
         chain(lambda i: f"f{i}(f{i}(x))", 12) + "\n" + many("shape s# { distance = f11(p.x) }", 1_000), "E0310"),
+    "a fold of a billion rounds": (statements("fold[i < 1000000000] { z = 1 then z }"), "E0301"),
+    "forty folds in each other": (nested_folds(40, 2), "E0302"),
+    "a thousand folds in each other": (statements("fold[i < 2] {\n" * 1_000 + "z = 1 then z" + "}" * 1_000), "E0104"),
+    "folds that grow": (
+        statements("fold[i < 4096] { z = p then z + sin(z) * i  y = p then y.zxy + z  x = p then x * y }"), "E0302"),
+    "folds in each other that do nothing": (
+        statements("fold[i < 4096] { fold[j < 4096] { z = 1 then z } y = 1 then z }"), "E0302"),
+    "a fold of many names": (
+        statements("fold[i < 4096] {\n" + many("a# = 1. then a#", 2_000) + "}"), "E0302"),
+    "a ring of constants": (many("const a# = a0 + 1", 500), "E0236"),
     # numbers
     "an overflow of whole numbers": (ball(" * ".join("9" * 40)), "E0306"),
     "a choice of a hundred thousand": (statements(f"a ~ choice({', '.join('1' * 100_000)})"), "E0102"),
@@ -165,6 +184,10 @@ RIGHT = {
     "many statements": statements(many("a# = #.", 4_000)),
     "many statements that use each other": statements("a0 = 1.", many("b# = a0 * p.x", 3_000)),
     "doublings of a sum": statements("a0 = p.x", *(f"a{i + 1} = a{i} + a{i}" for i in range(60))),
+    "rounds that double a value": statements("fold[i < 60] { a = p.x then a + a * a + a }"),
+    "forty folds of one round in each other": nested_folds(40, 1),
+    "a fold of ten thousand names": statements("fold[i < 1] {\n" + many("a# = 1 then 2", 3_000) + "}"),
+    "constants that double": f"{chain_of_constants(2_000)}\n{ball('a1999')}",
     "a large array": statements(f"a = [{', '.join('1' * 10_000)}]"),
     "many large arrays": statements(many("a#[i < 4096] = #", 10)),
     "a choice of five thousand": statements(f"a ~ choice({', '.join(map(str, range(5_000)))})"),
@@ -184,7 +207,7 @@ RIGHT = {
 }
 
 
-NOWHERE_FINITE = ("a large number", "a tower of powers", "numbers without a value")
+NOWHERE_FINITE = ("constants that double", "a large number", "a tower of powers", "numbers without a value")
 
 
 @pytest.mark.parametrize("what", RIGHT)

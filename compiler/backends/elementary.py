@@ -6,6 +6,8 @@ sine is slow for large angles or coarse for all of them. Errors measured against
     sin, cos           absolute <= 2e-7 for |x| <= 1e6; bounded by 1.000001 beyond; NaN for infinities
     exp, b^x           relative <= 2e-7; overflow gives infinity, underflow goes through denormals to 0
     atan2, asin, acos  absolute <= 4e-7
+    tanh               relative <= 3e-7
+    cbrt               relative <= 2e-7
 
 NaN and infinities are treated as `ops.py` says.
 """
@@ -22,7 +24,8 @@ f32 = np.float32
 
 class Primitives(NamedTuple):
     """What a target has to offer. `select(c, a, b)` is a where c holds, else b; `power_of_two(n)` is 2^n for a whole
-    float32 n in -126..127; `round` goes to even; the others are what IEEE 754 calls by that name."""
+    float32 n in -126..127; `near_cbrt(x)` is within 4 % of the cube root of a normal x > 0; `round` goes to even; the
+    others are what IEEE 754 calls by that name."""
 
     select: Any
     fma: Any
@@ -32,6 +35,7 @@ class Primitives(NamedTuple):
     round: Any
     sqrt: Any
     power_of_two: Any
+    near_cbrt: Any
 
 
 class Elementary(NamedTuple):
@@ -40,6 +44,8 @@ class Elementary(NamedTuple):
     cos: Any
     exp2_of_product: Any
     exp: Any
+    tanh: Any
+    cbrt: Any
     atan2: Any
     asin: Any
     acos: Any
@@ -60,13 +66,20 @@ EXPONENT_MOST, EXPONENT_LEAST = f32(129), f32(-151)
 SIN_1, SIN_2, SIN_3, SIN_4 = f32(-0.16666658), f32(0.008333032), f32(-0.00019806968), f32(2.5997433e-06)
 EXP_1, EXP_2, EXP_3 = f32(0.6931472), f32(0.24022648), f32(0.055503294)
 EXP_4, EXP_5, EXP_6 = f32(0.00961845), f32(0.0013400171), f32(0.00015352316)
+TANH_1, TANH_2, TANH_3 = f32(-0.3333328), f32(0.13331442), f32(-0.053739715)
+TANH_4, TANH_5, TANH_SMALL = f32(0.020639086), f32(-0.005704985), f32(0.625)
+# A third of the bits of a number is, plus this, near those of its cube root.
+CBRT_BITS = 0x2A5119F2
+CBRT_LEAST, CBRT_MOST = f32(2.0**-100), f32(2.0**100)
+CBRT_DOWN, CBRT_UP = f32(2.0**-72), f32(2.0**72)
+CBRT_ROOT_DOWN, CBRT_ROOT_UP = f32(2.0**-24), f32(2.0**24)
 ATAN_1, ATAN_2, ATAN_3, ATAN_4 = f32(-0.33333153), f32(0.19993773), f32(-0.14211054), f32(0.10666002)
 ATAN_5, ATAN_6, ATAN_7, ATAN_8 = f32(-0.07552209), f32(0.04321179), f32(-0.016367882), f32(0.0029206804)
 
 
 def elementary(target: Primitives, inline: Callable[[Any], Any]) -> Elementary:
     """The functions of a target; `inline` makes one of plain Python into one that its kernels can call."""
-    select, fma, abs, copysign, floor, round, sqrt, power_of_two = target
+    select, fma, abs, copysign, floor, round, sqrt, power_of_two, near_cbrt = target
 
     @inline
     def sign(x: Any) -> Any:
@@ -114,6 +127,28 @@ def elementary(target: Primitives, inline: Callable[[Any], Any]) -> Elementary:
         return exp2_of_product(x, LOG2_E_HIGH, LOG2_E_LOW)
 
     @inline
+    def tanh(x: Any) -> Any:
+        ax = abs(x)
+        z = ax * ax
+        tail = fma(fma(fma(fma(TANH_5, z, TANH_4), z, TANH_3), z, TANH_2), z, TANH_1)
+        near = fma(ax * z, tail, ax)
+        return copysign(select(ax < TANH_SMALL, near, ONE - TWO / (exp(TWO * ax) + ONE)), x)
+
+    @inline
+    def cbrt(x: Any) -> Any:
+        ax = abs(x)
+        # Within the range where cubes are normal numbers.
+        a = ax * select(ax < CBRT_LEAST, CBRT_UP, select(ax > CBRT_MOST, CBRT_DOWN, ONE))
+        root = near_cbrt(a)
+        # Halley's step, twice: errors of 4e-2, 4e-5, and then of rounding.
+        cube = root * root * root
+        root = root + root * ((a - cube) / (TWO * cube + a))
+        cube = root * root * root
+        root = root + root * ((a - cube) / (TWO * cube + a))
+        root = root * select(ax < CBRT_LEAST, CBRT_ROOT_DOWN, select(ax > CBRT_MOST, CBRT_ROOT_UP, ONE))
+        return select((ax > ZERO) & (ax < INF), copysign(root, x), x)
+
+    @inline
     def atan2(y: Any, x: Any) -> Any:
         ax, ay = abs(x), abs(y)
         large = select(ay > ax, ay, ax)
@@ -139,4 +174,4 @@ def elementary(target: Primitives, inline: Callable[[Any], Any]) -> Elementary:
     def acos(x: Any) -> Any:
         return atan2(sqrt((ONE - x) * (ONE + x)), x)
 
-    return Elementary(sign, sin, cos, exp2_of_product, exp, atan2, asin, acos)
+    return Elementary(sign, sin, cos, exp2_of_product, exp, tanh, cbrt, atan2, asin, acos)

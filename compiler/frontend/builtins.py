@@ -10,12 +10,13 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from fdif_dsl.compiler.frontend.values import Value, apply, as_node, components, lift, total
+from fdif_dsl.compiler.frontend.values import Matrix, Value, apply, as_node, components, lift, total
 from fdif_dsl.compiler.ir.graph import Graph, Node
 
 CONSTANTS = {"pi": math.pi, "tau": math.tau}
 NUMBERS = ("int", "float")
-VECTORS = ("vec2", "vec3")
+VECTORS = ("vec2", "vec3", "vec4")
+MATRICES = ("mat2", "mat3")
 
 TypeRule = Callable[[Sequence[str]], str | None]  # argument types -> result type; None: does not fit
 
@@ -66,11 +67,40 @@ def _map(name: str, doc: str) -> None:
 
 
 for _name, _doc in {
-    "abs": "absolute value", "sign": "1, 0 or -1", "sqrt": "square root", "exp": "e^x", "log": "natural logarithm",
-    "sin": "sine (radians)", "cos": "cosine (radians)", "tan": "tangent (radians)", "asin": "arc sine",
-    "acos": "arc cosine", "floor": "round down", "ceil": "round up", "round": "round to nearest, halves to even",
+    "abs": "absolute value", "sign": "1, 0 or -1", "sqrt": "square root",
+    "cbrt": "cube root, of negative numbers too", "exp": "e^x", "log": "natural logarithm", "sin": "sine (radians)",
+    "cos": "cosine (radians)", "tan": "tangent (radians)", "asin": "arc sine", "acos": "arc cosine",
+    "tanh": "hyperbolic tangent", "floor": "round down", "ceil": "round up",
+    "round": "round to nearest, halves to even",
 }.items():
     _map(_name, _doc)
+
+
+def _composed(name: str, doc: str, build: Callable[[Graph, Value], Value]) -> None:
+    _row(name, f"{name}(x)", doc, _count(1, 1, _real), build)
+
+
+def _trunc(g: Graph, x: Value) -> Value:
+    zero = g.number(0)
+    return lift(g, lambda v: g.node("where", g.node("lt", v, zero), g.node("ceil", v), g.node("floor", v)), x)
+
+
+def _cosh(g: Graph, x: Value) -> Value:
+    # From e^(|x|/2), whose square overflows no earlier than the result does.
+    root = apply(g, "exp", apply(g, "mul", apply(g, "abs", x), 0.5))
+    half = apply(g, "mul", root, 0.5)
+    return apply(g, "add", apply(g, "mul", half, root), apply(g, "div", apply(g, "div", 0.5, root), root))
+
+
+_composed("exp2", "2^x", lambda g, x: apply(g, "pow", 2, x))
+_composed("log2", "logarithm to the base 2", lambda g, x: apply(g, "mul", apply(g, "log", x), 1 / math.log(2)))
+_composed("atan", "arc tangent; of a vector's angle, `atan2`", lambda g, x: apply(g, "atan2", x, 1))
+_composed("sinh", "hyperbolic sine", lambda g, x: apply(g, "mul", apply(g, "tanh", x), _cosh(g, x)))
+_composed("cosh", "hyperbolic cosine", _cosh)
+_composed("trunc", "round towards 0", _trunc)
+_composed("fract", "x - floor(x)", lambda g, x: apply(g, "sub", x, apply(g, "floor", x)))
+_composed("radians", "radians of an angle in degrees", lambda g, x: apply(g, "mul", x, math.pi / 180))
+_composed("degrees", "degrees of an angle in radians", lambda g, x: apply(g, "mul", x, 180 / math.pi))
 
 
 def _int_or(op: str, whole: Callable[..., int]) -> Callable[..., Value]:
@@ -138,8 +168,61 @@ def _cross(g: Graph, a: Value, b: Value) -> Value:
     return minor(0, 1) if len(a) == 2 else (minor(1, 2), minor(2, 0), minor(0, 1))
 
 
-def _vector(g: Graph, *parts: Value) -> Value:
+def _numbers(g: Graph, parts: Sequence[Value]) -> tuple[Node, ...]:
     return tuple(as_node(g, c) for part in parts for c in (part if isinstance(part, tuple) else (part,)))
+
+
+def _vector(width: int) -> Callable[..., Value]:
+    def build(g: Graph, *parts: Value) -> Value:
+        numbers = _numbers(g, parts)
+        return numbers if len(numbers) == width else numbers * width
+
+    return build
+
+
+def _matrix(width: int) -> Callable[..., Value]:
+    def build(g: Graph, *parts: Value) -> Value:
+        numbers = _numbers(g, parts)
+        if len(numbers) == 1:
+            zero = g.number(0)
+            numbers = tuple(numbers[0] if i == j else zero for j in range(width) for i in range(width))
+        return Matrix(tuple(numbers[i : i + width] for i in range(0, len(numbers), width)))
+
+    return build
+
+
+def matrix_type(op: str, left: str, right: str) -> str | None:
+    """The type of a sum, product or quotient with a matrix in it; None where the two do not fit."""
+    if op in ("+", "-"):
+        return left if left == right else None
+    if op == "/":
+        return left if right in NUMBERS else None
+    if op != "*":
+        return None
+    if left in NUMBERS or right in NUMBERS:
+        return right if left in NUMBERS else left
+    if left[-1] != right[-1]:
+        return None
+    return right if left in MATRICES else left  # m * m is a matrix, m * v and v * m are vectors
+
+
+def matrix_operation(g: Graph, op: str, a: Value, b: Value) -> Value:
+    """A sum, product or quotient with a matrix in it."""
+    if op == "*" and isinstance(a, Matrix) and isinstance(b, Matrix):
+        return Matrix(tuple(_transformed(g, a, column) for column in b.columns))
+    if op == "*" and isinstance(a, Matrix) and isinstance(b, tuple):
+        return _transformed(g, a, b)
+    if op == "*" and isinstance(b, Matrix) and isinstance(a, tuple):
+        return tuple(dot(g, a, column) for column in b.columns)
+    name = {"+": "add", "-": "sub", "*": "mul", "/": "div"}[op]
+    width = len((a if isinstance(a, Matrix) else b).columns)
+    pairs = zip(*(x.columns if isinstance(x, Matrix) else [x] * width for x in (a, b)), strict=True)
+    return Matrix(tuple(apply(g, name, x, y) for x, y in pairs))
+
+
+def _transformed(g: Graph, m: Matrix, v: Value) -> Value:
+    return tuple(total(g, [g.node("mul", column[i], x) for column, x in zip(m.columns, v, strict=True)])
+                 for i in range(len(m.columns)))
 
 
 def choose(g: Graph, condition: Value, a: Value, b: Value) -> Value:
@@ -151,16 +234,28 @@ def _same_vectors(types: Sequence[str]) -> str | None:
 
 
 def _cross_type(types: Sequence[str]) -> str | None:
-    return _same_vectors(types) and ("float" if types[0] == "vec2" else "vec3")
+    return {"vec2 vec2": "float", "vec3 vec3": "vec3"}.get(" ".join(types))
 
 
 def _vector_type(width: int) -> TypeRule:
     def typed(types: Sequence[str]) -> str | None:
-        widths = {"int": 1, "float": 1, "vec2": 2, "vec3": 3}
-        fits = all(t in widths for t in types) and sum(widths[t] for t in types) == width
-        return f"vec{width}" if fits else None
+        return f"vec{width}" if _numbers_in(types) in (1, width) else None
 
     return typed
+
+
+def _matrix_type(width: int) -> TypeRule:
+    def typed(types: Sequence[str]) -> str | None:
+        columns = all(t == f"vec{width}" for t in types) or all(t in NUMBERS for t in types)
+        return f"mat{width}" if columns and _numbers_in(types) in (1, width * width) else None
+
+    return typed
+
+
+def _numbers_in(types: Sequence[str]) -> int:
+    """How many numbers these hold together; 0 where one of them is neither a number nor a vector."""
+    widths = {**dict.fromkeys(NUMBERS, 1), **{v: int(v[-1]) for v in VECTORS}}
+    return sum(widths[t] for t in types) if all(t in widths for t in types) else 0
 
 
 _row("min", "min(a, b, ...)", "least of the values; a NaN after the first is passed over", _count(2, None, common),
@@ -172,6 +267,8 @@ _row("mod", "mod(a, b)", "floored remainder, with the sign of b", _count(2, 2, c
 _row("pow", "pow(a, b)", "power, also written a ^ b", _count(2, 2, _real), power)
 _row("atan2", "atan2(y, x)", "angle of the vector (x, y) in radians", _count(2, 2, _real),
      lambda g, a, b: apply(g, "atan2", a, b))
+_row("hypot", "hypot(x, y)", "length of the vector (x, y)", _count(2, 2, _real),
+     lambda g, a, b: apply(g, "sqrt", apply(g, "add", apply(g, "mul", a, a), apply(g, "mul", b, b))))
 _row("clamp", "clamp(x, lo, hi)", "x held between lo and hi", _count(3, 3, _real), _clamp)
 _row("mix", "mix(a, b, s)", "a + (b - a) * s", _count(3, 3, _real), _mix)
 _row("step", "step(edge, x)", "0 where x < edge, else 1", _count(2, 2, _real), _step)
@@ -182,8 +279,18 @@ _row("dot", "dot(v, w)", "product of two vectors", _same_vectors, dot)
 _row("cross", "cross(v, w)", "cross product: a number for vec2, a vector for vec3", _cross_type, _cross)
 _row("normalize", "normalize(v)", "v divided by its length; NaN for the zero vector",
      lambda t: t[0] if len(t) == 1 and t[0] in VECTORS else None, _normalize)
-_row("vec2", "vec2(x, y)", "a vector of two numbers", _vector_type(2), _vector)
-_row("vec3", "vec3(x, y, z)", "a vector of three numbers, or of a vec2 and a number", _vector_type(3), _vector)
+_row("vec2", "vec2(x, y)", "a vector of two numbers; one number fills it", _vector_type(2), _vector(2))
+_row("vec3", "vec3(x, y, z)", "a vector of three numbers, also out of vectors; one number fills it", _vector_type(3),
+     _vector(3))
+_row("vec4", "vec4(x, y, z, w)", "a vector of four numbers, also out of vectors; one number fills it", _vector_type(4),
+     _vector(4))
+_row("mat2", "mat2(v, w)", "a matrix of two columns, or of four numbers, column by column; one number stands on the "
+     "diagonal", _matrix_type(2), _matrix(2))
+_row("mat3", "mat3(u, v, w)", "a matrix of three columns, or of nine numbers, column by column; one number stands on "
+     "the diagonal", _matrix_type(3), _matrix(3))
+_row("transpose", "transpose(m)", "a matrix with its columns as rows",
+     lambda t: t[0] if len(t) == 1 and t[0] in MATRICES else None,
+     lambda g, m: Matrix(tuple(zip(*m.columns, strict=True))))
 _row("where", "where(condition, a, b)", "a where the condition holds, else b",
      lambda t: _real(t[1:]) if len(t) == 3 and t[0] == "bool" else None, choose)
 _row("signed", "signed(inside, magnitude)", "-magnitude inside, else magnitude, which is 0 where inside changes",

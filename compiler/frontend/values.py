@@ -2,18 +2,26 @@
 
     int     a Python int (whole numbers are gone once a formula is closed)
     float   a Node of type f;  bool  a Node of type b
-    vec2/3  a tuple of Nodes;  array a list of values
+    vec2/3/4  a tuple of Nodes;  mat2/3 a Matrix;  array a list of values
     profile/shape  an Instance (see elaborate)
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from fdif_dsl.compiler.ir.graph import Graph, Node
 
 Value = Any
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A matrix, by its columns. It is never a quantity of an object: the vectors that it is made of may be."""
+
+    columns: tuple[tuple[Node, ...], ...]
 
 
 def as_node(g: Graph, value: Value) -> Node:

@@ -30,6 +30,7 @@ def _c_library(name: str) -> Callable[..., Any]:
 SCALARS = SimpleNamespace(**{
     **vars(np),
     "where": lambda condition, a, b: a if condition else b,
-    **{name: _c_library(name) for name in ("sin", "cos", "tan", "asin", "acos", "atan2", "exp", "log", "pow")},
+    **{name: _c_library(name) for name in ("sin", "cos", "tan", "asin", "acos", "atan2", "exp", "log", "pow", "cbrt",
+                                            "tanh")},
 })
 """The module for the op table's array rules: NumPy's functions, with a `where` that costs no array."""

@@ -17,7 +17,7 @@ RESULTS = {"shape": "distance", "displacement": "offset", "mapper": "intensity"}
 class Quantity:
     """A named value that holds for a whole object, such as a radius or a list of vertices.
 
-    It is `length` values (None: a single one) of `width` numbers each (1 float, 2 vec2, 3 vec3),
+    It is `length` values (None: a single one) of `width` numbers each (1 float, 2 vec2, 3 vec3, 4 vec4),
     kept in the consecutive slots `slots`, value by value. `definition` has one node a slot: what the
     value is when nobody gives one. For a random quantity that is its prior as a function of `draw`
     leaves; otherwise the derived value. It may use earlier slots only.
@@ -37,7 +37,7 @@ class Quantity:
 
     @property
     def type(self) -> str:
-        base = {1: "float", 2: "vec2", 3: "vec3"}[self.width]
+        base = "float" if self.width == 1 else f"vec{self.width}"
         return base if self.length is None else f"{base}[{self.length}]"
 
     @property

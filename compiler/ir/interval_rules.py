@@ -100,7 +100,7 @@ _STEP = 2.0**-22
 _ANGLE_ERROR = 1e-6
 # noise, cells: more than rounding makes of them.
 _LATTICE_ERROR = 4e-6
-# exp, log, pow, tan: relative, more than the errors of the kernels' functions and of libm.
+# exp, log, pow, cbrt, tan, tanh: relative, more than the errors of the kernels' functions and of libm.
 _RELATIVE_ERROR = 4e-6
 # The least float32 above 0, for results so small that no relative margin moves them.
 _TINY = 2.0**-149
@@ -275,6 +275,16 @@ def _pow(m: Maker, a: Interval, b: Interval) -> Ends:
 
 def _sqrt(m: Maker, a: Interval) -> Ends:
     return m("sqrt", a.lo), m("sqrt", a.hi), a.least < 0
+
+
+def _cbrt(m: Maker, a: Interval) -> Ends:
+    lo, hi = _outward(m, m("cbrt", a.lo), m("cbrt", a.hi), _RELATIVE_ERROR, a.sign)
+    return lo, hi, False
+
+
+def _tanh(m: Maker, a: Interval) -> Ends:
+    lo, hi = _outward(m, m("tanh", a.lo), m("tanh", a.hi), _RELATIVE_ERROR, a.sign)
+    return *_apart(m, lo, hi, m.number(_TINY)), False
 
 
 def _exp(m: Maker, a: Interval) -> Ends:
@@ -497,7 +507,8 @@ def _hash(m: Maker, *sides: Interval) -> Ends:
 
 
 ADD, SUB, MUL, DIV, MOD, POW = Rule(_add), Rule(_sub), Rule(_mul), Rule(_div), Rule(_mod), Rule(_pow)
-NEG, ABS, SQRT, EXP, LOG = Rule(_neg), Rule(_abs), Rule(_sqrt), Rule(_exp), Rule(_log)
+NEG, ABS, SQRT, CBRT, EXP, LOG = Rule(_neg), Rule(_abs), Rule(_sqrt), Rule(_cbrt), Rule(_exp), Rule(_log)
+TANH = Rule(_tanh)
 SIN, COS, TAN, ASIN, ACOS, ATAN2 = Rule(_sin), Rule(_cos), Rule(_tan), Rule(_asin), Rule(_acos), Rule(_atan2)
 SIGN, FLOOR, CEIL, ROUND = _rising("sign"), _rising("floor"), _rising("ceil"), _rising("round")
 MIN, MAX, SIGNED = Rule(_min, minds_nan=True), Rule(_max, minds_nan=True), Rule(_signed)

@@ -59,6 +59,15 @@ def _sqrt_with_flat_zero(t: Any, x: Array) -> Array:
     return t.where(zero, x.detach(), t.sqrt(t.where(zero, t.ones_like(x), x)))
 
 
+def _cbrt(xp: Any, x: Array) -> Array:
+    return xp.cbrt(x) if hasattr(xp, "cbrt") else _sign(xp, x) * xp.pow(xp.abs(x), 1 / 3)
+
+
+def _cbrt_with_flat_zero(t: Any, x: Array) -> Array:
+    zero = x == 0
+    return t.where(zero, x.detach(), _cbrt(t, t.where(zero, t.ones_like(x), x)))
+
+
 def _sign(xp: Any, x: Array) -> Array:
     one = xp.ones_like(x)
     return xp.where(x > 0, one, xp.where(x < 0, -one, xp.zeros_like(x)))
@@ -93,6 +102,7 @@ _op("abs", "f->f", lambda xp, a: xp.abs(a), "abs({0})", rules.ABS, "absolute val
 _op("sign", "f->f", _sign, "sign({0})", rules.SIGN, "1, 0 or -1; 0 for NaN")
 _op("sqrt", "f->f", lambda xp, a: xp.sqrt(a), "sqrt({0})", rules.SQRT,
     "square root; NaN for a negative number", torch=_sqrt_with_flat_zero)
+_op("cbrt", "f->f", _cbrt, "cbrt({0})", rules.CBRT, "cube root, of negative numbers too", torch=_cbrt_with_flat_zero)
 _op("exp", "f->f", lambda xp, a: xp.exp(a), "exp({0})", rules.EXP, "e^x")
 _op("log", "f->f", lambda xp, a: xp.log(a), "log({0})", rules.LOG,
     "natural logarithm; -infinity for 0, NaN for a negative number")
@@ -103,6 +113,7 @@ _op("asin", "f->f", lambda xp, a: xp.asin(a), "asin({0})", rules.ASIN, "arc sine
 _op("acos", "f->f", lambda xp, a: xp.acos(a), "acos({0})", rules.ACOS, "arc cosine in radians; NaN outside -1..1")
 _op("atan2", "ff->f", lambda xp, a, b: xp.atan2(a, b + 0.0), "atan2({0}, {1})", rules.ATAN2,
     "angle of the vector (x, y), called atan2(y, x), in -pi..pi; 0 for the zero vector")
+_op("tanh", "f->f", lambda xp, a: xp.tanh(a), "tanh({0})", rules.TANH, "hyperbolic tangent, in -1..1")
 _op("floor", "f->f", lambda xp, a: xp.floor(a), "floor({0})", rules.FLOOR, "greatest whole number not above x")
 _op("ceil", "f->f", lambda xp, a: xp.ceil(a), "ceil({0})", rules.CEIL, "least whole number not below x")
 _op("round", "f->f", lambda xp, a: xp.round(a), "round({0})", rules.ROUND, "nearest whole number, halves to even")

@@ -42,6 +42,11 @@ def _pow_in_exponent(m: Any, a: Array, b: Array) -> Array:
     return _settled(value, _flat((a == 0) & (b >= 0), m("mul", value, m("log", a))))
 
 
+def _cbrt(m: Any, a: Array) -> Array:
+    root = m("cbrt", a)
+    return _flat(a == 0, m("div", a.new_full((), 1 / 3), m("mul", root, root)))
+
+
 def _asin(m: Any, a: Array) -> Array:
     root = m("sqrt", m("mul", 1 - a, 1 + a))
     return _flat(root == 0, _reciprocal(m, root))
@@ -59,6 +64,7 @@ SLOPES: dict[str, tuple[Slope, ...]] = {
     "pow": (_pow_in_base, _pow_in_exponent),
     "abs": (lambda m, a: m("sign", a),),
     "sqrt": (lambda m, a: _flat(a == 0, m("div", a.new_full((), 0.5), m("sqrt", a))),),
+    "cbrt": (_cbrt,),
     "exp": (lambda m, a: m("exp", a),),
     "log": (_reciprocal,),
     "sin": (lambda m, a: m("cos", a),),
@@ -66,5 +72,6 @@ SLOPES: dict[str, tuple[Slope, ...]] = {
     "tan": (lambda m, a: 1 + m("mul", m("tan", a), m("tan", a)),),
     "asin": (_asin,),
     "acos": (lambda m, a: -_asin(m, a),),
+    "tanh": (lambda m, a: 1 - m("mul", m("tanh", a), m("tanh", a)),),
     "atan2": (lambda m, y, x: _angle(m, x, y, x), lambda m, y, x: _angle(m, -y, y, x)),
 }

@@ -79,4 +79,4 @@ def _cautions(formula: Formula, decl: ast.Decl) -> Iterator[Diagnostic]:
 
 def _statement(decl: ast.Decl, quantity: Quantity) -> ast.Stmt | None:
     """Where a quantity is drawn, if that is in the declaration itself."""
-    return next((stmt for stmt in decl.body or () if stmt.random and stmt.name == quantity.name), None)
+    return next((stmt for stmt in ast.named(decl.body) if stmt.random and stmt.name == quantity.name), None)

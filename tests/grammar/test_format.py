@@ -83,7 +83,19 @@ def test_a_squeezed_file_keeps_its_tree(path: Path) -> None:
     ("fn f() = min[i<3\nwhen(i<k)](i)", "fn f() = min[i < 3\n  when (i < k)](i)\n"),
     ("fn f() = 1 .x + 1. .x", "fn f() = 1 .x + 1. .x\n"),
     ("shape s{r[i<n]~uniform(1,2) distance=r[0]}", "shape s {\n  r[i < n] ~ uniform(1, 2)\n  distance = r[0]\n}\n"),
+    ("shape s{fold [ i<n ]{r=length(z) z=c  then z*z-  c} distance=z}",
+     "shape s {\n  fold[i < n] {\n    r = length(z)\n    z = c then z * z - c\n  }\n  distance = z\n}\n"),
+    ("const   n=3 ##d\nconst m=2".replace("##d\n", "\n\n\n"), "const n = 3\n\nconst m = 2\n"),
     # short bodies
+    ("fn f(x){ fold[i<3]{value=x then 2*value} }",
+     "fn f(x) {\n  fold[i < 3] { value = x then 2 * value }\n}\n"),
+    ("fn f(x){ fold[i<3]{\nvalue=x then 2*value} }",
+     "fn f(x) {\n  fold[i < 3] {\n    value = x then 2 * value\n  }\n}\n"),
+    ("fn f(x){fold[i<3]{fold[j<3]{value=x then value}}}",
+     "fn f(x) {\n  fold[i < 3] {\n    fold[j < 3] { value = x then value }\n  }\n}\n"),
+    ("fn f(x) { fold[i<3] {} }", "fn f(x) {\n  fold[i < 3] {}\n}\n"),
+    (f"fn f(d) {{ fold[i < 3] {{ value = d then {'d + ' * 24}d }} }}",
+     f"fn f(d) {{\n  fold[i < 3] {{\n    value = d then {'d + ' * 24}d\n  }}\n}}\n"),
     ("mapper m{intensity=d}", "mapper m { intensity = d }\n"),
     ("mapper m{\nintensity=d}", "mapper m {\n  intensity = d\n}\n"),
     ("mapper m {\n}", "mapper m {}\n"),
@@ -103,6 +115,8 @@ def test_a_squeezed_file_keeps_its_tree(path: Path) -> None:
     ("shape s {\n distance = g(h(\n1,\n2\n),\n(\n3))\n}",
      "shape s {\n  distance = g(h(\n    1,\n    2\n  ),\n    (\n      3))\n}\n"),
     ("fn f(\na,\nb = 2\n) { value = a }", "fn f(\n  a,\n  b = 2\n) {\n  value = a\n}\n"),
+    ("fn f(x) {\nfold[i < 3] {\nvalue = x\nthen\nvalue\n+ 1\n}\n}",
+     "fn f(x) {\n  fold[i < 3] {\n    value = x\n      then\n      value\n      + 1\n  }\n}\n"),
     # blank lines
     ("\n\nuse a\n\n\n\nuse b\nuse c\n\n", "use a\n\nuse b\nuse c\n"),
     ("shape s {\n\n  a = 1\n\n\n  distance = a\n\n}", "shape s {\n  a = 1\n\n  distance = a\n}\n"),
@@ -117,6 +131,8 @@ def test_a_squeezed_file_keeps_its_tree(path: Path) -> None:
     ("fn f() = [a # c\n , ]", "fn f() = [a  # c\n  ,]\n"),
     ("shape # a\ns # b\n{ distance = 1 }", "shape  # a\n  s  # b\n{\n  distance = 1\n}\n"),
     ("shape s {\n  # nothing yet\n}", "shape s {\n  # nothing yet\n}\n"),
+    ("fn f(x) {\n# a\nfold[i < 3] { # b\n#c\n## doc\nvalue = x then 1 #d\n#e\n} #f\n}",
+     "fn f(x) {\n  # a\n  fold[i < 3] {  # b\n    #c\n    ## doc\n    value = x then 1  #d\n    #e\n  }  #f\n}\n"),
     # the comment keeps the name from being read as a reduction
     ("fn f() = min # c\n[1]", "fn f() = min  # c\n  [1]\n"),
 ])
@@ -187,13 +203,23 @@ params = st.none() | st.lists(st.builds(
 stmts = st.builds(
     lambda doc, n, b, sign, e: joined(doc, n, ["[", "i", "<", *wrapped(b), "]"] if b else [], sign, e),
     docs, st.sampled_from(["a", "distance", "r1"]), st.none() | exprs, st.sampled_from("=~"), exprs)
+rounds = st.builds(lambda stmt, then: joined(stmt, ["then", *then] if then else []), stmts, st.none() | exprs)
+
+
+def a_fold(inside: st.SearchStrategy[Words]) -> st.SearchStrategy[Words]:
+    return st.builds(lambda doc, b, body: joined(doc, "fold", "[", "i", "<", wrapped(b), "]", "{", *body, "}"),
+                     docs, exprs, st.lists(inside, max_size=3))
+
+
+folds = st.recursive(a_fold(rounds), lambda inner: a_fold(rounds | inner), max_leaves=3)
+constants = st.builds(lambda doc, n, e: joined(doc, "const", n, "=", e), docs, names, exprs)
 decls = st.builds(
     lambda doc, kind, n, ps, rest: joined(doc, kind, n, [] if ps is None else ["(", *separated(ps, False), ")"], rest),
     docs, st.sampled_from(["shape", "profile", "displacement", "mapper", "fn"]), names | quoted, params,
     st.one_of(exprs.map(lambda e: ["=", *e]),
-              st.lists(stmts, max_size=3).map(lambda body: ["{", *(w for s in body for w in s), "}"])))
+              st.lists(stmts | folds, max_size=3).map(lambda body: ["{", *(w for s in body for w in s), "}"])))
 uses = st.builds(lambda doc, n: [*doc, "use", n], docs, names)
-modules = st.lists(uses | decls, max_size=4).map(lambda parts: [w for part in parts for w in part])
+modules = st.lists(uses | decls | constants, max_size=4).map(lambda parts: [w for part in parts for w in part])
 gaps = st.sampled_from([
     " ", " ", " ", "\n", "\n\n\n", "\t", "\r\n", " # note\n", "\n# own line\n", "\n\n#\n\n# two \r\n"])
 
@@ -215,4 +241,5 @@ def test_any_module(text: str) -> None:
 
 def test_keywords_are_those_of_the_grammar() -> None:
     assert keywords() == {
-        "use", "shape", "profile", "displacement", "mapper", "fn", "true", "false", "and", "or", "not", "when"}
+        "use", "shape", "profile", "displacement", "mapper", "fn", "const", "fold", "then", "true", "false", "and",
+        "or", "not", "when"}

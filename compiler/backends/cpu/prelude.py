@@ -18,7 +18,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic as numba_intrinsic
 
 from fdif_dsl.compiler.backends import words32
-from fdif_dsl.compiler.backends.elementary import INF, ZERO, Primitives, elementary
+from fdif_dsl.compiler.backends.elementary import CBRT_BITS, INF, ZERO, Primitives, elementary
 from fdif_dsl.compiler.ir import lattice
 
 # Numba annotates these for calls from Python; here they are called from compiled code.
@@ -27,10 +27,10 @@ insert_function: Any = cgutils.get_or_insert_function
 jit: Any = numba.njit
 
 __all__ = [
-    "INF", "ZERO", "abs", "acos", "asin", "atan2", "ceil", "cell_nearest", "cell_second", "copysign", "cos", "exp",
-    "exp2_of_product", "f32", "floor", "fma", "hash", "inline", "insert_function", "intrinsic", "jit", "least", "log",
-    "most", "noise", "pow", "power_of_two", "round", "select", "sign", "sin", "sqrt", "tan", "uint8", "uint16",
-    "uint64", "words",
+    "INF", "ZERO", "abs", "acos", "asin", "atan2", "cbrt", "ceil", "cell_nearest", "cell_second", "copysign", "cos",
+    "exp", "exp2_of_product", "f32", "floor", "fma", "hash", "inline", "insert_function", "intrinsic", "jit", "least",
+    "log", "most", "noise", "pow", "power_of_two", "round", "select", "sign", "sin", "sqrt", "tan", "tanh", "uint8",
+    "uint16", "uint64", "words",
 ]
 
 f32, uint8, uint16, uint64 = np.float32, np.uint8, np.uint16, np.uint64
@@ -110,10 +110,22 @@ def power_of_two(context: Any, n: Any) -> Any:
     return types.float32(types.float32), generate
 
 
+@intrinsic
+def near_cbrt(context: Any, x: Any) -> Any:
+    """A number near the cube root of a normal x > 0, from a third of its bits."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        bits = builder.bitcast(args[0], ir.IntType(32))
+        third = builder.udiv(bits, ir.Constant(ir.IntType(32), 3))
+        return builder.bitcast(builder.add(third, ir.Constant(ir.IntType(32), CBRT_BITS)), ir.FloatType())
+
+    return types.float32(types.float32), generate
+
+
 # Functions --------------------------------------------------------------------------------------
 
-sign, sin, cos, exp2_of_product, exp, atan2, asin, acos = elementary(
-    Primitives(select, fma, abs, copysign, floor, round, sqrt, power_of_two), inline)
+sign, sin, cos, exp2_of_product, exp, tanh, cbrt, atan2, asin, acos = elementary(
+    Primitives(select, fma, abs, copysign, floor, round, sqrt, power_of_two, near_cbrt), inline)
 
 words = words32.words(intrinsic)
 hash, noise, cell_nearest, cell_second = lattice.lattice(

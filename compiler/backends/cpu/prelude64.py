@@ -18,8 +18,8 @@ from fdif_dsl.compiler.backends.cpu.prelude import insert_function, intrinsic, j
 from fdif_dsl.compiler.ir import lattice
 
 __all__ = [
-    "INF", "NAN", "abs", "acos", "asin", "atan2", "ceil", "cell_nearest", "cell_second", "cos", "exp", "floor", "hash",
-    "least", "log", "most", "noise", "pow", "round", "select", "sin", "sqrt", "tan",
+    "INF", "NAN", "abs", "acos", "asin", "atan2", "cbrt", "ceil", "cell_nearest", "cell_second", "cos", "exp", "floor",
+    "hash", "least", "log", "most", "noise", "pow", "round", "select", "sin", "sqrt", "tan", "tanh",
 ]
 
 INF, NAN = np.inf, np.nan
@@ -50,6 +50,7 @@ round = _function("llvm.rint.f64")
 sin, cos, tan = _function("sin"), _function("cos"), _function("tan")
 asin, acos, atan2 = _function("asin"), _function("acos"), _function("atan2", 2)
 exp, log, pow = _function("exp"), _function("log"), _function("pow", 2)
+cbrt, tanh = _function("cbrt"), _function("tanh")
 
 _inline: Callable[[Any], Any] = jit(
     error_model="numpy", forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)

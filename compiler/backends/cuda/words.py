@@ -12,17 +12,18 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
+from llvmlite import ir
 from numba import cuda
 from numba.core import config
 from numba.cuda import libdevice
 
-from fdif_dsl.compiler.backends.elementary import INF, ZERO, Primitives, elementary, f32
+from fdif_dsl.compiler.backends.elementary import CBRT_BITS, INF, ZERO, Primitives, elementary, f32
 from fdif_dsl.compiler.ir import lattice
 
 __all__ = [
-    "INF", "SIMULATED", "ZERO", "abs", "acos", "add", "asin", "atan2", "ceil", "cell_nearest", "cell_second", "cos",
-    "exp", "exp2_of_product", "f32", "fixed", "floor", "fma", "hash", "inline", "least", "log", "low", "most", "noise",
-    "pow", "round", "select", "sign", "sin", "sqrt", "tan", "whole", "words",
+    "INF", "SIMULATED", "ZERO", "abs", "acos", "add", "asin", "atan2", "cbrt", "ceil", "cell_nearest", "cell_second",
+    "cos", "exp", "exp2_of_product", "f32", "fixed", "floor", "fma", "hash", "inline", "least", "log", "low", "most",
+    "noise", "pow", "round", "select", "sign", "sin", "sqrt", "tan", "tanh", "whole", "words",
 ]
 
 SIMULATED = bool(cast(Any, config).ENABLE_CUDASIM)
@@ -67,6 +68,9 @@ if SIMULATED:
 
     def power_of_two(n: Any) -> Any:
         return f32(2.0) ** n
+
+    def near_cbrt(x: Any) -> Any:
+        return np.uint32(np.array(x, f32).view(np.uint32) // 3 + CBRT_BITS).view(f32)
 
     abs, ceil, copysign, floor, round, sqrt = np.abs, np.ceil, np.copysign, np.floor, np.rint, np.sqrt
     log, pow, tan = np.log, np.power, np.tan
@@ -122,6 +126,17 @@ else:
     def power_of_two(n: Any) -> Any:
         return libdevice.int_as_float(np.int32((np.int32(n) + np.int32(127)) << np.int32(23)))
 
+    @intrinsic
+    def near_cbrt(context: Any, x: Any) -> Any:
+        """A number near the cube root of a normal x > 0, from a third of its bits."""
+
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            bits = builder.bitcast(args[0], ir.IntType(32))
+            third = builder.udiv(bits, ir.Constant(ir.IntType(32), 3))
+            return builder.bitcast(builder.add(third, ir.Constant(ir.IntType(32), CBRT_BITS)), ir.FloatType())
+
+        return x(x), generate
+
 
 @inline
 def least(a: Any, b: Any) -> Any:
@@ -133,7 +148,7 @@ def most(a: Any, b: Any) -> Any:
     return select(b > a, b, a)
 
 
-sign, sin, cos, exp2_of_product, exp, atan2, asin, acos = elementary(
-    Primitives(select, fma, abs, copysign, floor, round, sqrt, power_of_two), inline)
+sign, sin, cos, exp2_of_product, exp, tanh, cbrt, atan2, asin, acos = elementary(
+    Primitives(select, fma, abs, copysign, floor, round, sqrt, power_of_two, near_cbrt), inline)
 hash, noise, cell_nearest, cell_second = lattice.lattice(
     lattice.Primitives(select, least, most, fma, floor, round, sqrt, whole, *words), f32, inline)

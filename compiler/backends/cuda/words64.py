@@ -11,8 +11,8 @@ from fdif_dsl.compiler.backends.cuda.words import SIMULATED, inline, least, low,
 from fdif_dsl.compiler.ir import lattice
 
 __all__ = [
-    "INF", "NAN", "abs", "acos", "asin", "atan2", "ceil", "cell_nearest", "cell_second", "cos", "exp", "floor", "hash",
-    "least", "log", "most", "noise", "pow", "round", "select", "sin", "sqrt", "tan",
+    "INF", "NAN", "abs", "acos", "asin", "atan2", "cbrt", "ceil", "cell_nearest", "cell_second", "cos", "exp", "floor",
+    "hash", "least", "log", "most", "noise", "pow", "round", "select", "sin", "sqrt", "tan", "tanh",
 ]
 
 INF, NAN = np.inf, np.nan
@@ -23,6 +23,7 @@ if SIMULATED:
     sin, cos, tan = np.sin, np.cos, np.tan
     asin, acos, atan2 = np.arcsin, np.arccos, np.arctan2
     exp, log, pow = np.exp, np.log, np.power
+    cbrt, tanh = np.cbrt, np.tanh
     word = whole
 else:
     abs, ceil, floor, round, sqrt = (
@@ -30,6 +31,7 @@ else:
     sin, cos, tan = libdevice.sin, libdevice.cos, libdevice.tan
     asin, acos, atan2 = libdevice.asin, libdevice.acos, libdevice.atan2
     exp, log, pow = libdevice.exp, libdevice.log, libdevice.pow
+    cbrt, tanh = libdevice.cbrt, libdevice.tanh
 
     @inline
     def word(x: Any) -> Any:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fdif_dsl.compiler.frontend.builtins import NUMBERS, PRIORS, RESERVED, VECTORS
-from fdif_dsl.compiler.frontend.check.calls import Calls
+from fdif_dsl.compiler.frontend.builtins import NUMBERS, PRIORS, VECTORS
+from fdif_dsl.compiler.frontend.check.folds import Folds
 from fdif_dsl.compiler.frontend.check.types import (
     ARRAY_ITEMS,
     INPUTS,
@@ -20,12 +20,11 @@ from fdif_dsl.compiler.frontend.check.types import (
 )
 from fdif_dsl.grammar import ast
 from fdif_dsl.grammar.diagnostics import did_you_mean, quote
-from fdif_dsl.grammar.source import Span
 
 MAX_TOLD = 20  # mistakes of one run; who made more mends these first
 
 
-class Body(Calls):
+class Body(Folds):
     """One declaration."""
 
     def check(self) -> None:
@@ -34,21 +33,24 @@ class Body(Calls):
             self.param(param)
         if decl.body is not None:
             self.at_point = True
-            for stmt in decl.body:
+            for item in decl.body:
                 if len(self.errors) > MAX_TOLD:
                     return
-                self.statement(stmt)
+                if isinstance(item, ast.Fold):
+                    self.fold(item)
+                else:
+                    self.statement(item)
             self.result()
             self.find_whole()
             if decl.kind == "fn":
-                self.program.fn_types[decl] = self.names.get(RESULTS["fn"], Typed(UNKNOWN)).type
+                self.program.value_types[decl] = self.names.get(RESULTS["fn"], Typed(UNKNOWN)).type
             return
         assert decl.value is not None
         got = self.expr(decl.value)
-        if decl.kind == "fn":
-            self.program.fn_types[decl] = got.type
+        if decl.kind in ("fn", "const"):
+            self.program.value_types[decl] = got.type
             if got.type in INSTANCES:
-                self.error(decl.value.span, "E0222", "a function gives a value", f"this is {say(got.type)}",
+                self.error(decl.value.span, "E0222", f"{kind_of(decl)} gives a value", f"this is {say(got.type)}",
                            hint="declare it with the kind's own word, such as `profile`")
         elif got.type not in (decl.kind, UNKNOWN):
             self.error(decl.value.span, "E0222", f"`{decl.name}` must be a {decl.kind}", f"this is {say(got.type)}",
@@ -61,11 +63,15 @@ class Body(Calls):
 
         `radius = 3` is not among them: it is a quantity like any other.
         """
-        wanted = {name for expr in self.counted for name in _names(expr)}
-        for stmt in reversed(self.decl.body or ()):
-            if stmt.name in wanted:
-                self.program.whole.add(stmt)
-                wanted |= _names(stmt.value)
+        made_of: dict[str, set[str]] = {}
+        for stmt in ast.statements(self.decl.body):
+            made_of.setdefault(stmt.name, set()).update(*map(_names, stmt.formulas()))
+        wanted: set[str] = set()
+        found = {name for expr in self.counted for name in _names(expr)}
+        while found:
+            wanted |= found
+            found = set().union(*(made_of.get(name, set()) for name in found)) - wanted
+        self.program.whole.update(s for s in ast.named(self.decl.body) if s.name in wanted)
 
     def param(self, param: ast.Param) -> None:
         decl, written = self.decl, param.type
@@ -97,21 +103,6 @@ class Body(Calls):
                            f"this is {say(got.type)}, not {say(kind)}", hint=f"write {say(kind)}, or change the type")
         self.define(param.name, param.name_span, Typed(kind, decl.kind == "fn" and kind not in ("int", "bool")))
 
-    def define(self, name: str, span: Span, typed: Typed) -> None:
-        if name in RESERVED:
-            self.names[name] = self.error(span, "E0210", f"`{name}` is built in", "taken",
-                                          hint="choose another name")
-        elif name in INPUTS[self.decl.kind]:
-            self.names[name] = self.error(span, "E0210", f"`{name}` is the input of a {self.decl.kind}",
-                                          "taken", hint="choose another name")
-        elif name in self.spans:
-            self.error(span, "E0211", f"{quote(name)} is defined twice", "again here",
-                       why="a name keeps one value", hint="give one of the two another name",
-                       notes=[(self.spans[name], "first here")])
-        else:
-            self.spans[name] = span
-            self.names[name] = typed
-
     def statement(self, stmt: ast.Stmt) -> None:
         kind, before = self.decl.kind, len(self.errors)
         if stmt.random and kind not in ("shape", "profile"):
@@ -120,14 +111,9 @@ class Body(Calls):
                        why="a scene names displacements and mappers and gives parameters to shapes alone"
                        if kind != "fn" else "a function's value depends on its arguments only",
                        hint="use `=`, or make it a parameter")
-        shadow = None
-        if stmt.binder:
-            shadow = self.bind(stmt.binder.var, stmt.binder.var_span, stmt.binder.bound)
         self.in_prior = stmt.random
-        got = self.expr(stmt.value)
+        got = self.each(stmt, stmt.value)
         self.in_prior = False
-        if stmt.binder:
-            self.unbind(stmt.binder.var, shadow)
         if stmt.random and len(self.errors) == before:
             if not _has_draw(stmt.value):
                 self.error(stmt.value.span, "E0221", f"`{stmt.name} ~` draws nothing", "no random number in here",
@@ -137,18 +123,18 @@ class Body(Calls):
                 self.error(stmt.value.span, "E0223", f"the prior of `{stmt.name}` differs from point to point",
                            "depends on the point", why="a random quantity is drawn once for an object",
                            hint="leave the point out of it")
-        if stmt.binder and got.type not in (*ARRAY_ITEMS, "int", UNKNOWN):
-            self.error(stmt.value.span, "E0224", f"an array cannot hold {say(got.type)}", "in an array",
-                       why="an array holds numbers or vectors", hint=operand_hint(got.type))
-            got = Typed(UNKNOWN)
+        typed = self.gathered(stmt, stmt.value, got)
         if stmt.random and got.type not in (*ARRAY_ITEMS, UNKNOWN):
             self.error(stmt.value.span, "E0224", f"a random quantity cannot be {say(got.type)}", "after `~`",
                        why="a random quantity is a number, a vector or an array of those (`[i < n]`)",
                        hint="draw a number under a name of its own, and compute this from it")
-            got = Typed(UNKNOWN)
-        item = "float" if got.type == "int" else got.type
-        typed = Typed(f"{item}[]" if stmt.binder and got.type != UNKNOWN else got.type, got.varies)
-        if got.varies:
+            typed = Typed(UNKNOWN, got.varies)
+        self.settle(stmt, typed)
+
+    def settle(self, stmt: ast.Stmt, typed: Typed) -> None:
+        """Give a name of the body its type, the result the one that it must have."""
+        kind = self.decl.kind
+        if typed.varies:
             self.program.varying.add(stmt)
         if stmt.name == RESULTS[kind]:
             if stmt.random or stmt.binder:
@@ -160,13 +146,17 @@ class Body(Calls):
                            hint="`length(v)` is the length of a vector" if typed.type in VECTORS
                            else operand_hint(typed.type))
                 typed = Typed(UNKNOWN)
-        self.define(stmt.name, stmt.name_span, typed)
+        if stmt.name in _names(stmt.value):
+            self.define(stmt.name, stmt.name_span, typed, "give the new value a name of its own, or carry it through "
+                        "the rounds of a `fold`")
+        else:
+            self.define(stmt.name, stmt.name_span, typed)
 
     def result(self) -> None:
         decl, wanted = self.decl, RESULTS[self.decl.kind]
         assert decl.body is not None
-        if not any(s.name == wanted for s in decl.body):
-            names = [s.name for s in decl.body]
+        names = [s.name for s in ast.named(decl.body)]
+        if all(s.name != wanted for s in ast.statements(decl.body)):  # in a round it has been told
             hint = did_you_mean(wanted, names)
             self.error(decl.name_span, "E0227", f"`{decl.name}` has no `{wanted}`", f"{kind_of(decl)} must give one",
                        hint=f"is it `{hint.split('`')[1]}`? the result is called `{wanted}`" if hint else

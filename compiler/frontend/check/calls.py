@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fdif_dsl.compiler.frontend.builtins import BUILTINS, CONSTANTS, NUMBERS, PRIORS, RESERVED, VECTORS, common
+from fdif_dsl.compiler.frontend.builtins import (
+    BUILTINS,
+    CONSTANTS,
+    MATRICES,
+    NUMBERS,
+    PRIORS,
+    RESERVED,
+    VECTORS,
+    common,
+)
 from fdif_dsl.compiler.frontend.check.expressions import WHOLE_DIVISION, Expressions
 from fdif_dsl.compiler.frontend.check.types import (
     GRID_FIELDS,
@@ -43,6 +52,8 @@ class Calls(Expressions):
             if (clash := self.clash(name, expr.span)) is not None:
                 return clash
             decl, _ = found
+            if decl.kind == "const":
+                return Typed(self.program.value_types.get(decl, UNKNOWN))
             if decl.kind == "fn":
                 return self.error(expr.span, "E0231", f"`{name}` is a function", "used without arguments",
                                   hint=f"call it: `{name}(...)`")
@@ -55,9 +66,16 @@ class Calls(Expressions):
     def unknown(self, span: Span, name: str) -> Typed:
         kind = self.decl.kind
         later = self.defined.get(name)
+        if self.start_of is not None and (name == self.start_of.binder.var or any(
+                name == s.name for s in ast.named(self.start_of.body))):
+            return self.error(span, "E0232", f"`{name}` is used before the first round", "a name of the round",
+                              why="what stands before `then` is computed once, from what stands above the fold",
+                              hint="start from a value outside of the fold, and use it behind `then`")
         if later and later.span.start <= span.start < later.span.end:
             return self.error(span, "E0232", f"`{name}` is defined through itself", "not known yet",
-                              why="a name keeps one value", hint="give the new value a name of its own")
+                              why="a name keeps one value",
+                              hint=f"carry it from round to round: `{name} = start then next`" if self.indices else
+                              "give the new value a name of its own, or carry it through the rounds of a `fold`")
         if later:
             return self.error(span, "E0232", f"`{name}` is used before it is defined", "not known yet",
                               why="a body is read from top to bottom", notes=[(later.name_span, "defined here")],
@@ -67,24 +85,35 @@ class Calls(Expressions):
                               hint="its parts are `grid.min`, `grid.size` and `grid.limit`")
         if name == "grid":
             return self.error(span, "E0233", f"{kind_of(self.decl)} does not see the grid", "no grid here",
-                              hint="make it a parameter")
+                              hint="make it a parameter" if kind != "const" else
+                              "name what depends on it inside of a shape")
         if name in INPUTS[kind]:
             return self.error(span, "E0255", "a default holds for the whole object", "differs from point to point",
                               hint=f"leave `{name}` out of it")
         inputs = {n: " or ".join(k for k in INPUTS if n in INPUTS[k]) for i in INPUTS.values() for n in i}
         if name in inputs:
-            own = ", ".join(f"`{n}`" for n in INPUTS[kind]) or "only its parameters"
+            own = ", ".join(f"`{n}`" for n in INPUTS[kind])
+            sees = {"fn": "a function sees only its parameters",
+                    "const": "a constant is the same at every point, for every object"}
             return self.error(span, "E0233", f"`{name}` is not known here", f"the input of a {inputs[name]}",
-                              why=f"a {kind} sees {own}" if kind != "fn" else "a function sees only its parameters",
+                              why=sees.get(kind, f"a {kind} sees {own}"),
                               hint="make it a parameter" if kind == "fn" else
+                              "write a function of it, `fn name(x) = formula`" if kind == "const" else
                               "a shape gives a profile its point: `section(p.xy, t = ...)`" if name in ("q", "t") else
                               f"use {own}")
+        if name in _of_rounds(self.decl.body):
+            return self.error(span, "E0234", f"unknown name `{name}`", "known in the rounds of a fold only",
+                              why="what is known after a fold are the names that it carries",
+                              hint=f"carry it, `{name} = start then next`, or write its formula here"
+                              if any(name == s.name for s in ast.statements(self.decl.body)) else
+                              "it counts the rounds: carry what is needed of it")
         known = {*self.names, *self.scope.names(), *RESERVED}
         comment = habits.COMMENT if habits.after_slashes(span.file, span.start) else ""
         hint = (comment or self.where_is(name) or habits.name_hint(name, kind) or did_you_mean(name, known)
                 or did_you_mean(name.lower(), known))
         return self.error(span, "E0234", f"unknown name {quote(name)}", "not defined",
-                          hint=hint or (f"define it above: `{name} = ...`" if kind != "fn" else "make it a parameter"))
+                          hint=hint or {"fn": "make it a parameter", "const": f"declare it: `const {name} = ...`"}.get(
+                              kind, f"define it above: `{name} = ...`"))
 
     def of_module(self, expr: ast.Field) -> Typed | None:
         """The mistake of a name with a module before it, as in `math.sin`; None where it is something else."""
@@ -144,11 +173,11 @@ class Calls(Expressions):
             return self.error(expr.name_span, "E0243", f"`.{expr.name}` picks components of a vector",
                               f"this stands after {say(base.type)}",
                               hint=operand_hint(base.type) or "a number has none: leave it out")
-        letters = "xyz"[: int(base.type[-1])]
-        if not 1 <= len(expr.name) <= 3 or any(c not in letters for c in expr.name):
+        letters = "xyzw"[: int(base.type[-1])]
+        if not 1 <= len(expr.name) <= 4 or any(c not in letters for c in expr.name):
             return self.error(expr.name_span, "E0243", f"a {base.type} has no component {quote(expr.name)}",
                               "unknown component",
-                              hint=f"use {', '.join(letters)}, or two or three of them, as in `.{letters[:2]}`")
+                              hint=f"use {', '.join(letters)}, or two to four of them, as in `.{letters[:2]}`")
         return Typed("float" if len(expr.name) == 1 else f"vec{len(expr.name)}", base.varies)
 
     # -- calls
@@ -179,9 +208,10 @@ class Calls(Expressions):
             if not self.in_prior:
                 for a in expr.args:
                     self.expr(a.value)
+                where = " in a shape" if self.decl.kind == "const" else " above the fold" if self.indices else ""
                 return self.error(expr.callee.span, "E0251", f"`{name}` draws a random number", "not a prior",
                                   why="random numbers belong to a quantity with a name, so that it can be given",
-                                  hint=f"write it after `~`: `name ~ {PRIORS[name].signature}`")
+                                  hint=f"write it after `~`{where}: `name ~ {PRIORS[name].signature}`")
             return self.builtin(expr, name)
         if name in BUILTINS:
             return self.builtin(expr, name)
@@ -193,6 +223,11 @@ class Calls(Expressions):
         if (clash := self.clash(name, expr.callee.span)) is not None:
             return clash
         decl, _ = found
+        if decl.kind == "const":
+            for a in expr.args:
+                self.expr(a.value)
+            return self.error(expr.callee.span, "E0250", f"`{name}` cannot be called", "this is a constant",
+                              hint="for a product write `*`", notes=[(decl.name_span, "declared here")])
         if decl.kind == "fn":
             return self.call_fn(expr, decl)
         return self.instance(expr.span, decl, expr.args)
@@ -217,14 +252,19 @@ class Calls(Expressions):
     def call_fn(self, expr: ast.Call, decl: ast.Decl) -> Typed:
         got = self.arguments(expr.span, decl, expr.args)
         # Functions are checked before their callers; one that is missing has an error of its own.
-        return Typed(self.program.fn_types.get(decl, UNKNOWN), any(g.varies for g in got))
+        return Typed(self.program.value_types.get(decl, UNKNOWN), any(g.varies for g in got))
 
     def instance(self, span: Span, decl: ast.Decl, args: Sequence[ast.Arg]) -> Typed:
         before = len(self.errors)
-        if self.decl.kind == "fn" and decl.kind in ("shape", "profile"):
-            return self.error(span, "E0213", f"a function contains no {decl.kind}", f"`{decl.name}` is a {decl.kind}",
-                              why="a function is a formula of its arguments; a part has quantities of the object",
-                              hint=f"evaluate the {decl.kind} outside and pass its distance to the function")
+        if self.decl.kind in ("fn", "const") and decl.kind in ("shape", "profile"):
+            constant = self.decl.kind == "const"
+            return self.error(span, "E0213", f"{kind_of(self.decl)} contains no {decl.kind}",
+                              f"`{decl.name}` is a {decl.kind}",
+                              why="a constant is the same for all objects; a part has quantities of the object"
+                              if constant else
+                              "a function is a formula of its arguments; a part has quantities of the object",
+                              hint=f"give the {decl.kind} a name inside a shape" if constant else
+                              f"evaluate the {decl.kind} outside and pass its distance to the function")
         if decl.kind in ("displacement", "mapper") and (self.decl.body is not None or self.decl.kind != decl.kind):
             return self.error(span, "E0213", f"{kind_of(self.decl)} contains no {decl.kind}",
                               f"`{decl.name}` is a {decl.kind}", why=f"a {decl.kind} stands on its own in a scene",
@@ -336,6 +376,12 @@ class Calls(Expressions):
         return out
 
 
+def _of_rounds(body: ast.Body | None) -> set[str]:
+    """The names of a body's folds that are known in their rounds only."""
+    folds = [item for item in body or () if isinstance(item, ast.Fold)]
+    return {name for fold in folds for name in (fold.binder.var, *(s.name for s in ast.statements(fold.body)))}
+
+
 def _argument_hint(got: str, wanted: str) -> str:
     """How something of the type wanted is written."""
     if wanted == "int":
@@ -350,14 +396,20 @@ def _misused(name: str, types: Sequence[str]) -> str:
     if name == "len" and types and types[0] in VECTORS:
         return "the length of a vector is `length(v)`; `len(array)` counts the values of an array"
     if name in ("min", "max") and len(types) == 1 and types[0] in VECTORS:
-        parts = ", ".join(f"v.{axis}" for axis in "xyz"[: int(types[0][-1])])
+        parts = ", ".join(f"v.{axis}" for axis in "xyzw"[: int(types[0][-1])])
         return f"the {'least' if name == 'min' else 'greatest'} component is `{name}({parts})`"
     if name == "where":
-        return "give the value for where it does not hold too: `where(condition, a, b)`" if len(types) == 2 else ""
+        if len(types) == 2:
+            return "give the value for where it does not hold too: `where(condition, a, b)`"
+        return "choose the vectors that the matrix is made of" if any(t in MATRICES for t in types) else ""
     if name == "choice" and len(types) < 2 and not any(t.endswith("[]") for t in types):
         return "give two values or more to choose from"
     if name == "choice" and (mistaken := next((t for t in types if common([t]) is None), None)):
         return _choosing(mistaken)
+    if name == "atan" and len(types) == 2:
+        return "of two numbers, write `atan2(y, x)`"
+    if name in MATRICES:
+        return f"write its columns, `{BUILTINS[name].signature}`, or {int(name[-1]) ** 2} numbers, column by column"
     return operand_hint(name, *types)
 
 

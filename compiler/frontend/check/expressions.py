@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fdif_dsl.compiler.frontend.builtins import NUMBERS, RESERVED, VECTORS, common
+from fdif_dsl.compiler.frontend.builtins import MATRICES, NUMBERS, RESERVED, VECTORS, common, matrix_type
 from fdif_dsl.compiler.frontend.check.scope import Program, Scope
 from fdif_dsl.compiler.frontend.check.types import ARRAY_ITEMS, INPUTS, UNKNOWN, Typed, operand_hint, say
 from fdif_dsl.grammar import ast
@@ -26,7 +26,9 @@ class Expressions:
         self.spans: dict[str, Span] = {}
         self.in_prior = False
         self.at_point = False  # whether what is being read is evaluated at a point
-        self.defined = {s.name: s for s in reversed(decl.body or ())}
+        self.defined = {s.name: s for s in reversed(ast.named(decl.body))}
+        self.indices: list[str] = []  # of the folds around what is being read
+        self.start_of: ast.Fold | None = None  # the fold whose start is being read
         self.counted: list[ast.Expr] = []  # expressions that must be whole numbers
 
     def error(self, span: Span, code: str, title: str, label: str = "", why: str = "", hint: str = "",
@@ -48,7 +50,7 @@ class Expressions:
 
     def _unary(self, expr: ast.Unary) -> Typed:
         got = self.expr(expr.operand)
-        fits = got.type == "bool" if expr.op == "not" else common([got.type]) is not None
+        fits = got.type == "bool" if expr.op == "not" else got.type in (*NUMBERS, *VECTORS, *MATRICES)
         if got.type != UNKNOWN and not fits:
             wants = "a truth value" if expr.op == "not" else "a number or a vector"
             return self.error(expr.operand.span, "E0240", f"`{expr.op}` wants {wants}", f"this is {say(got.type)}",
@@ -83,12 +85,13 @@ class Expressions:
                 return self.error(odd.span, "E0240", "`//` divides whole numbers", f"this is {say(got.type)}",
                                   hint="for numbers write `floor(a / b)`")
             return Typed("int", varies)
-        kind = common(types)
+        matrices = left.type in MATRICES or right.type in MATRICES
+        kind = matrix_type(op, *types) if matrices else common(types)
         if kind is None:
             return self.error(expr.op_span, "E0241", f"`{op}` does not fit {say(left.type)} and {say(right.type)}",
                               "these two", notes=[(expr.left.span, f"this is {say(left.type)}"),
                                                   (expr.right.span, f"this is {say(right.type)}")],
-                              hint=operand_hint(*types))
+                              hint=_matrix_hint(op, *types) if matrices else operand_hint(*types))
         return Typed("float" if kind == "int" and op in ("/", "^") else kind, varies)
 
     def _index(self, expr: ast.Index) -> Typed:
@@ -102,6 +105,8 @@ class Expressions:
                        "count with `[i < n]`, or write a whole number")
         if base.type == UNKNOWN:
             return base
+        if base.type in MATRICES:
+            return Typed(f"vec{base.type[-1]}", base.varies)
         if not base.type.endswith("[]"):
             return self.error(expr.base.span, "E0245", "only an array has an index", f"this is {say(base.type)}",
                               hint="components of a vector are `.x`, `.y`, `.z`" if base.type in VECTORS else
@@ -149,8 +154,9 @@ class Expressions:
                           hint=f"compare with it, as in `when {var} < n`" if got.type in NUMBERS else
                           operand_hint(got.type) or "compare a component, or `length(v)`")
 
-    def bind(self, var: str, span: Span, bound: ast.Expr, reducer: str = "") -> Typed | None:
-        """Bring the variable of a loop in, a reduction's or an array's; gives what it hides."""
+    def bind(self, var: str, span: Span, bound: ast.Expr, loop: str = "") -> Typed | None:
+        """Bring the variable of a loop in; gives what it hides. `loop` is a reduction's name or `fold`, empty for an
+        array."""
         got = self.expr(bound)
         self.counted.append(bound)
         if got.type not in ("int", UNKNOWN):
@@ -158,8 +164,11 @@ class Expressions:
             some = "count to the most there can be, and say which count"
             written = " ".join(bound.span.text.split())
             count = written if len(written) < 20 else "n"
-            hint = f"{some}: `{reducer}[{var} < 9 when {var} < {count}](...)`"
-            if not reducer:
+            hint = f"{some}: `{loop}[{var} < 9 when {var} < {count}](...)`"
+            if loop == "fold":
+                hint = ("count to the most there can be, and keep the value where a round does not count: "
+                        f"`x = start then where({var} < {count}, next, x)`")
+            elif not loop:
                 hint = f"{some} where the array is reduced, as in `sum[{var} < 9 when {var} < {count}](a[{var}])`"
             if isinstance(bound, ast.Number) or got.type not in NUMBERS:
                 hint = "give a whole number, or a parameter of type int"
@@ -168,7 +177,8 @@ class Expressions:
             elif isinstance(bound, ast.Binary) and bound.op == "/":
                 hint = WHOLE_DIVISION
             self.error(bound.span, "E0230", "a loop counts to a whole number that is known while compiling",
-                       f"this is {say(got.type)}", why="arrays and reductions are unrolled while compiling", hint=hint)
+                       f"this is {say(got.type)}", hint=hint,
+                       why="arrays, reductions and folds are unrolled while compiling")
         if var in RESERVED or var in INPUTS[self.decl.kind]:
             self.error(span, "E0210", f"`{var}` has a meaning already", "taken", hint="choose another name")
         hidden = self.names.get(var)
@@ -180,3 +190,18 @@ class Expressions:
             self.names.pop(var, None)
         else:
             self.names[var] = hidden
+
+
+def _matrix_hint(op: str, left: str, right: str) -> str:
+    """What to write where an operator does not fit a matrix and what stands beside it."""
+    others = {left, right} - {*MATRICES, *NUMBERS, *VECTORS}
+    if others:
+        return operand_hint(*others)
+    if op in ("+", "-"):
+        size = next(t for t in (left, right) if t in MATRICES)
+        return f"matrices of one size are added; a number on the diagonal is `{size}(x)`"
+    if op == "^":
+        return "a power of a matrix is a product: `m * m`"
+    if op == "/":
+        return "a matrix is divided by a number; the inverse of a rotation is `transpose(m)`"
+    return "a mat2 takes a vec2, a mat3 a vec3, and each a matrix of its own size"

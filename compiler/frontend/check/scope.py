@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from fdif_dsl.compiler.frontend.builtins import RESERVED
+from fdif_dsl.compiler.frontend.check.types import INPUTS
 from fdif_dsl.compiler.frontend.modules import Module
 from fdif_dsl.grammar import ast
 from fdif_dsl.grammar.diagnostics import Diagnostic, error_at, quote
@@ -38,7 +39,7 @@ class Program:
     modules: list[Module]
     scopes: dict[Module, Scope]
     varying: set[ast.Stmt]
-    fn_types: dict[ast.Decl, str] = field(default_factory=dict)
+    value_types: dict[ast.Decl, str] = field(default_factory=dict)  # of functions and constants
     whole: set[ast.Stmt] = field(default_factory=set)
     reduced: dict[ast.Reduce, str] = field(default_factory=dict)
 
@@ -50,6 +51,10 @@ def make_scope(module: Module, scopes: dict[Module, Scope], errors: list[Diagnos
         if decl.name in RESERVED:
             errors.append(error_at(decl.name_span, "E0210", f"`{decl.name}` is built in", "taken",
                                    hint="choose another name"))
+        kinds = [k for k in INPUTS if decl.kind == "const" and decl.name in INPUTS[k]]
+        if kinds:
+            errors.append(error_at(decl.name_span, "E0210", f"`{decl.name}` is the input of a {' or '.join(kinds)}",
+                                   "taken", hint="choose another name"))
         if decl.name in scope.own:
             first = scope.own[decl.name].name_span
             errors.append(error_at(decl.name_span, "E0211", f"{quote(decl.name)} is declared twice", "again here",
@@ -84,7 +89,8 @@ def in_order(scope: Scope, errors: list[Diagnostic]) -> list[ast.Decl]:
                         errors.append(error_at(
                             span, "E0236", f"`{used.name}` is defined through itself", _ring_text(ring),
                             why="formulas are unrolled, so none may contain itself",
-                            hint="repeat with a reduction such as `sum[i < n](...)`"))
+                            hint="let one of them be a number" if used.kind == "const" else
+                            "repeat with a reduction such as `sum[i < n](...)`, or with a `fold`"))
                         return []
                     stack.append((used, False))
     return list(order)
@@ -92,15 +98,22 @@ def in_order(scope: Scope, errors: list[Diagnostic]) -> list[ast.Decl]:
 
 def _mentions(decl: ast.Decl) -> dict[str, Span]:
     """Names in a declaration that it does not define itself, each with a place."""
-    local = {p.name for p in decl.params or ()} | {s.name for s in decl.body or ()}
     roots: list[ast.Expr] = [p.default for p in decl.params or () if p.default is not None]
     roots += [decl.value] if decl.value is not None else []
-    for stmt in decl.body or ():
-        roots += [stmt.value, *([stmt.binder.bound] if stmt.binder else [])]
     out: dict[str, Span] = {}
-    for expr in ast.walk(*roots):
-        if isinstance(expr, ast.Name) and expr.name not in local:
-            out.setdefault(expr.name, expr.span)
+    bodies: list[tuple[ast.Body, set[str]]] = [(decl.body or (), {p.name for p in decl.params or ()})]
+    for body, outside in bodies:  # grows while it is read: the names of a round are its own
+        local = outside | {s.name for s in ast.named(body)}
+        for item in body:
+            if isinstance(item, ast.Fold):
+                roots.append(item.binder.bound)
+                bodies.append((item.body, local))
+            else:
+                roots += item.formulas()
+        for expr in ast.walk(*roots):
+            if isinstance(expr, ast.Name) and expr.name not in local:
+                out.setdefault(expr.name, expr.span)
+        roots = []
     return out
 
 

@@ -10,16 +10,15 @@ from fdif_dsl.grammar import ast
 RESULTS = {**formula.RESULTS, "profile": "distance", "fn": "value"}
 INPUTS = {
     "shape": {"p": "vec3"}, "profile": {"q": "vec2", "t": "float"}, "displacement": {"p": "vec3"},
-    "mapper": {"d": "float"}, "fn": {},
+    "mapper": {"d": "float"}, "fn": {}, "const": {},
 }
 WITH_GRID = ("shape", "profile", "displacement")
 GRID_FIELDS = {"min": "float", "size": "vec3", "limit": "vec3"}
-PARAM_TYPES = ("int", "float", "bool", "vec2", "vec3", "profile", "shape")
-ARRAY_ITEMS = ("float", "vec2", "vec3")
+PARAM_TYPES = ("int", "float", "bool", "vec2", "vec3", "vec4", "mat2", "mat3", "profile", "shape")
+ARRAY_ITEMS = ("float", "vec2", "vec3", "vec4")
 INSTANCES = ("shape", "profile", "displacement", "mapper")
 UNKNOWN = "?"  # the type of what is wrong already: it fits everywhere, so one mistake is told once
-_ARTICLE = {"int": "a whole number", "float": "a number", "bool": "a truth value", "vec2": "a vec2", "vec3": "a vec3",
-            "shape": "a shape", "profile": "a profile", "displacement": "a displacement", "mapper": "a mapper"}
+_ARTICLE = {"int": "a whole number", "float": "a number", "bool": "a truth value"}
 
 
 @dataclass(frozen=True)
@@ -46,12 +45,12 @@ def say(kind: str) -> str:
     """What to call a type in a message."""
     if kind.endswith("[]"):
         return f"an array of {kind[:-2]}"
-    return _ARTICLE.get(kind, kind)
+    return _ARTICLE.get(kind, f"a {kind}")
 
 
 def kind_of(decl: ast.Decl) -> str:
     """What to call a declaration in a message."""
-    return "a function" if decl.kind == "fn" else f"a {decl.kind}"
+    return {"fn": "a function", "const": "a constant"}.get(decl.kind, f"a {decl.kind}")
 
 
 def operand_hint(*types: str) -> str:
@@ -62,11 +61,15 @@ def operand_hint(*types: str) -> str:
         return "evaluate the part at a point first, as in `part(p)`"
     if any(t.endswith("[]") for t in types):
         return "take one value, as in `a[0]`, or reduce them, as in `sum[i < n](a[i])`"
+    if any(t.startswith("mat") for t in types):
+        return "take a column, as in `m[0]`, or transform a vector, as in `m * v`"
     return vector_hint(*types)
 
 
 def vector_hint(*types: str) -> str:
     """A hint where vectors of two widths meet."""
-    if "vec2" in types and "vec3" in types:
-        return "`.xy` makes a vec2 of a vec3; `vec3(v, 0)` makes a vec3 of a vec2"
+    narrow, *wide = sorted({t for t in types if t.startswith("vec")}) or [""]
+    if wide:
+        letters, zeros = "xyzw"[: int(narrow[-1])], ", 0" * (int(wide[-1][-1]) - int(narrow[-1]))
+        return f"`.{letters}` makes a {narrow} of a {wide[-1]}; `{wide[-1]}(v{zeros})` makes a {wide[-1]} of a {narrow}"
     return ""

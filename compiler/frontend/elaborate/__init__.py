@@ -34,10 +34,13 @@ def elaborate(program: Program, *, optimised: bool = True) -> list[Formula]:
     out: list[Formula] = []
     errors: list[Diagnostic] = []
     seen: dict[tuple[str, str], ast.Decl] = {}
+    for module in program.modules:  # constants first: a mistake in one is told once, at its own place
+        if constants := [decl for decl in module.tree.decls if decl.kind == "const"]:
+            Elaborator(program, constants[0]).constants_of(constants, program.scopes[module])
     for module in program.modules:
         work = 0
         for decl in module.tree.decls:
-            if decl.params is not None or decl.kind in ("fn", "profile"):
+            if decl.params is not None or decl.kind in ("fn", "profile", "const"):
                 continue
             if (first := seen.get((decl.kind, decl.name))) is not None:
                 errors.append(error_at(decl.name_span, "E0211", f"two files declare the {decl.kind} `{decl.name}`",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fdif_dsl.compiler.frontend.builtins import BUILTINS, CONSTANTS, PRIORS
+from fdif_dsl.compiler.frontend.check.scope import Scope
 from fdif_dsl.compiler.frontend.check.types import INPUTS, param_type
 from fdif_dsl.compiler.frontend.elaborate.environment import Env, Instance
 from fdif_dsl.compiler.frontend.elaborate.statements import Statements
@@ -24,6 +25,9 @@ class Calls(Statements):
             return value
         if expr.name in CONSTANTS:
             return self.graph.number(CONSTANTS[expr.name])
+        found = env.scope.find(expr.name)
+        if found is not None and found[0].kind == "const":
+            return self.constant(*found, expr.span)
         return self.instance(env, expr.span, expr.name, ())
 
     def _call(self, env: Env, expr: ast.Call) -> Value:
@@ -52,6 +56,26 @@ class Calls(Statements):
         value = self.call_fn(decl, scope, args)
         self.leave()
         return value
+
+    def constant(self, decl: ast.Decl, scope: Scope, span: Span | None) -> Value:
+        """The value of a constant, computed once, after those that it is made of. `span` is where it is used."""
+        if span is not None:
+            self.enter(span)
+        stack = [(decl, scope)]
+        while stack:
+            one, its = stack[-1]
+            assert one.value is not None
+            names = (e.name for e in ast.walk(one.value) if isinstance(e, ast.Name))
+            found = [f for f in map(its.find, names) if f and f[0].kind == "const" and f[0] not in self.constants]
+            if found and one not in self.constants:
+                stack += found
+                continue
+            stack.pop()
+            if one not in self.constants:
+                self.constants[one] = self.expr(Env(its, {}, {}, None), one.value)
+        if span is not None:
+            self.leave()
+        return self.constants[decl]
 
     def draw(self) -> Node:
         self.draws += 1

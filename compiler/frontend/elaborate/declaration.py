@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import cast
 
 from fdif_dsl.compiler.frontend.check.scope import Scope
@@ -10,6 +11,7 @@ from fdif_dsl.compiler.frontend.elaborate.calls import Calls
 from fdif_dsl.compiler.frontend.values import Value, as_node
 from fdif_dsl.compiler.ir.formula import Formula, Kind, Quantity
 from fdif_dsl.compiler.passes import optimise
+from fdif_dsl.grammar import ast
 
 
 class Elaborator(Calls):
@@ -45,6 +47,15 @@ class Elaborator(Calls):
             for name, q in zip(names, self.named, strict=True))
         return Formula(decl.name, cast(Kind, decl.kind), decl.doc or target.decl.doc, str(decl.name_span), quantities,
                        self.integer_names(), self.draws, result)
+
+    def constants_of(self, constants: Sequence[ast.Decl], scope: Scope) -> None:
+        """Compute constants for the mistakes that show only then: nobody may use them."""
+        for self.decl in constants:
+            self.steps = 0
+            try:
+                self.constant(self.decl, scope, None)
+            except RecursionError:
+                raise self.fail(self.decl.name_span, "E0304", f"`{self.decl.name}` nests too deep") from None
 
     def integer_names(self) -> dict[str, int]:
         """Whole-number parameters by name; one value is told once however many parts share it."""

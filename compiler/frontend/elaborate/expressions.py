@@ -6,10 +6,10 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from fdif_dsl.compiler.frontend.builtins import VECTORS, choose, power
+from fdif_dsl.compiler.frontend.builtins import VECTORS, choose, matrix_operation, power
 from fdif_dsl.compiler.frontend.check.scope import Program
 from fdif_dsl.compiler.frontend.elaborate.environment import Env, Named
-from fdif_dsl.compiler.frontend.values import Value, apply, as_node, as_nodes
+from fdif_dsl.compiler.frontend.values import Matrix, Value, apply, as_node, as_nodes
 from fdif_dsl.compiler.ir.graph import Graph, Node
 from fdif_dsl.compiler.passes.simplify import make
 from fdif_dsl.grammar import ast
@@ -37,6 +37,7 @@ class Expressions:
         self.paths: Counter[tuple[str, ...]] = Counter()
         self.slots = 0
         self.steps = 0
+        self.constants: dict[ast.Decl, Value] = {}
         self.calls: list[Span] = []  # those that led here, and where the instances among them were made
         self.depth = 0
 
@@ -71,6 +72,8 @@ class Expressions:
         value = self.expr(env, expr.operand)
         if expr.op == "not":
             return make(self.graph, "not", [value])
+        if isinstance(value, Matrix):
+            return Matrix(tuple(apply(self.graph, "neg", column) for column in value.columns))
         return -value if isinstance(value, int) else apply(self.graph, "neg", value)
 
     def _binary(self, env: Env, expr: ast.Binary) -> Value:
@@ -78,6 +81,8 @@ class Expressions:
         g, op = self.graph, expr.op
         if isinstance(a, int) and isinstance(b, int) and op in ("+", "-", "*", "//"):
             return self.whole(expr, a, b)
+        if isinstance(a, Matrix) or isinstance(b, Matrix):
+            return matrix_operation(g, op, a, b)
         if op in (">", ">="):
             a, b, op = b, a, "<" if op == ">" else "<="
         if isinstance(a, int) and isinstance(b, int) and op in ("<", "<=", "==", "!="):
@@ -108,13 +113,16 @@ class Expressions:
                 return g.node("grid", const="min")
             return tuple(g.node("grid", const=f"{expr.name}.{axis}") for axis in "xyz")
         base = self.expr(env, expr.base)
-        picked = tuple(base["xyz".index(c)] for c in expr.name)
+        picked = tuple(base["xyzw".index(c)] for c in expr.name)
         return picked[0] if len(picked) == 1 else picked
 
     def _index(self, env: Env, expr: ast.Index) -> Value:
         base, index = self.expr(env, expr.base), self.expr(env, expr.index)
+        what = f"an array of {len(base)}" if isinstance(base, list) else "a matrix"
+        if isinstance(base, Matrix):
+            base = base.columns
         if not 0 <= index < len(base):
-            raise self.fail(expr.index.span, "E0307", f"index {index} is outside an array of {len(base)}",
+            raise self.fail(expr.index.span, "E0307", f"index {index} is outside {what}",
                             f"0 to {len(base) - 1} are there" if len(base) > 1 else
                             "only 0 is there" if base else "the array is empty",
                             hint="`mod(i, n)` wraps around" if base and index == len(base) else

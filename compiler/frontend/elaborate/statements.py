@@ -6,7 +6,7 @@ from fdif_dsl.compiler.frontend.check.scope import Scope
 from fdif_dsl.compiler.frontend.check.types import RESULTS, param_type
 from fdif_dsl.compiler.frontend.elaborate.environment import Env, Instance, Named
 from fdif_dsl.compiler.frontend.elaborate.expressions import Expressions
-from fdif_dsl.compiler.frontend.values import Value, as_node, components
+from fdif_dsl.compiler.frontend.values import Matrix, Value, as_node, components
 from fdif_dsl.compiler.ir.graph import Node
 from fdif_dsl.grammar import ast
 from fdif_dsl.grammar.source import Span
@@ -53,8 +53,12 @@ class Statements(Expressions):
         env = Env(target.scope, dict(target.args), inputs, target, target.path)
         made = [target.made] if target.made else []
         self.calls += made  # a mistake in the body may be one of the arguments
-        for stmt in decl.body:
-            env.names[stmt.name] = self.statement(env, stmt)
+        for item in decl.body:
+            if isinstance(item, ast.Fold):
+                for stmt, value in self.fold(env, item).items():
+                    env.names[stmt.name] = self.kept(env, stmt, value)
+            else:
+                env.names[item.name] = self.statement(env, item)
         del self.calls[len(self.calls) - len(made):]
         return env.names[RESULTS[decl.kind]]
 
@@ -63,22 +67,62 @@ class Statements(Expressions):
         if decl.value is not None:
             return self.expr(env, decl.value)
         assert decl.body is not None
-        for stmt in decl.body:
-            env.names[stmt.name] = self.loop(env, stmt)
+        for item in decl.body:
+            if isinstance(item, ast.Fold):
+                env.names.update((stmt.name, value) for stmt, value in self.fold(env, item).items())
+            else:
+                env.names[item.name] = self.loop(env, item, item.value)
         return env.names["value"]
+
+    def fold(self, env: Env, fold: ast.Fold) -> dict[ast.Stmt, Value]:
+        """What a fold carries, after its last round."""
+        count = self.bound(env, fold.binder.bound)
+        carried = {stmt: self.loop(env, stmt, stmt.value) for stmt in fold.carried}
+        real = {stmt for stmt, value in carried.items() if not isinstance(value, int)}
+        inside: set[str] = set()
+        for _ in env.each(fold.binder.var, count):
+            last, carried = carried, {}
+            env.names.update((stmt.name, value) for stmt, value in last.items())
+            inside.update(stmt.name for stmt in last)
+            for item in fold.body:
+                if isinstance(item, ast.Fold):
+                    found = {stmt.name: value for stmt, value in self.fold(env, item).items()}
+                elif item.next is None:
+                    found = {item.name: self.loop(env, item, item.value)}
+                else:
+                    value = self.loop(env, item, item.next)
+                    if isinstance(value, list) and len(value) != len(last[item]):
+                        raise self.fail(item.next.span, "E0318",
+                                        f"`{item.name}` changes its length from round to round",
+                                        f"{len(value)} values, after {len(last[item])}",
+                                        why="each round gives what the next one takes",
+                                        hint="start with as many values as the rounds give")
+                    carried[item] = as_node(self.graph, value) if isinstance(value, int) and item in real else value
+                    continue
+                env.names.update(found)
+                inside.update(found)
+        for name in inside:
+            del env.names[name]  # what holds for a round is not known after it
+        return carried
 
     def statement(self, env: Env, stmt: ast.Stmt) -> Value:
         owner = env.owner
         assert owner is not None
-        if stmt in self.program.varying or stmt.name == RESULTS[owner.decl.kind]:
-            return self.loop(env, stmt)
         known = owner.quantities.get(stmt.name)
         if known is not None and (stmt.random or isinstance(known[0], Instance)):
             return known[0]
-        value = self.loop(env, stmt)
+        return self.kept(env, stmt, self.loop(env, stmt, stmt.value))
+
+    def kept(self, env: Env, stmt: ast.Stmt, value: Value) -> Value:
+        """A statement's value; where it holds for the whole object, it becomes one of its quantities."""
+        owner = env.owner
+        assert owner is not None
+        if stmt in self.program.varying or stmt.name == RESULTS[owner.decl.kind]:
+            return value
+        known = owner.quantities.get(stmt.name)
         if isinstance(value, int) and stmt not in self.program.whole:
             value = self.graph.number(value)
-        if isinstance(value, (int, Instance)) or (isinstance(value, Node) and value.type == "b"):
+        if isinstance(value, (int, Instance, Matrix)) or (isinstance(value, Node) and value.type == "b"):
             owner.quantities[stmt.name] = (value, ())
             return value
         items = value if isinstance(value, list) else [value]
@@ -102,22 +146,24 @@ class Statements(Expressions):
                                  range(first, self.slots), definition, _source(owner, stmt), stmt))
         return result
 
-    def loop(self, env: Env, stmt: ast.Stmt) -> Value:
+    def loop(self, env: Env, stmt: ast.Stmt, formula: ast.Expr) -> Value:
+        """What one of a statement's formulas gives, for each index where it has one."""
         env.naming = stmt.name
         if stmt.binder is None:
-            return self.expr(env, stmt.value)
+            return self.expr(env, formula)
         out = []
         for _ in env.each(stmt.binder.var, self.bound(env, stmt.binder.bound)):
-            value = self.expr(env, stmt.value)
+            value = self.expr(env, formula)
             out.append(as_node(self.graph, value) if isinstance(value, int) else value)
         return out
 
 
 def _source(owner: Instance, stmt: ast.Stmt) -> str:
     """The right-hand side as written, with the values of the declaration's number arguments filled in."""
-    span = stmt.value.span
+    written = (stmt.value, stmt.next) if stmt.next else (stmt.value,)
+    span = Span(stmt.span.file, stmt.value.span.start, written[-1].span.end)
     found: list[tuple[int, int, str]] = []
-    for expr in ast.walk(stmt.value):
+    for expr in ast.walk(*written):
         value = owner.args.get(expr.name) if isinstance(expr, ast.Name) else None
         if isinstance(value, Node) and value.op == "const":
             value = value.const

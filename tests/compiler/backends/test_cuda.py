@@ -305,6 +305,32 @@ def test_a_class_that_python_has_to_draw(tmp_path: Any) -> None:
         assert (a["label"].cpu() == b["label"]).all()
 
 
+def test_rounds_and_small_functions(tmp_path: Any) -> None:
+    (tmp_path / "own.sdf").write_text("""
+    const flip = mat2(0, 1, 1, 0)
+    shape s {
+      turn ~ vec4(uniform(0, 1))
+      speed ~ cbrt(uniform(-8, -1)) * tanh(uniform(1, 2))
+      fold[i < 3] {
+        z = p.xy then flip * z + turn.w * cbrt(z.x) + tanh(z.y * speed)
+        size = 1.0 then size * 1.5
+      }
+      distance = length(z) - 4 / size
+    }
+    mapper m { intensity = 40 + 20 * sinh(tanh(d)) + fract(d) + trunc(d) }
+    """)
+    lib = fd.load_library(tmp_path / "own.sdf")
+    taken = recipe(grid=(4, 10, 9), displacements=[])
+    scene = fd.sample_scene(lib, 2, 0, taken)
+    wanted = fd.render(scene, lib)
+    assert wanted.counts.any()
+    assert_alike(fd.render(scene, lib, backend="cuda"), wanted)
+    points = np.random.default_rng(1).uniform(-9, 9, (50, 3))
+    params = {"turn": [0.1, 0.2, 0.3, 0.4], "speed": -1.5}
+    found = [np.asarray(lib.shapes["s"].distance(points, params, backend=b)) for b in ("cuda", "cpu")]
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-4, atol=1e-4)
+
+
 def test_training_on_volumes_that_are_drawn_on_the_device(compiled: fd.Library, tmp_path: Any,
                                                           monkeypatch: pytest.MonkeyPatch) -> None:
     from fdif_dsl.runtime.streams import device_stream

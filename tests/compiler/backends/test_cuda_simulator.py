@@ -20,10 +20,12 @@ PARTS = {
     "scenes": ["compiler/backends/test_cuda.py", "-k", "not family and not sampled"],
     "driver": ["compiler/backends/test_cuda_driver.py"],
     "golden": ["test_golden.py"],
+    "fractals": ["examples/test_fractals.py"],
 }
+LONG = ("fractals",)  # hundreds of operations a voxel, each a call of Python
 
 
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("part", [pytest.param(p, marks=[pytest.mark.long] * (p in LONG)) for p in PARTS])
 def test_in_the_simulator(compiled: object, part: str) -> None:
     file, *selection = PARTS[part]
     environment = {**os.environ, "NUMBA_ENABLE_CUDASIM": "1"}

@@ -94,6 +94,15 @@ def test_every_kernel_of_voxels_compiles_and_spills_nothing(lib: Library, tmp_pa
         check(unit, tmp_path)
 
 
+@pytest.mark.parametrize("name", [
+    "menger", *(pytest.param(n, marks=pytest.mark.long) for n in ("mandelbulb", "julia", "tree", "harmonic_blob"))])
+def test_formulas_with_rounds_compile(tmp_path: Path, name: str) -> None:
+    lib = fd.load_library(Path(__file__).parents[3] / "examples" / "fractals.sdf")
+    for unit in LibraryKernels(lib.formulas).shapes[id(lib.shapes[name].formula)].units:
+        ptx, _ = assembled(unit, tmp_path)
+        assert f".entry {unit.symbol}(" in ptx and ".target sm_90" in ptx
+
+
 @pytest.mark.parametrize("capability", [(8, 0), (12, 0)])
 def test_other_kinds_of_gpu(lib: Library, tmp_path: Path, capability: tuple[int, int]) -> None:
     onion = LibraryKernels(lib.formulas).shapes[id(lib.shapes["onioned_triangle_prism"].formula)]

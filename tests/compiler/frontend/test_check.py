@@ -52,7 +52,7 @@ def codes(text: str) -> list[str]:
 ])
 def test_the_type_of_a_formula(formula: str, expected: str) -> None:
     program = checked(f"fn f(x, n: int, b: bool, v: vec2, w: vec3, xs: vec2[m]) = {formula}\nfn g(y = 1) = y + 0.5")
-    assert {d.name: kind for d, kind in program.fn_types.items()}["f"] == expected
+    assert {d.name: kind for d, kind in program.value_types.items()}["f"] == expected
 
 
 def test_what_varies_is_not_a_quantity() -> None:

@@ -67,6 +67,7 @@ MEANING: dict[str, Callable[..., float]] = {
     "pow": power, "neg": lambda a: -a, "abs": abs,
     "sign": lambda a: 1.0 if a > 0 else -1.0 if a < 0 else 0.0,
     "sqrt": ieee(math.sqrt), "exp": exp, "log": ieee(lambda a: -INF if a == 0 else math.log(a)),
+    "cbrt": lambda a: math.copysign(math.cbrt(abs(a)), a), "tanh": math.tanh,
     "sin": ieee(math.sin), "cos": ieee(math.cos), "tan": ieee(math.tan),
     "asin": ieee(math.asin), "acos": ieee(math.acos),
     "atan2": lambda a, b: math.atan2(a, b + 0.0),  # the zero vector has one angle, whatever the signs of its zeros
@@ -282,7 +283,8 @@ def interval_of(op: str, *sides: tuple[float, float], assumed: Range = FINITE) -
     ("mul", ((-1, 2), (-3, -3)), (-6, 3)), ("div", ((1, 2), (4, 8)), (0.125, 0.5)),
     ("div", ((-1, 2), (-8, -4)), (-0.5, 0.25)), ("div", ((1, 2), (-1, 1)), (NAN, NAN)),
     ("abs", ((-3, 2),), (0, 3)), ("abs", ((-3, -2),), (2, 3)), ("sqrt", ((4, 9),), (2, 3)),
-    ("sqrt", ((-4, 9),), (NAN, NAN)), ("mod", ((7.25, 7.5), (2, 2)), (1.25, 1.5)),
+    ("sqrt", ((-4, 9),), (NAN, NAN)), ("cbrt", ((-8, 27),), (-2, 3)),
+    ("tanh", ((-1, 2),), (math.tanh(-1), math.tanh(2))), ("mod", ((7.25, 7.5), (2, 2)), (1.25, 1.5)),
     ("mod", ((7.5, 8.5), (2, 2)), (0, 2)), ("mod", ((-0.5, -0.25), (2, 2)), (1.5, 1.75)),
     ("mod", ((7, 8), (-3, -3)), (-2, -1)), ("pow", ((-3, 2), (6, 6)), (0, 729)),
     ("pow", ((-3, 2), (5, 5)), (-243, 32)), ("pow", ((2, 4), (-1, -1)), (0.25, 0.5)),
