@@ -124,7 +124,7 @@ NAMES: dict[str, str] = {
     **dict.fromkeys(("perlin", "snoise", "cnoise", "pnoise", "simplex", "noise3", "perlin_noise"), _NOISE),
     **dict.fromkeys(("worley", "voronoi", "cellular", "worley_noise"), _CELLS),
     **dict.fromkeys(("hash1", "hash2", "hash3", "hash11", "hash13", "hash31", "hash33"), _HASH),
-    **dict.fromkeys(("fbm", "fBm", "fractal_noise"), "write `fbm(p, octaves)`, of `use std`"),
+    **dict.fromkeys(("fBm", "fbm3", "fractal_noise"), "write `fbm(p, octaves)`, of `use std`"),
     **dict.fromkeys(("print", "echo", "assert"), "a file is formulas only: `fdifc show` draws them"),
     **dict.fromkeys(("time", "iTime"), "nothing moves: a quantity such as `phase ~ uniform(0, tau)` takes its place"),
 }

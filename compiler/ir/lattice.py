@@ -6,20 +6,19 @@ around, so that every back end finds the same word at the same lattice point.
 A lattice point (i, j, k) has the word `sheet(i, j) · layer(k)`. The eight corners of a cell share four sheets and two
 layers, which leaves one product a corner. Its high bits are good; whoever needs more of them takes `scattered`.
 
-Noise (Perlin, Improving Noise, 2002): each corner has one of the twelve directions to the middle of a cube's edge.
-Its product with the vector from the corner is blended over the cell by 6t^5 - 15t^4 + 10t^3, twice smooth at the
-borders, and NOISE_SCALE brings the range into -1..1. How steep that is at most is found by looking at every choice of
+Noise (Perlin, Improving Noise, 2002): each corner has one of the twelve directions to the middle of a cube's edge. Its
+product with the vector from the corner is blended over the cell by 6t^5 - 15t^4 + 10t^3, twice smooth at the borders,
+and NOISE_SCALE brings the range into -1..1. How steep that is at most is found by looking at every choice of
 directions and every place of a cell (tests/compiler/ir/test_lattice.py):
 
     |noise(p) - noise(q)| <= NOISE_SLOPE · (|dx| + |dy| + |dz|), and <= NOISE_STEEPEST · max(|dx|, |dy|, |dz|)
 
 Scattered points (Worley, A Cellular Texture Basis Function, 1996): one a cell, in the middle half of it along each
-axis, so at 1/2 + u with |u| <= 1/4. Then the two nearest ones lie in the 27 cells around. For let a <= 1/2 be how far
-a point is off the middle of its cell along each axis, the greatest along x. Its own cell and the next one along x
-have points within (5/4 - a_x)^2 + (a_y + 1/4)^2 + (a_z + 1/4)^2, squared, which is at most FARTHEST^2. Those of cells
-beyond are no nearer than (7/4 - a_x)^2 + max(a_y - 1/4, 0)^2 + max(a_z - 1/4, 0)^2. That is not less, as (7/4 -
-a_x)^2 - (5/4 - a_x)^2 = 3/2 - a_x, while (a_y + 1/4)^2 - max(a_y - 1/4, 0)^2 <= max(a_y, 1/4), and a_x, a_y, a_z <=
-1/2.
+axis, so at 1/2 + u with |u| <= 1/4. Then the two nearest ones lie in the 27 cells around. For let a <= 1/2 be how far a
+point is off the middle of its cell along each axis, the greatest along x. Its own cell and the next one along x have
+points within (5/4 - a_x)^2 + (a_y + 1/4)^2 + (a_z + 1/4)^2, squared, which is at most FARTHEST^2. Those of cells
+beyond are no nearer than (7/4 - a_x)^2 + max(a_y - 1/4, 0)^2 + max(a_z - 1/4, 0)^2. That is not less, for
+(7/4 - a_x)^2 - (5/4 - a_x)^2 = 3/2 - a_x, while (a_y + 1/4)^2 - max(a_y - 1/4, 0)^2 <= max(a_y, 1/4), and no a exceeds 1/2.
 """
 
 from __future__ import annotations
