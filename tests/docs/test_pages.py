@@ -39,7 +39,8 @@ from fdif_dsl.runtime.training.extra import mend_torchvision
 mend_torchvision()  # what it says is no command's output
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("docs/*.md"), *ROOT.glob("examples/**/*.md"), ROOT / "CONTRIBUTING.md"])
+PAGES = sorted([*ROOT.glob("docs/*.md"), *ROOT.glob("docs/tutorials/*.md"), *ROOT.glob("examples/**/*.md"),
+                ROOT / "CONTRIBUTING.md"])
 LANGUAGES = {"sdf", "python", "console", "text", "toml", "json"}
 BACKENDS = ("interpret", "torch", "cpu")
 OUTPUT = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
