@@ -32,8 +32,8 @@ _SOLID, _BALL = (0.005, 0.216, 0.44, 0.944), (0.62, 0.19, 0.96, 0.93)
 
 
 def make(cache_folder: Path, pages: Path) -> None:
-    """Writes the pages and their pictures into the folder `pages`. Pictures are kept in a folder of `cache_folder` for as
-    long as neither a formula nor the code that draws changes."""
+    """Writes the pages and their pictures into the folder `pages`. Pictures are kept in a folder of `cache_folder` for
+    as long as neither a formula nor the code that draws changes."""
     library = load_library()
     kept = cache_folder / _state(library)
     for old in cache_folder.glob("*"):
@@ -56,7 +56,8 @@ def make(cache_folder: Path, pages: Path) -> None:
 def _state(library: Library) -> str:
     """A hash of all that the pictures depend on."""
     drawn = [(e.name, e.doc) for kind in KINDS for e in getattr(library, kind).values()]
-    state = hashlib.sha256(repr((library.hash, drawn, inspect.getsource(_draw), _WIDTH, _THUMBNAIL, _SOLID, _BALL)).encode())
+    how = (inspect.getsource(_draw), _WIDTH, _THUMBNAIL, _SOLID, _BALL)
+    state = hashlib.sha256(repr((library.hash, drawn, how)).encode())
     for path in sorted(Path(pictures.__path__[0]).glob("*.py")):
         state.update(path.read_bytes())
     return state.hexdigest()[:16]
@@ -152,7 +153,7 @@ def _text(decl: ast.Decl) -> str:
     """A declaration as it is written, with its doc comment."""
     lines, first = decl.span.file.text.splitlines(), decl.span.file.line_column(decl.span.start)[0] - 1
     last = decl.span.file.line_column(decl.span.end)[0]
-    if decl.body is not None:  # its span ends with the brace that opens it; in the canonical layout this finds the other
+    if decl.body is not None:  # its span ends with the brace that opens it; the canonical layout shows the other
         while not lines[last - 1].endswith("}"):
             last += 1
     while first and lines[first - 1].startswith("##"):

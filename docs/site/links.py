@@ -1,4 +1,4 @@
-"""Checks the links of a built site: each leads to a file and an anchor that are there, and nothing is loaded from elsewhere."""
+"""Checks a built site: each link leads to a file and an anchor that are there, and nothing is loaded from elsewhere."""
 
 from __future__ import annotations
 
