@@ -19,7 +19,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 BUILD = ROOT / "build" / "site"
 FOLDERS = ("benchmarks", "examples")  # what else pages link to
-PAGES = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
+FILES = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE")
 
 
 def main() -> int:
@@ -28,7 +28,7 @@ def main() -> int:
     lay_out(source)
     gallery.make(BUILD / "pictures", source / "gallery")
     shutil.rmtree(site, ignore_errors=True)  # what is no page any more would stay
-    if failed := sphinx(["-b", "html", "-W", "--keep-going", "-q", "-c", str(HERE), "-d", str(BUILD / "trees"),
+    if failed := sphinx(["-E", "-b", "html", "-W", "--keep-going", "-q", "-c", str(HERE), "-d", str(BUILD / "trees"),
                          str(source), str(site)]):
         return failed
     if wrong := links.mistakes(site):
@@ -45,7 +45,7 @@ def lay_out(source: Path) -> None:
         shutil.copy2(path, source)
     for name in FOLDERS:
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in PAGES:
+    for name in FILES:
         shutil.copy2(ROOT / name, source)
 
 
