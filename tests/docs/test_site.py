@@ -111,6 +111,41 @@ def test_every_part_of_the_api_has_its_place() -> None:
     assert sorted(documented) == sorted(fdif_dsl.__all__)
 
 
+def test_every_class_has_a_page_with_its_source() -> None:
+    from fdif_dsl.compiler.library import load_library
+    from fdif_dsl.grammar.parse import parse
+    from fdif_dsl.grammar.source import SourceFile
+
+    gallery, library = module("gallery"), load_library()
+    declared = gallery._declarations()
+    for kind in gallery.KINDS:
+        for entry in getattr(library, kind).values():
+            text = "\n".join(source for _, source in gallery._sources(entry, declared))
+            names = [decl.name for decl in parse(SourceFile("page", text)).decls]
+            assert names[0] == entry.name and len(names) == len(set(names))
+            page = gallery._page(entry, declared)
+            assert page.startswith(f"# {entry.name}\n")
+            assert all(f"| `{q.name}` |" in page for q in entry.formula.quantities)
+    sources = gallery._sources(library.shapes["triangle_concave_prism"], declared)
+    whole = "".join(f"{source}\n" for _, source in sources)
+    assert re.findall(r"^(\w+ \w+)", whole, re.MULTILINE) == [
+        "shape triangle_concave_prism", "profile sector_polygon", "profile waisted", "profile polygon_between", "shape prism"]
+
+
+def test_every_word_of_the_language_has_a_colour() -> None:
+    from pygments.token import Keyword, Name, Token
+
+    lexer = module("sdf_lexer").SdfLexer()
+    for path in (ROOT / "shapes").glob("*.sdf"):
+        text = path.read_text("utf-8")
+        tokens = list(lexer.get_tokens(text))
+        assert "".join(value for _, value in tokens) == text and not any(kind is Token.Error for kind, _ in tokens)
+    text = "shape a { r ~ uniform(0, tau)\n distance = min(r, p.x) }"
+    kinds = {value: kind for kind, value in lexer.get_tokens(text)}
+    assert (kinds["shape"], kinds["uniform"], kinds["min"], kinds["tau"], kinds["r"]) == (
+        Keyword, Name.Builtin, Name.Builtin, Name.Constant, Name)
+
+
 def test_every_dependency_has_its_licence() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     groups = (project["dependencies"], *project["optional-dependencies"].values())
