@@ -129,7 +129,8 @@ def test_every_class_has_a_page_with_its_source() -> None:
     sources = gallery._sources(library.shapes["triangle_concave_prism"], declared)
     whole = "".join(f"{source}\n" for _, source in sources)
     assert re.findall(r"^(\w+ \w+)", whole, re.MULTILINE) == [
-        "shape triangle_concave_prism", "profile sector_polygon", "profile waisted", "profile polygon_between", "shape prism"]
+        "shape triangle_concave_prism", "profile sector_polygon", "profile waisted", "profile polygon_between",
+        "shape prism"]
 
 
 def test_every_word_of_the_language_has_a_colour() -> None:
