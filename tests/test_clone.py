@@ -36,7 +36,7 @@ def test_the_parts_are_those_of_the_clone() -> None:
 
 
 def test_pytest() -> None:
-    assert "2 passed" in there("-m", "pytest", "-p", "no:cacheprovider", "tests/test_packaging.py")
+    assert "2 passed" in there("-m", "pytest", "-p", "no:cacheprovider", "tests/test_packaging.py", "-k", "folder or data")
 
 
 def test_mypy_and_with_it_what_editors_ask() -> None:
