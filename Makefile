@@ -12,11 +12,12 @@ sources := $(shell find fdif_dsl grammar compiler runtime shapes -type f ! -name
 # Idle threads sleep instead of spinning, which matters wherever others use the machine too.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help demo test lint clean
+.PHONY: help demo test lint docs clean
 help:
 	@echo 'make demo   install, compile the library, make 8 volumes, pre-train a small network'
 	@echo 'make test   install, run the tests'
 	@echo 'make lint   install, run ruff and mypy'
+	@echo 'make docs   install, build the site in build/site/html; the first time draws its pictures, for minutes'
 	@echo 'make clean  remove what the others made'
 
 demo: $(VENV)/package
@@ -44,6 +45,14 @@ test: $(VENV)/package $(VENV)/nnunet
 lint: $(VENV)/package
 	$(bin)/ruff check .
 	cd $(VENV) && $(bin)/mypy --config-file '$(CURDIR)/pyproject.toml' -p fdif_dsl
+
+# Warnings are errors, and every link is checked. Pictures are kept in build/site/pictures for as long as they are right.
+docs: $(VENV)/package $(VENV)/docs
+	PYTHONSAFEPATH=1 $(bin)/python docs/site/build.py
+
+$(VENV)/docs: $(VENV)/dependencies
+	$(pip) install --quiet -c constraints.txt '.[docs]'
+	@touch $@
 
 # The big dependencies, and torch first: what needs it then takes the one that is there.
 $(VENV)/dependencies: pyproject.toml constraints.txt

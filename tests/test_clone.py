@@ -36,7 +36,8 @@ def test_the_parts_are_those_of_the_clone() -> None:
 
 
 def test_pytest() -> None:
-    assert "2 passed" in there("-m", "pytest", "-p", "no:cacheprovider", "tests/test_packaging.py")
+    chosen = ("tests/test_packaging.py", "-k", "folder or data")
+    assert "2 passed" in there("-m", "pytest", "-p", "no:cacheprovider", *chosen)
 
 
 def test_mypy_and_with_it_what_editors_ask() -> None:
