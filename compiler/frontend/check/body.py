@@ -114,12 +114,11 @@ class Body(Calls):
 
     def statement(self, stmt: ast.Stmt) -> None:
         kind, before = self.decl.kind, len(self.errors)
-        if stmt.random and kind not in ("shape", "profile"):
-            self.error(stmt.span, "E0220", f"{kind_of(self.decl)} has no random quantities",
-                       "`~` stands in shapes and profiles only",
-                       why="a scene names displacements and mappers and gives parameters to shapes alone"
-                       if kind != "fn" else "a function's value depends on its arguments only",
-                       hint="use `=`, or make it a parameter")
+        if stmt.random and kind == "fn":
+            self.error(stmt.span, "E0220", "a function has no random quantities",
+                       "`~` stands in shapes, profiles, displacements and mappers",
+                       why="a function's value depends on its arguments only: no scene could keep what it draws",
+                       hint="draw it where the function is called, and make it a parameter")
         shadow = None
         if stmt.binder:
             shadow = self.bind(stmt.binder.var, stmt.binder.var_span, stmt.binder.bound)

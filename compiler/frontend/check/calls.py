@@ -71,10 +71,12 @@ class Calls(Expressions):
         if name in INPUTS[kind]:
             return self.error(span, "E0255", "a default holds for the whole object", "differs from point to point",
                               hint=f"leave `{name}` out of it")
-        inputs = {n: " or ".join(k for k in INPUTS if n in INPUTS[k]) for i in INPUTS.values() for n in i}
+        inputs = {n: [k for k in INPUTS if n in INPUTS[k]] for i in INPUTS.values() for n in i}
         if name in inputs:
             own = ", ".join(f"`{n}`" for n in INPUTS[kind]) or "only its parameters"
-            return self.error(span, "E0233", f"`{name}` is not known here", f"the input of a {inputs[name]}",
+            *others, last = inputs[name]
+            kinds = f"{', '.join(others)} or {last}" if others else last
+            return self.error(span, "E0233", f"`{name}` is not known here", f"the input of a {kinds}",
                               why=f"a {kind} sees {own}" if kind != "fn" else "a function sees only its parameters",
                               hint="make it a parameter" if kind == "fn" else
                               "a shape gives a profile its point: `section(p.xy, t = ...)`" if name in ("q", "t") else
