@@ -26,6 +26,11 @@ for _axis in "xyz":
         NAMES[f"{_space}.{_axis}.hi"] = f"{_axis}_high"
 
 
+SEEN = {**NAMES, **{f"w.{_axis}{end}": f"w{NAMES[f'w.{_axis}{end}']}" for _axis in "xyz" for end in ("", ".lo", ".hi")},
+        "d": "d", "d.lo": "d_low", "d.hi": "d_high"}
+"""The same in a mapper, which may see the point in both coordinates."""
+
+
 class Statements:
     """The statements of one function. Names are given in the order of use, so that the text does not depend on how
     the graph was numbered.

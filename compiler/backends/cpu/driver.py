@@ -133,9 +133,12 @@ class Values(NamedTuple):
                 Values(self.owner, self.address + 4 * count, self.length - count))
 
 
+NOTHING = Values(np.empty(0, np.float32), 0, 0)
+
+
 @dataclass(frozen=True)
 class Tables:
-    """A displacement on one grid: `values`; what it reads of each axis, float32 (values, voxels of the axis
+    """A displacement on one grid that all objects share: `values`; what it reads of each axis, float32 (values, voxels of the axis
     filled up to whole tiles); and its bounds over the boxes of each level, float32, level after level, z y x."""
 
     values: Values
@@ -152,42 +155,50 @@ class Tables:
 
 @dataclass(frozen=True)
 class Grey:
-    """A mapper on one grid: `values`, and `limits` float64 (3,), see `layout.LIMITS`."""
+    """A mapper on one grid that all objects share: `values`, and `limits` float64 (3,), see `layout.LIMITS`."""
 
     values: Values
     limits: np.ndarray
 
-    @cached_property
-    def columns(self) -> tuple[int, int]:
-        return self.values.address, self.limits.ctypes.data
+
+class Bounded(NamedTuple):
+    """A kernel by its address, with what it reads; and the same of the kernel that bounds it in boxes, 0 where there
+    is none or it is not to be used."""
+
+    kernel: int
+    values: Values
+    bounds: int = 0
+    bounds_values: Values = NOTHING
+
+    @property
+    def columns(self) -> tuple[int, ...]:
+        """Its entries in a table."""
+        return self.kernel, self.values.address, self.values.length, self.bounds, self.bounds_values.address
 
 
 @dataclass(frozen=True)
 class Job:
-    """One object, ready for the driver: kernel addresses with what they read. `inverse` is the float64 (3 or 4, 4)
-    matrix from world to object coordinates; without a bounds kernel (0) every tile is drawn."""
+    """One object, ready for the driver. `inverse` is the float64 (3 or 4, 4) matrix from world to object coordinates;
+    without a bounds kernel of the shape every tile is drawn. A displacement has numbers of the object's own, or a tile
+    kernel and `tables`. `limits` are those of `Grey`, or the object's `own`, which the driver may change. Whether the
+    mapper `sees` the point decides the kind of its kernel."""
 
-    shape: int
-    shape_values: Values
+    shape: Bounded
     inverse: np.ndarray
-    bounds: int
-    bounds_values: Values
-    displacement: int
-    tables: Tables | None
-    mapper: int
-    grey: Grey
+    displacement: Bounded | None
+    tables: tuple[int, Tables] | None
+    mapper: Bounded
+    limits: np.ndarray
+    own: bool
+    sees: bool
     label: int
 
 
 @dataclass(frozen=True)
 class Search:
-    """A field whose least value on the grid is wanted: kernel addresses with their values, and the matrix to its
-    coordinates."""
+    """A field whose least value on the grid is wanted, and the matrix to its coordinates."""
 
-    field: int
-    field_values: Values
-    bounds: int
-    bounds_values: Values
+    field: Bounded
     inverse: np.ndarray
 
 
@@ -237,13 +248,13 @@ class Driver:
         table[layout.WIDE_LABEL] = wide
         table[layout.HEADER :] = [entry for job in jobs for entry in _columns(job)]
         voxels = math.prod(self.tile)
-        spread = max((sum(map(len, job.tables.axes)) for job in jobs if job.tables), default=0)
+        spread = max((sum(map(len, job.tables[1].axes)) for job in jobs if job.tables), default=0)
 
         def cull() -> None:
-            self._call("cull_objects", table, _scratch(8 * layout.CHUNK), np.empty(2 * tiles, np.int64))
+            self._call("cull_objects", table, _scratch(18 * layout.CHUNK), np.empty(2 * tiles, np.int64))
 
         def draw() -> None:
-            self._call("draw", table, _scratch((5 + spread) * voxels + words * layout.BITS + self._place))
+            self._call("draw", table, _scratch((8 + spread) * voxels + words * layout.BITS + self._place))
 
         def paint() -> None:
             self._call("label", table, _scratch(words * layout.BITS))
@@ -295,8 +306,7 @@ class Driver:
         out = np.full(len(searches), np.inf, np.float32)
         matrices = np.array([s.inverse[:3] for s in searches], np.float64)
         tasks = np.array([
-            (s.field, s.field_values.address, s.field_values.length, s.bounds, s.bounds_values.address,
-             matrices.ctypes.data + i * matrices.strides[0], out.ctypes.data + 4 * i)
+            (*s.field.columns, matrices.ctypes.data + i * matrices.strides[0], out.ctypes.data + 4 * i)
             for i, s in enumerate(searches)], np.int64)
 
         def search() -> None:
@@ -346,8 +356,12 @@ def _scratch(size: int) -> np.ndarray:
     return memory[-memory.ctypes.data % 64 // 4 :]
 
 
+_NO_TABLES, _NO_DISPLACEMENT = (0,) * 10, (0,) * 5
+
+
 def _columns(job: Job) -> Sequence[int]:
     """The entries of an object in the job table."""
-    tables = job.tables.columns if job.tables is not None else (0,) * 9
-    return (job.shape, job.shape_values.address, job.shape_values.length, job.bounds, job.bounds_values.address,
-            job.displacement, *tables, job.mapper, *job.grey.columns, job.label)
+    tables = _NO_TABLES if job.tables is None else (job.tables[0], *job.tables[1].columns)
+    displacement = _NO_DISPLACEMENT if job.displacement is None else job.displacement.columns
+    return (*job.shape.columns, *tables, *displacement, *job.mapper.columns, job.limits.ctypes.data, job.own, job.sees,
+            job.label)

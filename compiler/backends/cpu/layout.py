@@ -45,10 +45,17 @@ TABLE_VALUES = 6  # its `f`
 TABLE_X, TABLE_Y, TABLE_Z = 7, 8, 9  # float32 [values][voxels of the axis, filled up to whole tiles]
 VALUES_X, VALUES_Y, VALUES_Z = 10, 11, 12  # how many values they have
 OFFSET_LOW, OFFSET_HIGH = 13, 14  # float32 [boxes] of each level: bounds of the displacement
-MAPPER, MAPPER_VALUES = 15, 16
-LIMITS = 17  # float64 [3]: grey from there on 0; constant up to there; and that constant
-CLASS = 18  # what its voxels are labelled
-COLUMNS = 19
+OFFSET = 15  # points kernel of a displacement that has numbers of the object's own, or 0
+OFFSET_VALUES, OFFSET_COUNT = 16, 17
+OFFSET_BOUNDS, OFFSET_BOUNDS_VALUES = 18, 19  # its bounds kernel, and 0 where none is to be used
+MAPPER = 20  # mapper kernel, or shader where SEES is 1
+MAPPER_VALUES, MAPPER_COUNT = 21, 22
+RANGE, RANGE_VALUES = 23, 24  # range kernel of a mapper that has numbers of the object's own, or 0
+LIMITS = 25  # float64 [3]: grey from there on 0; constant up to there; and that constant
+OWN = 26  # 1 where the limits are the object's own: its constant is found by culling, and is NaN before
+SEES = 27  # 1 where the mapper reads the point
+CLASS = 28  # what its voxels are labelled
+COLUMNS = 29
 
 # Columns of a search for the least value of a field
 FIELD = 0  # points kernel

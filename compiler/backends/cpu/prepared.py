@@ -31,14 +31,17 @@ class Prepared:
 
     @cached_property
     def main(self) -> Kernel:
-        """The kernel that computes the result at points or distances."""
+        """The kernel that computes the result at points or distances, or at both."""
         result = self.formula.result
-        return codegen.mapper_kernel(result) if self.formula.kind == "mapper" else codegen.points_kernel(result)
+        if self.formula.kind != "mapper":
+            return codegen.points_kernel(result)
+        return codegen.shader_kernel(result) if self.formula.sees else codegen.mapper_kernel(result)
 
     @cached_property
     def bounds(self) -> Kernel:
         """The kernel that bounds the result in boxes."""
-        return codegen.bounds_kernel(self.formula.result)
+        result = self.formula.result
+        return codegen.range_kernel(result) if self.formula.kind == "mapper" else codegen.bounds_kernel(result)
 
     @cached_property
     def tile(self) -> Kernel:
@@ -46,18 +49,30 @@ class Prepared:
 
     @cached_property
     def roots(self) -> tuple[Node, ...]:
-        """What the kernels of a shape read of the object: first those of `main`, then those of `bounds`."""
+        """What the kernels read of the object: first those of `main`, then those of `bounds`."""
         return self.main.values + self.bounds.values
 
     @cached_property
+    def given(self) -> frozenset[int]:
+        """The slots that a sampled scene gives."""
+        return frozenset(sampled_slots(self.formula))
+
+    @cached_property
+    def shared(self) -> bool:
+        """Whether all objects of a grid that give no slots share its numbers, so that these are computed once a grid:
+        displacements without random quantities, and such mappers that see the distance alone."""
+        kind = self.formula.kind
+        return not self.given and (kind == "displacement" or (kind == "mapper" and not self.formula.sees))
+
+    @cached_property
     def stage(self) -> ObjectStage:
-        return ObjectStage(self.formula, self.main, self.bounds, frozenset(sampled_slots(self.formula)), self.field_of)
+        return ObjectStage(self.formula, self.main, self.bounds, self.given, self.field_of)
 
     @property
     def kernels(self) -> list[Kernel]:
         """Every kernel that the formula may need: its own and those of each reduction."""
-        if self.formula.kind == "mapper":
-            return [self.main]
+        if self.formula.kind == "mapper":  # what has quantities may be given others than it has
+            return [self.main] if self.shared and not self.formula.quantities else [self.main, self.bounds]
         own = [self.main, self.bounds, *([self.tile] if self.formula.kind == "displacement" else [])]
         return own + [k for node in codegen.reductions_of(self.formula) for k in self.field_of(node)]
 

@@ -1,4 +1,5 @@
-"""Displacements and mappers on a grid: what the driver reads of them, computed once a grid and kept."""
+"""Displacements and mappers that all objects on a grid share: what the driver reads of them, computed once a grid and
+kept. (Those with numbers of an object's own are worked out as shapes are, see objects.py.)"""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from fdif_dsl.compiler.backends.cpu.prepared import Prepared, pack
 from fdif_dsl.compiler.ir.graph import Node
 from fdif_dsl.compiler.ir.grid import Grid
 from fdif_dsl.compiler.passes.intervals import LIMIT
-from fdif_dsl.compiler.passes.mapper_limits import limits
+from fdif_dsl.compiler.passes.mapper_limits import empty_from, limits
 from fdif_dsl.compiler.passes.schedule import run_voxels
 
 _MOST = 256  # grids and formulas that are kept
@@ -33,6 +34,7 @@ class Textures:
         self._tile = tile
         self._tables: dict[tuple[int, tuple[int, int, int]], Tables] = {}
         self._greys: dict[tuple[int, tuple[int, int, int]], Grey] = {}
+        self._empty_from: dict[int, float] = {}
 
     def tables(self, prepared: Prepared, grid: Grid) -> Tables:
         """A displacement's numbers along the axes of a grid, in float64 and then rounded, and its bounds there."""
@@ -92,6 +94,13 @@ class Textures:
                 self._greys.clear()
             self._greys[key] = found
         return found
+
+    def own_limits(self, prepared: Prepared) -> np.ndarray:
+        """The limits of a mapper with numbers of an object's own, anew for each object, see `layout.OWN`."""
+        key = id(prepared.formula)
+        if key not in self._empty_from:
+            self._empty_from[key] = empty_from(prepared.formula)
+        return np.array([self._empty_from[key], -np.inf, np.nan])
 
 
 def _levels(finest: np.ndarray, pick: Any, beyond: float) -> np.ndarray:
