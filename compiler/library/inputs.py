@@ -47,7 +47,8 @@ def points_of(mapper: str, value: Any, count: int, *, tensors: bool) -> Array:
     found = points(value, tensors=tensors)
     if len(found) != count:
         raise FdifError(Diagnostic("E0624", f"there are {len(found)} points for {count} distances", where="points",
-                                   why="each distance is that at one point", hint="give as many of one as of the other"))
+                                   why="each distance is that at one point",
+                                   hint="give as many of one as of the other"))
     return found
 
 

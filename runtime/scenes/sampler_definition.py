@@ -42,9 +42,10 @@ def scene_by_definition(lib: Library, seed: int, index: int, recipe: Recipe) -> 
         params = [{} if part is None else drawn_parameters(
             part, grid, list(uniforms(seed, index, i, FIRST_DRAWS[part.kind], part.draws)[0]), affines[i])
             for part in parts]
-        shape, displacement, mapper = (part.name if part else None for part in parts)
-        objects.append(SceneObject(shape, params[0], tuple(map(tuple, affines[i].tolist())), displacement, mapper,
-                                   *params[1:]))
+        shape, displacement, mapper = parts
+        objects.append(SceneObject(
+            shape.name, params[0], tuple(map(tuple, affines[i].tolist())), displacement.name if displacement else None,
+            mapper.name, *params[1:]))
     return Scene(recipe.grid, tuple(objects), f"volume {index} of seed {seed}")
 
 

@@ -22,6 +22,7 @@ from fdif_dsl.compiler.backends.cpu.prepared import Prepared, pack
 from fdif_dsl.compiler.backends.cpu.scalars import ScalarKernel
 from fdif_dsl.compiler.backends.cpu.target import CPU
 from fdif_dsl.compiler.backends.cpu.textures import Textures
+from fdif_dsl.compiler.backends.statements import ROWS
 from fdif_dsl.compiler.backends.store import store
 from fdif_dsl.compiler.backends.store.refusal import refusal
 from fdif_dsl.compiler.backends.store.unit import Unit
@@ -34,7 +35,7 @@ from fdif_dsl.compiler.passes.schedule import run_schedule
 from fdif_dsl.compiler.support.progress import Progress
 
 _CHUNK = 1 << 16  # points of one call of `evaluate`
-_INPUTS = {"points": ("p.x", "p.y", "p.z"), "mapper": ("d",), "shader": codegen.ROWS}
+_INPUTS = {"points": ("p.x", "p.y", "p.z"), "mapper": ("d",), "shader": ROWS}
 _WORLD = ("w.x", "w.y", "w.z")
 _MANY = 6  # classes that a scene needs and the backend has not seen, from which on the whole library is built
 
@@ -236,8 +237,8 @@ class CpuBackend:
             for (_, over, pool), value in zip(chosen, least.tolist(), strict=True):
                 pool[over.reduction] = value
         results = self._driver.scalars([self._call(prepared.stage.numbers, pool) for _, prepared, pool in sampled])
-        for (i, prepared, _), values in zip(sampled, results, strict=True):
-            found[i][prepared.formula.kind] = values
+        for (i, prepared, _), of_kernels in zip(sampled, results, strict=True):
+            found[i][prepared.formula.kind] = of_kernels
         return found
 
     def _call(self, kernel: ScalarKernel, pool: Pool) -> tuple[int, list[float], int]:

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from fdif_dsl.compiler.backends.statements import NAMES, SEEN, Statements, called, constants
+from fdif_dsl.compiler.backends.statements import NAMES, ROWS, SEEN, Statements, called, constants
 from fdif_dsl.compiler.backends.store.unit import Unit
 from fdif_dsl.compiler.ir.formula import Formula
 from fdif_dsl.compiler.ir.graph import REDUCTION, Graph, Node, reachable
@@ -50,8 +50,7 @@ for _axis in "xyz":
         _ARRAYS[f"{_space}.{_axis}.hi"] = f"{_axis}h"
 
 
-ROWS = ("p.x", "p.y", "p.z", "w.x", "w.y", "w.z", "d")
-"""The rows of numbers that a shader is given; a range kernel has the lower and the upper ends of each, in this order."""
+# The row of each input of a shader, and of each end of one in a range kernel.
 _PLACES = {name: k for k, name in enumerate(ROWS)} | {
     f"{name}.{end}": 2 * k + (end == "hi") for k, name in enumerate(ROWS) for end in ("lo", "hi")}
 

@@ -138,8 +138,9 @@ NOTHING = Values(np.empty(0, np.float32), 0, 0)
 
 @dataclass(frozen=True)
 class Tables:
-    """A displacement on one grid that all objects share: `values`; what it reads of each axis, float32 (values, voxels of the axis
-    filled up to whole tiles); and its bounds over the boxes of each level, float32, level after level, z y x."""
+    """A displacement on one grid that all objects share: `values`; what it reads of each axis, float32 (values, voxels
+    of the axis filled up to whole tiles); and its bounds over the boxes of each level, float32, level after level,
+    z y x."""
 
     values: Values
     axes: tuple[np.ndarray, np.ndarray, np.ndarray]

@@ -15,7 +15,7 @@ from fdif_dsl.compiler.backends.cpu.objects import ObjectStage
 from fdif_dsl.compiler.ir.formula import Formula
 from fdif_dsl.compiler.ir.graph import Node, one_evaluation
 from fdif_dsl.compiler.ir.parameters import missing_quantities
-from fdif_dsl.compiler.ir.priors import sampled_slots
+from fdif_dsl.compiler.ir.priors import is_shared, sampled_slots
 from fdif_dsl.compiler.passes.rates import Rate, infer_rates
 from fdif_dsl.compiler.passes.schedule import Schedule, make_schedule
 
@@ -59,10 +59,8 @@ class Prepared:
 
     @cached_property
     def shared(self) -> bool:
-        """Whether all objects of a grid that give no slots share its numbers, so that these are computed once a grid:
-        displacements without random quantities, and such mappers that see the distance alone."""
-        kind = self.formula.kind
-        return not self.given and (kind == "displacement" or (kind == "mapper" and not self.formula.sees))
+        """Whether all objects on a grid that give no slots share its numbers, so that these are computed once."""
+        return is_shared(self.formula)
 
     @cached_property
     def stage(self) -> ObjectStage:
