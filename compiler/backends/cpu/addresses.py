@@ -119,7 +119,7 @@ def call_scalars(context: Any, address: Any, given: Any, out: Any) -> Any:
     return types.void(types.int64, pointer, pointer), generate
 
 
-call_mapper = _call(3)  # and tile kernels and shaders
+call_mapper = _call(3)  # and tile and axis kernels, and shaders
 call_range = _call(4)
 call_points = _call(5)
 call_bounds = _call(9)

@@ -16,7 +16,18 @@ import numpy as np
 from fdif_dsl.compiler.backends import Placed, Rendered
 from fdif_dsl.compiler.backends.cpu import codegen, driver, layout, loader, sampling
 from fdif_dsl.compiler.backends.cpu.codegen import Kernel
-from fdif_dsl.compiler.backends.cpu.driver import Bounded, Driver, Grey, Job, Profile, Search, Sides, Values
+from fdif_dsl.compiler.backends.cpu.driver import (
+    NOTHING,
+    Bounded,
+    Driver,
+    Grey,
+    Job,
+    OwnTables,
+    Profile,
+    Search,
+    Sides,
+    Values,
+)
 from fdif_dsl.compiler.backends.cpu.objects import Pool, inputs_of
 from fdif_dsl.compiler.backends.cpu.prepared import Prepared, pack
 from fdif_dsl.compiler.backends.cpu.scalars import ScalarKernel
@@ -65,7 +76,8 @@ class CpuBackend:
         # keeps the formula alive, so its id is not given to another.
         self._prepared: dict[int, Prepared] = {}
         self._addresses: dict[str, int] = {}
-        self._textures = Textures(lambda prepared, roots, grid: self._values(prepared, roots, {}, grid, np.eye(4)),
+        self._textures = Textures(lambda prepared, roots, grid, slots: self._values(
+            prepared, roots, slots, grid, np.eye(4)),
                                   self._bounds_address, tile)
         self._ready: set[int] = set()  # formulas whose kernels for sampled scenes are loaded, by identity
 
@@ -158,7 +170,7 @@ class CpuBackend:
 
     def grey(self, mapper: Formula, grid: Grid) -> Grey:
         """The numbers and limits on a grid of a mapper that all objects share."""
-        return self._textures.grey(self._prepare(mapper), grid)
+        return self._textures.grey(self._prepare(mapper), grid, {})
 
     def _bounds_address(self, kernel: Kernel) -> int:
         """The address of a bounds kernel; 0 where it shall not be used."""
@@ -211,17 +223,18 @@ class CpuBackend:
         return driver_.render(jobs, grid, driver.thread_count(self._threads), profile)
 
     def _numbers(self, objects: Sequence[Placed], grid: Grid, notes: Profile) -> list[dict[str, Values]]:
-        """What the kernels of each object read, by kind of formula: for `main`, then for `bounds`. Formulas whose
-        numbers all objects share are left out."""
+        """What the kernels of each object read, by kind of formula: for each kernel of `Prepared.drawing`. Formulas
+        whose numbers all objects share are left out."""
         known = {name: grid.number(name) for name in GRID_NUMBERS}
         found: list[dict[str, Values]] = [{} for _ in objects]
         sampled: list[tuple[int, Prepared, Pool]] = []
         for i, placed in enumerate(objects):
             for formula, slots in placed.parts:
                 prepared = self._prepare(formula)
+                if prepared.shared:
+                    continue
                 if prepared.given == slots.keys():
-                    if not prepared.shared:
-                        sampled.append((i, prepared, {**known, **slots}))
+                    sampled.append((i, prepared, {**known, **slots}))
                 else:
                     inverse = np.asarray(placed.inverse, np.float64)
                     values = self._values(prepared, prepared.roots, slots, grid, inverse)
@@ -253,20 +266,37 @@ class CpuBackend:
 
     def _job(self, placed: Placed, numbers: Mapping[str, Values], grid: Grid) -> Job:
         """The job of an object; `numbers` as `_numbers` gives them."""
-        own = {kind: self._bounded(prepared.main, prepared.bounds, numbers[kind])
-               for kind, prepared in ((f.kind, self._prepare(f)) for f, _ in placed.parts) if kind in numbers}
-        tables = None
-        if placed.displacement is not None and "displacement" not in own:
+        shape, mapper, displacement = self._prepare(placed.shape), self._prepare(placed.mapper), None
+        if placed.displacement is not None:
             texture = self._prepare(placed.displacement)
-            tables = self._addresses[texture.tile.name], self._textures.tables(texture, grid)
-        mapper = self._prepare(placed.mapper)
-        if "mapper" in own:
-            shades, limits = own["mapper"], self._textures.own_limits(mapper)
-        else:
-            grey = self._textures.grey(mapper, grid)
+            tables = (self._textures.tables(texture, grid, placed.displacement_slots) if texture.shared else
+                      self._own_tables(texture, numbers["displacement"], grid))
+            displacement = self._addresses[texture.tile.name], tables
+        if mapper.shared:
+            grey = self._textures.grey(mapper, grid, placed.mapper_slots)
             shades, limits = Bounded(self._addresses[mapper.main.name], grey.values), grey.limits
-        return Job(own["shape"], placed.inverse, own.get("displacement"), tables, shades, limits,
-                   own="mapper" in own, sees=mapper.formula.sees, label=placed.label)
+        else:
+            shades = self._bounded(mapper.main, mapper.bounds, numbers["mapper"])
+            limits = self._textures.own_limits(mapper)
+        return Job(self._bounded(shape.main, shape.bounds, numbers["shape"]), placed.inverse, displacement, shades,
+                   limits, own=not mapper.shared, sees=mapper.formula.sees, label=placed.label)
+
+    def _own_tables(self, texture: Prepared, numbers: Values, grid: Grid) -> OwnTables:
+        """The displacement of one object, whose tables the driver works out."""
+        kernels = iter(texture.axes)
+        values, rest = numbers.split(len(texture.tile.values))
+        axes = []
+        for nodes in texture.tile.axis_values:
+            if not nodes:
+                axes.append(Bounded(0, NOTHING))
+                continue
+            kernel = next(kernels)
+            mine, rest = rest.split(len(kernel.values))
+            axes.append(Bounded(self._addresses[kernel.name], mine))
+        counts = tuple(map(len, texture.tile.axis_values))
+        sides = [of * n for of, n in zip(self._tile, driver.tiles_of(grid, self._tile), strict=True)]
+        bounds = Bounded(self._bounds_address(texture.bounds), rest)
+        return OwnTables.of(values, numbers.length - rest.length, axes, counts, bounds, sides)
 
     def _load_for(self, objects: Sequence[Placed]) -> None:
         """Load what a scene needs in one go, so that what is missing is built side by side."""
@@ -279,14 +309,13 @@ class CpuBackend:
         scalars: list[ScalarKernel] = []
         for formula, slots in (part for placed in new for part in placed.parts):
             prepared = self._prepare(formula)
-            sampled = prepared.given == slots.keys()
-            if prepared.shared and sampled:
-                kernels += [prepared.tile, prepared.bounds] if formula.kind == "displacement" else [prepared.main]
+            if prepared.shared:
+                kernels += prepared.on_grid
                 continue
             schedule = prepared.schedule(prepared.roots, frozenset(slots))
-            kernels += [prepared.main, prepared.bounds]
+            kernels += prepared.drawing
             kernels += [kernel for node in schedule.reductions for kernel in prepared.field_of(node)]
-            if sampled:
+            if prepared.given == slots.keys():
                 scalars += prepared.stage.scalars
         self._load([*driver.units(self._tile).values(), *(k.unit for k in kernels), *(s.unit for s in scalars)])
         self._ready.update(id(formula) for placed in new for formula, slots in placed.parts

@@ -1,6 +1,6 @@
 """Formula to kernel source: one straight-line float32 loop of readable Python.
 
-A kernel has one of six kinds, each with a fixed signature (pointers to float32, n int64):
+A kernel has one of seven kinds, each with a fixed signature (pointers to float32, n int64):
 
     points  (x, y, z, f, out, n)      out[i] = value at point i: distances in object coordinates,
                                       offsets in world coordinates, fields that are reduced
@@ -8,6 +8,7 @@ A kernel has one of six kinds, each with a fixed signature (pointers to float32,
              f, low, high, n)         and so on; NaN where nothing is known
     tile    (t, f, out, n)            out[i] += offset of voxel i of a tile; `t` has n numbers for each
                                       value of the x axis, then of y, then of z
+    axis    (w, f, out, n)            out[i], out[n + i], ... = those values at world coordinate w[i] of one axis
     mapper  (d, f, out, n)            out[i] = intensity of distance d[i]
     shader  (t, f, out, n)            out[i] = intensity at voxel i, of a mapper that sees the point; `t` has n numbers
                                       for each of `ROWS`
@@ -32,15 +33,16 @@ from fdif_dsl.compiler.ir.graph import REDUCTION, Graph, Node, reachable
 from fdif_dsl.compiler.passes.intervals import NO_NAN, bounds
 from fdif_dsl.compiler.passes.rates import Stages, split
 
-KernelKind = Literal["points", "bounds", "tile", "mapper", "shader", "range"]
+KernelKind = Literal["points", "bounds", "tile", "axis", "mapper", "shader", "range"]
 
 # f: float32*, n: int64 (machine.py knows the letters)
 SIGNATURES: dict[KernelKind, str] = {
-    "points": "fffffn", "bounds": "fffffffffn", "tile": "fffn", "mapper": "fffn", "shader": "fffn",
-    "range": "ffffn"}
+    "points": "fffffn", "bounds": "fffffffffn", "tile": "fffn", "axis": "fffn", "mapper": "fffn",
+    "shader": "fffn", "range": "ffffn"}
 _PARAMETERS: dict[KernelKind, str] = {
     "points": "px, py, pz, f, out, n", "bounds": "xl, xh, yl, yh, zl, zh, f, low, high, n",
-    "tile": "t, f, out, n", "mapper": "d, f, out, n", "shader": "t, f, out, n", "range": "t, f, low, high, n"}
+    "tile": "t, f, out, n", "axis": "w, f, out, n",
+    "mapper": "d, f, out, n", "shader": "t, f, out, n", "range": "t, f, low, high, n"}
 # Where an input is read from.
 _ARRAYS = {"d": "d"}
 for _axis in "xyz":
@@ -98,6 +100,16 @@ def tile_kernel(result: Node) -> Kernel:
     stages = split(result)
     return Kernel("tile", _Writer("tile", {"out[i] = out[i] + {}": result}, stages).text(), stages.values,
                   stages.axis_values)
+
+
+def axis_kernels(tile: Kernel) -> tuple[Kernel, ...]:
+    """What works out the tables of a tile kernel, for those axes that it reads."""
+    made = []
+    for nodes in filter(None, tile.axis_values):
+        stages = split(*nodes, world_is_axis=False)
+        stores = {f"out[{k} * n + i] = {{}}" if k else "out[i] = {}": node for k, node in enumerate(nodes)}
+        made.append(Kernel("axis", _Writer("axis", stores, stages).text(), stages.values))
+    return tuple(made)
 
 
 def mapper_kernel(result: Node) -> Kernel:
@@ -160,5 +172,5 @@ class _Writer(Statements):
         if self._kind in ("shader", "range"):
             self._reads.append(f"{SEEN[name]} = t[{_PLACES[name]} * n + i]")
             return SEEN[name]
-        self._reads.append(f"{NAMES[name]} = {_ARRAYS[name]}[i]")
+        self._reads.append(f"{NAMES[name]} = {'w' if self._kind == 'axis' else _ARRAYS[name]}[i]")
         return NAMES[name]

@@ -133,6 +133,8 @@ class Values(NamedTuple):
                 Values(self.owner, self.address + 4 * count, self.length - count))
 
 
+_NO_AXES = (0,) * 10  # entries of the job table that only `OwnTables` has
+_NO_TABLES = (0,) * 10 + _NO_AXES
 NOTHING = Values(np.empty(0, np.float32), 0, 0)
 
 
@@ -150,8 +152,13 @@ class Tables:
     @cached_property
     def columns(self) -> tuple[int, ...]:
         """Its entries in the job table."""
-        return (self.values.address, *(axis.ctypes.data for axis in self.axes), *map(len, self.axes),
-                self.low.ctypes.data, self.high.ctypes.data)
+        return (self.values.address, *(axis.ctypes.data for axis in self.axes), *self.rows,
+                self.low.ctypes.data, self.high.ctypes.data, *_NO_AXES)
+
+    @cached_property
+    def rows(self) -> tuple[int, ...]:
+        """How many values it reads of each axis."""
+        return tuple(map(len, self.axes))
 
 
 @dataclass(frozen=True)
@@ -177,17 +184,48 @@ class Bounded(NamedTuple):
         return self.kernel, self.values.address, self.values.length, self.bounds, self.bounds_values.address
 
 
+class OwnTables(NamedTuple):
+    """A displacement with numbers of one object: `values`, how many of them there are with those of the kernels of its
+    axes, the kernels that work out the tables, which have so many `rows` for each axis, and its bounds kernel. The
+    tables, one axis after the other, and the coordinates along one axis have their place in `memory`."""
+
+    values: Values
+    numbers: int
+    axes: Sequence[Bounded]
+    rows: tuple[int, ...]
+    bounds: Bounded
+    memory: np.ndarray
+    sides: Sequence[int]
+
+    @classmethod
+    def of(cls, values: Values, numbers: int, axes: Sequence[Bounded], rows: tuple[int, ...], bounds: Bounded,
+           sides: Sequence[int]) -> OwnTables:
+        """`sides` are those of the grid, filled up to whole tiles."""
+        size = sum(row * side for row, side in zip(rows, sides, strict=True)) + max(sides)
+        return cls(values, numbers, axes, rows, bounds, np.empty(size, np.float32), sides)
+
+    @property
+    def columns(self) -> tuple[int, ...]:
+        """Its entries in the job table."""
+        places = [self.memory.ctypes.data]
+        for row, side in zip(self.rows, self.sides, strict=True):
+            places.append(places[-1] + 4 * row * side)
+        x, y, z = self.axes
+        return (self.values.address, *places[:3], *self.rows, 0, 0, self.numbers, x.kernel, y.kernel, z.kernel,
+                x.values.address, y.values.address, z.values.address, places[3], self.bounds.kernel,
+                self.bounds.values.address)
+
+
 @dataclass(frozen=True)
 class Job:
     """One object, ready for the driver. `inverse` is the float64 (3 or 4, 4) matrix from world to object coordinates;
-    without a bounds kernel of the shape every tile is drawn. A displacement has numbers of the object's own, or a tile
-    kernel and `tables`. `limits` are those of `Grey`, or the object's `own`, which the driver may change. Whether the
-    mapper `sees` the point decides the kind of its kernel."""
+    without a bounds kernel of the shape every tile is drawn. A displacement is a tile kernel and its tables. `limits`
+    are those of `Grey`, or the object's `own`, which the driver may change. Whether the mapper `sees` the point decides
+    the kind of its kernel."""
 
     shape: Bounded
     inverse: np.ndarray
-    displacement: Bounded | None
-    tables: tuple[int, Tables] | None
+    displacement: tuple[int, Tables | OwnTables] | None
     mapper: Bounded
     limits: np.ndarray
     own: bool
@@ -249,7 +287,7 @@ class Driver:
         table[layout.WIDE_LABEL] = wide
         table[layout.HEADER :] = [entry for job in jobs for entry in _columns(job)]
         voxels = math.prod(self.tile)
-        spread = max((sum(map(len, job.tables[1].axes)) for job in jobs if job.tables), default=0)
+        spread = max((sum(job.displacement[1].rows) for job in jobs if job.displacement), default=0)
 
         def cull() -> None:
             self._call("cull_objects", table, _scratch(18 * layout.CHUNK), np.empty(2 * tiles, np.int64))
@@ -357,12 +395,8 @@ def _scratch(size: int) -> np.ndarray:
     return memory[-memory.ctypes.data % 64 // 4 :]
 
 
-_NO_TABLES, _NO_DISPLACEMENT = (0,) * 10, (0,) * 5
-
-
 def _columns(job: Job) -> Sequence[int]:
     """The entries of an object in the job table."""
-    tables = _NO_TABLES if job.tables is None else (job.tables[0], *job.tables[1].columns)
-    displacement = _NO_DISPLACEMENT if job.displacement is None else job.displacement.columns
-    return (*job.shape.columns, *tables, *displacement, *job.mapper.columns, job.limits.ctypes.data, job.own, job.sees,
+    displacement = _NO_TABLES if job.displacement is None else (job.displacement[0], *job.displacement[1].columns)
+    return (*job.shape.columns, *displacement, *job.mapper.columns, job.limits.ctypes.data, job.own, job.sees,
             job.label)

@@ -217,10 +217,10 @@ def world_of_boxes(table: Any, side: int, boxes: Any, n: int, ends: Any) -> None
 @inline
 def are_small(values: Any, count: int) -> bool:
     """Whether what a kernel reads is of a magnitude for which bounds hold."""
+    small = True
     for i in range(count):
-        if not abs(values[i]) <= SMALL:  # NaN is not
-            return False
-    return True
+        small = small and abs(values[i]) <= SMALL  # NaN is not
+    return small
 
 
 @inline
@@ -250,12 +250,14 @@ def cull_objects(table: Any, scratch: Any, lists: Any) -> None:
             break
         object_ = shift(table, layout.HEADER + k * layout.COLUMNS)
         inverse = shift(float64_at(table[layout.INVERSES]), 12 * k)
-        own, displaced = object_[layout.OWN] != 0, object_[layout.OFFSET] != 0
+        own, displaced = object_[layout.OWN] != 0, object_[layout.COORDINATES] != 0
+        if displaced:
+            make_tables(table, object_)
         limits = float64_at(object_[layout.LIMITS])
         bounded = object_[layout.BOUNDS] != 0 and is_small(
             table, inverse, float32_at(object_[layout.SHAPE_VALUES]), object_[layout.SHAPE_COUNT])
         if bounded and displaced:
-            bounded = are_small(float32_at(object_[layout.OFFSET_VALUES]), object_[layout.OFFSET_COUNT])
+            bounded = are_small(float32_at(object_[layout.TABLE_VALUES]), object_[layout.OWN_COUNT])
         if bounded and own:
             bounded = are_small(float32_at(object_[layout.MAPPER_VALUES]), object_[layout.MAPPER_COUNT])
         if not bounded:
@@ -279,7 +281,7 @@ def cull_objects(table: Any, scratch: Any, lists: Any) -> None:
                                 shift(boxes, start), n, scratch)
                 for j in range(n):
                     lows[j], highs[j] = scratch[j], scratch[CHUNK + j]
-                if object_[layout.TABLES] != 0:
+                if object_[layout.OFFSET_LOW] != 0:
                     for j in range(n):
                         box = boxes[start + j]
                         x, y, z = box % PACK, box // PACK % PACK, box // (PACK * PACK)
@@ -321,6 +323,20 @@ def cull_objects(table: Any, scratch: Any, lists: Any) -> None:
             level_start += across * along * ((tiles_z + side - 1) // side)
             boxes, children, count = children, boxes, ahead
             side //= 2
+
+
+@inline
+def make_tables(table: Any, object_: Any) -> None:
+    """Work out the tables of a displacement with numbers of the object's own."""
+    at = float32_at(object_[layout.COORDINATES])
+    for axis in range(3):
+        if object_[layout.AXIS_X + axis] != 0:
+            side = table[layout.WIDTH + axis]
+            count = table[layout.TILES_X + axis] * SIDES[axis]
+            for i in range(count):
+                at[i] = f32(i - 0.5 * side)
+            call_mapper(object_[layout.AXIS_X + axis], at, float32_at(object_[layout.AXIS_VALUES_X + axis]),
+                        float32_at(object_[layout.TABLE_X + axis]), count)
 
 
 @inline
@@ -513,16 +529,6 @@ def draw_tiles(table: Any, first: int, last: int, scratch: Any) -> None:
                 call_points(object_[layout.SHAPE], px, py, pz, float32_at(object_[layout.SHAPE_VALUES]), distance,
                             VOXELS)
                 in_kernels += cycles() - before if MEASURED else 0
-                if not world_known and (object_[layout.OFFSET] != 0 or object_[layout.SEES] != 0):
-                    world_coordinates(place, wx, wy, wz)
-                    world_known = True
-                if object_[layout.OFFSET] != 0:
-                    before = cycles() if MEASURED else 0
-                    call_points(object_[layout.OFFSET], wx, wy, wz, float32_at(object_[layout.OFFSET_VALUES]), value,
-                                VOXELS)
-                    in_kernels += cycles() - before if MEASURED else 0
-                    for i in range(VOXELS):
-                        distance[i] = distance[i] + value[i]
                 if object_[layout.TABLES] != 0:
                     spread_tables(object_, tx, ty, tz, spread, tiles_x * X, tiles_y * Y, tiles_z * Z)
                     before = cycles() if MEASURED else 0
@@ -545,6 +551,9 @@ def draw_tiles(table: Any, first: int, last: int, scratch: Any) -> None:
             elif count != 0 or limits[0] > LEAST_POSITIVE:
                 before = cycles() if MEASURED else 0
                 if object_[layout.SEES] != 0:
+                    if not world_known:
+                        world_coordinates(place, wx, wy, wz)
+                        world_known = True
                     call_mapper(object_[layout.MAPPER], scratch, float32_at(object_[layout.MAPPER_VALUES]), value,
                                 VOXELS)
                 else:

@@ -48,9 +48,21 @@ class Prepared:
         return codegen.tile_kernel(self.formula.result)
 
     @cached_property
+    def axes(self) -> tuple[Kernel, ...]:
+        """The kernels that work out the tables of `tile`, for those axes that have some."""
+        return codegen.axis_kernels(self.tile)
+
+    @cached_property
+    def drawing(self) -> tuple[Kernel, ...]:
+        """The kernels that draw an object, where their numbers are its own; bounds come last."""
+        if self.formula.kind == "displacement":
+            return self.tile, *self.axes, self.bounds
+        return self.main, self.bounds
+
+    @cached_property
     def roots(self) -> tuple[Node, ...]:
-        """What the kernels read of the object: first those of `main`, then those of `bounds`."""
-        return self.main.values + self.bounds.values
+        """What these read of the object, one kernel after the other."""
+        return tuple(node for kernel in self.drawing for node in kernel.values)
 
     @cached_property
     def given(self) -> frozenset[int]:
@@ -64,15 +76,20 @@ class Prepared:
 
     @cached_property
     def stage(self) -> ObjectStage:
-        return ObjectStage(self.formula, self.main, self.bounds, self.given, self.field_of)
+        return ObjectStage(self.formula, self.roots, self.given, self.field_of)
 
     @property
     def kernels(self) -> list[Kernel]:
         """Every kernel that the formula may need: its own and those of each reduction."""
-        if self.formula.kind == "mapper":  # what has quantities may be given others than it has
-            return [self.main] if self.shared and not self.formula.quantities else [self.main, self.bounds]
-        own = [self.main, self.bounds, *([self.tile] if self.formula.kind == "displacement" else [])]
+        if self.shared:
+            return [self.main, *self.on_grid]
+        own = list(dict.fromkeys([self.main, *self.drawing]))
         return own + [k for node in codegen.reductions_of(self.formula) for k in self.field_of(node)]
+
+    @property
+    def on_grid(self) -> list[Kernel]:
+        """The kernels that draw with it what all objects share."""
+        return [self.tile, self.bounds] if self.formula.kind == "displacement" else [self.main]
 
     def field_of(self, reduction: Node) -> tuple[Kernel, Kernel]:
         """The kernels of what a reduction ranges over: its value at points, and its lower bounds in boxes."""

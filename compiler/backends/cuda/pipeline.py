@@ -61,8 +61,8 @@ def render(batch: Batch, grid: Grid, queue: Queue, library: LibraryKernels, know
            others: dict[int, dict[str, np.ndarray]], label: type,
            out: tuple[DeviceArray, DeviceArray] | None = None) -> Volumes:
     """Ask a queue, which has loaded the kernels, for the volumes of a batch. `others` has the numbers of the objects
-    that `batch.others` names, by kind of formula; `label` is the type of the labels, or `out` is where images and labels
-    go."""
+    that `batch.others` names, by kind of formula; `label` is the type of the labels, or `out` is where images and
+    labels go."""
     return _Run(batch, grid, queue, library, known, others).volumes(label, out)
 
 
