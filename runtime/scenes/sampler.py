@@ -182,16 +182,21 @@ class _Sampler:
             affine = (tuple(values[at : at + 4]), tuple(values[at + 4 : at + 8]), tuple(values[at + 8 : at + 12]),
                       tuple(values[at + 12 : at + 16]))
             at += sampling.AFFINE
-            if shape.kernel:
+            if shape.kernel is not None:
                 params = shape.parameters(values, at)
                 at += shape.numbers
             else:
                 assert shape.formula is not None
                 draws = uniforms(seed, index, i, OWN_DRAWS, shape.formula.draws)[0]
                 params = drawn_parameters(shape.formula, self.grid, list(draws), np.array(affine))
-            offset = displacement.parameters(values, at)
-            shade = mapper.parameters(values, at + displacement.numbers)
-            at += displacement.numbers + mapper.numbers
+            offset: dict[str, Any] = {}
+            shade: dict[str, Any] = {}
+            if displacement.kernel is not None:
+                offset = displacement.parameters(values, at)
+                at += displacement.numbers
+            if mapper.kernel is not None:
+                shade = mapper.parameters(values, at)
+                at += mapper.numbers
             objects.append(SceneObject(shape.name, params, affine, displacement.name, mapper.name, offset, shade))
         return Scene(self.grid.shape, tuple(objects), f"volume {index} of seed {seed}")
 
@@ -230,9 +235,8 @@ class _Choice:
             self.numbers += len(q.slots)
 
     def parameters(self, values: list[float], at: int) -> dict[str, Any]:
-        """As JSON has them; nothing without a kernel."""
-        if self.kernel is None or self.formula is None:
-            return {}
+        """As JSON has them."""
+        assert self.formula is not None
         params: dict[str, Any] = self.formula.integers.copy()
         for name, offset, width, length in self.layout:
             first = at + offset
