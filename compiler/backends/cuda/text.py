@@ -98,11 +98,13 @@ def compose_unit(mappers: Sequence[Formula]) -> Unit:
             module.words.add("f32")
             continue
         module.function(f"grey_{k}", NAMES["d"], mapper.result)
+        if not is_shared(mapper):
+            switch += [f"        return grey_{k}(d, own, at)"]
+            continue
         if mapper.quantities:
             switch += ["        if at >= 0:", f"            return grey_{k}(d, own, at)"]
-        if is_shared(mapper):
-            switch += [f"        return grey_{k}(d, f, {at})"]
-            at += len(values_of(mapper.result))
+        switch += [f"        return grey_{k}(d, f, {at})"]
+        at += len(values_of(mapper.result))
     head = "def grey(mapper, d, f, own, at, inverses, row, x, y, z):"
     module.text += ["", "", "@inline", head, *switch, "    return ZERO"]
     module.words |= {"ZERO", "inline"}

@@ -105,7 +105,7 @@ def test_a_limit_lies_in_its_range(lib: fd.Library) -> None:
 
 
 @pytest.mark.parametrize(("intensity", "wanted"), [
-    ("where(d > 0, 0, a * sin(p.x) * w.y)", LEAST), ("where(d > 2.5, 0, a)", np.nextafter(np.float32(2.5), np.float32(3))),
+    ("where(d > 0, 0, a * sin(p.x) * w.y)", LEAST), ("where(d >= 2.5, 0, a)", 2.5),
     ("clamp(128 + a * d, 0, 128)", INF), ("where(p.x > 0, 0, d)", INF), ("max(0, 1 - d) * min(1, abs(a))", 1.0),
     ("where(a > 2 and d > 1, 0, where(d > 4, 0, 9))", np.nextafter(np.float32(4), np.float32(5))),
 ])
