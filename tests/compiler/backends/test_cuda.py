@@ -308,28 +308,29 @@ def textured(**changes: Any) -> fd.Recipe:
 
 
 def test_textures_of_sampled_scenes(textures: fd.Library) -> None:
-    """The scenes of a batch, drawn together and one by one."""
-    mine = textured()
-    batch = sample_batch(textures, 7, [0, 1, 2], mine, resolve(mine, textures)).objects
+    """The scenes of a batch, drawn together, and one of them alone."""
+    mine = textured(objects=4, grid=(8, 12, 16))
+    batch = sample_batch(textures, 7, [0, 1], mine, resolve(mine, textures)).objects
     backend = textures.backend("cuda")
     assert isinstance(backend, CudaBackend)
     volumes = backend.render_batch(batch, Grid(mine.grid))
-    for k in range(3):
+    for k in range(2):
         scene = fd.sample_scene(textures, 7, k, mine)
         wanted = fd.render(scene, textures)
-        assert_alike(fd.render(scene, textures, backend="cuda"), wanted)
+        if k == 0:
+            assert_alike(fd.render(scene, textures, backend="cuda"), wanted)
         assert (abs(np.asarray(volumes.image)[k].astype(int) - wanted.image) > 1).mean() <= 1e-3
         assert (np.asarray(volumes.label)[k] != wanted.label).mean() <= 3e-4
 
 
 @pytest.mark.parametrize("mapper", [
     {"name": "tissue", "params": {"rim": float("nan"), "wavelength": 5.0}},
-    {"name": "slope", "params": {"steep": 2.0**22}}, {"name": "glow", "params": {"top": 50.0}}, "lattice"])
+    {"name": "slope", "params": {"steep": 2.0**22}}, {"name": "glow", "params": {"top": 50.0}}])
 def test_textures_that_a_scene_gives(textures: fd.Library, mapper: Any) -> None:
     """Definitions that are replaced, and numbers for which no bounds hold."""
     ball = {"class": "ball", "params": {"radius": 3.5}, "affine": np.eye(4).tolist(), "mapper": mapper}
     ridges = {"name": "ridges", "params": {"amplitude": 0.1, "frequency": 9.0, "phase": [0.0] * 3, "height": 1.5}}
-    scene = fd.Scene.from_dict({"grid": [10, 9, 12], "objects": [
+    scene = fd.Scene.from_dict({"grid": [8, 9, 12], "objects": [
         {**ball, "displacement": ridges}, {**ball, "displacement": {"name": "waves", "params": {"height": 2.0}}},
         {**ball, "displacement": "waves"}]})
     assert_alike(fd.render(scene, textures, backend="cuda"), fd.render(scene, textures))
@@ -338,7 +339,8 @@ def test_textures_that_a_scene_gives(textures: fd.Library, mapper: Any) -> None:
 def test_textures_at_points(textures: fd.Library) -> None:
     points, distances = np.random.default_rng(1).uniform(-9, 9, (9, 3)), np.linspace(-9, 1, 9)
     given = {"rim": 2, "wavelength": 5}
-    found, wanted = (np.asarray(textures.mappers["tissue"].intensity(distances, backend, given, points, 2 * np.eye(4)))
+    found, wanted = (np.asarray(textures.mappers["tissue"].intensity(
+        distances, backend, given, points, np.diag([2, 2, 2, 1])))
                      for backend in ("cuda", "cpu"))
     np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-4)
     ridges = {"amplitude": 0.1, "frequency": 9.0, "phase": [0.0] * 3}
