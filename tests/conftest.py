@@ -39,6 +39,66 @@ mapper glow {
   intensity = where(d <= 0, clamp(128 + 10 * d, 0, 128), 0)
 }
 """
+TEXTURES = """\
+use std
+
+shape ball {
+  radius ~ uniform(0.2, 0.35) * grid.min
+  distance = length(p) - radius
+}
+shape shell {
+  radius ~ uniform(0.2, 0.35) * grid.min
+  wall = -deepest(length(p) - radius) / 4
+  distance = onion(length(p) - radius, wall)
+}
+
+fn ridged(u: vec3) = abs(sin(u.x)) + abs(sin(u.y)) + abs(sin(u.z))
+
+## Ridges of random height and place.
+displacement ridges {
+  ## Height, as a fraction of the grid's half-width.
+  amplitude ~ uniform(0.01, 0.05)
+  frequency ~ uniform(5, 15)
+  phase ~ vec3(uniform(0, tau), uniform(0, tau), uniform(0, tau))
+  height = amplitude * grid.limit.x
+  offset = height * ridged(frequency / grid.limit * p + phase)
+}
+displacement waves {
+  height = 1.0
+  offset = height * sin(p.x)
+}
+## Waves that are bent, so that no axis has them alone.
+displacement bent(n: int) {
+  length_ ~ uniform(4, 9)
+  shift[i < n] ~ uniform(-1, 1)
+  offset = sum[i < n](sin(tau * length(p - vec3(9, 4 * shift[i], 0)) / length_))
+}
+displacement bent_2 = bent(2)
+
+mapper glow {
+  top = 128.0
+  intensity = where(d <= 0, clamp(top + 10 * d, 0, 128), 0)
+}
+## Bright to some depth, and on the outside too.
+mapper slope {
+  steep ~ uniform(5, 40)
+  intensity = clamp(60 - steep * d, 0, 128) - clamp(-steep * (d + 5), 0, 128)
+}
+## A calm rim, and a pattern in the core.
+mapper tissue {
+  rim ~ uniform(1, 3)
+  wavelength ~ uniform(3, 8)
+  core = smoothstep(0, rim, -d - rim)
+  intensity = where(d > 0, 0, 60 + 30 * core * sin(tau * p.x / wavelength) * sin(tau * p.y / wavelength))
+}
+## Seen from the world, and the same for every object.
+mapper lattice { intensity = where(d > 0, 0, 64 + 60 * sin(w.x) * sin(w.z + grid.min)) }
+## Light from above, wherever an object is.
+mapper lamp {
+  power ~ uniform(1, 3)
+  intensity = max(0, w.z - 3) * power
+}
+"""
 SMALL_TRAIN = """\
 [train]
 network = "unet"
@@ -93,6 +153,14 @@ def compiled(lib: Library, tmp_path_factory: pytest.TempPathFactory) -> Library:
 def small_shapes() -> str:
     """A library so small that a command takes a second."""
     return SMALL_SHAPES
+
+
+@pytest.fixture(scope="session")
+def textures(tmp_path_factory: pytest.TempPathFactory) -> Library:
+    """A library of displacements and mappers with random quantities, and of mappers that see the point."""
+    path = tmp_path_factory.mktemp("textures") / "textures.sdf"
+    path.write_text(TEXTURES)
+    return load_library(path)
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,8 +18,9 @@ NAMES = ("cpu", "cuda", "torch", "interpret")
 class Placed:
     """One object of a scene, ready to render.
 
-    `slots` gives the known scalars of the shape's quantities by slot number; `inverse` is the 4 x 4
-    matrix from world to object coordinates; `label` the class id that its voxels get.
+    `slots` gives the known scalars of the shape's quantities by slot number, `displacement_slots` and `mapper_slots`
+    those of the other two; `inverse` is the 4 x 4 matrix from world to object coordinates; `label` the class id that
+    its voxels get.
     """
 
     shape: Formula
@@ -28,6 +29,15 @@ class Placed:
     displacement: Formula | None
     mapper: Formula
     label: int
+    displacement_slots: Mapping[int, float] = field(default_factory=dict)
+    mapper_slots: Mapping[int, float] = field(default_factory=dict)
+
+    @property
+    def parts(self) -> list[tuple[Formula, Mapping[int, float]]]:
+        """Its formulas, each with the slots that are given: the shape, the mapper, and the displacement if it has one.
+        """
+        displaced = [] if self.displacement is None else [(self.displacement, self.displacement_slots)]
+        return [(self.shape, self.slots), (self.mapper, self.mapper_slots), *displaced]
 
 
 @dataclass(frozen=True)
@@ -48,7 +58,8 @@ class Backend(Protocol):
     def evaluate(self, formula: Formula, inputs: Mapping[str, Any], slots: Mapping[int, Any],
                  grid: Grid | None = None, inverse: Any = None) -> Any:
         """The formula at points. `inputs` holds one (N,) array for each input leaf of its kind: `p.x`
-        `p.y` `p.z` in object coordinates (shape), `w.x` `w.y` `w.z` (displacement), `d` (mapper).
+        `p.y` `p.z` in object coordinates (shape), `w.x` `w.y` `w.z` (displacement), `d` (mapper), and for a mapper that
+        sees the point all of these.
         `grid` and `inverse` (world to object; None is the identity) are what a `deepest` ranges over."""
         ...
 

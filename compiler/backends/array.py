@@ -119,8 +119,9 @@ def compose(arrays: Arrays, objects: Sequence[Placed], grid: Grid) -> Rendered:
     (infinities of both signs) is 0.
     """
     shapes = [object_stage(arrays, o.shape, o.slots, grid, o.inverse) for o in objects]
-    offsets = [object_stage(arrays, o.displacement, {}, grid, None) if o.displacement else {} for o in objects]
-    mappers = [object_stage(arrays, o.mapper, {}, grid, None) for o in objects]
+    offsets = [object_stage(arrays, o.displacement, o.displacement_slots, grid, None) if o.displacement else {}
+               for o in objects]
+    mappers = [object_stage(arrays, o.mapper, o.mapper_slots, grid, None) for o in objects]
     image = np.zeros(grid.voxels, np.uint8)
     counts = np.zeros(len(objects), np.int64)
     # The order of painting is known only at the end, so which voxels are inside is kept, a bit each.
@@ -129,15 +130,15 @@ def compose(arrays: Arrays, objects: Sequence[Placed], grid: Grid) -> Rendered:
         total = arrays.xp.zeros_like(world[0])
         insides.append([])
         for i, o in enumerate(objects):
-            distance = voxel_stage(arrays, o.shape.result, shapes[i], to_object(arrays, o.inverse, world))
+            at = to_object(arrays, o.inverse, world) | dict(zip(("w.x", "w.y", "w.z"), world, strict=True))
+            distance = voxel_stage(arrays, o.shape.result, shapes[i], at)
             if o.displacement is not None:
-                at = dict(zip(("w.x", "w.y", "w.z"), world, strict=True))
                 distance = distance + voxel_stage(arrays, o.displacement.result, offsets[i], at)
             distance = known(arrays, distance, world[0])
             inside = _numpy(distance <= 0)
             counts[i] += np.count_nonzero(inside)
             insides[-1].append(np.packbits(inside))
-            intensity = voxel_stage(arrays, o.mapper.result, mappers[i], {"d": distance})
+            intensity = voxel_stage(arrays, o.mapper.result, mappers[i], {**at, "d": distance})
             total = total + known(arrays, intensity, world[0], 0.0)
         grey = arrays.xp.trunc(arrays.xp.clip(known(arrays, total, world[0], 0.0), 0.0, 128.0))
         image[part] = _numpy(grey).astype(np.uint8)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -26,18 +27,26 @@ for _axis in "xyz":
         NAMES[f"{_space}.{_axis}.hi"] = f"{_axis}_high"
 
 
+SEEN = {**NAMES, **{f"w.{_axis}{end}": f"w{NAMES[f'w.{_axis}{end}']}" for _axis in "xyz" for end in ("", ".lo", ".hi")},
+        "d": "d", "d.lo": "d_low", "d.hi": "d_high"}
+"""The same in a mapper that sees the point, which it may do in both coordinates."""
+ROWS = ("p.x", "p.y", "p.z", "w.x", "w.y", "w.z", "d")
+"""What such a mapper is given, in this order."""
+
+
 class Statements:
     """The statements of one function. Names are given in the order of use, so that the text does not depend on how
     the graph was numbered.
 
     `values` are the statements that fetch what was computed earlier, `lines` those that compute. Functions of one
-    module share the names of its constants, `literals`.
+    module share the names of its constants, `literals`. `names` says what inputs are called.
     """
 
-    def __init__(self, literals: dict[str, str] | None = None) -> None:
+    def __init__(self, literals: dict[str, str] | None = None, names: Mapping[str, str] = NAMES) -> None:
         self.values: list[str] = []
         self.lines: list[str] = []
         self._names: dict[Node, str] = {}
+        self._inputs = names
         self.literals = {} if literals is None else literals
         self._temporaries = 0
 
@@ -70,7 +79,7 @@ class Statements:
 
     def input(self, name: str) -> str:
         """What an input is called, when it is first used."""
-        return NAMES[name]
+        return self._inputs[name]
 
     def _assign(self, value: str) -> str:
         name = f"v{self._temporaries}"

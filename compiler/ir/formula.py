@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from fdif_dsl.compiler.ir.graph import Node
+from fdif_dsl.compiler.ir.graph import Node, reachable
 
 Kind = Literal["shape", "displacement", "mapper"]
 RESULTS = {"shape": "distance", "displacement": "offset", "mapper": "intensity"}
@@ -63,6 +63,11 @@ class Formula:
     integers: dict[str, int]
     draws: int
     result: Node
+
+    @cached_property
+    def sees(self) -> bool:
+        """Whether the result depends on the point, and not on the distance alone."""
+        return any(node.op == "input" and node.const != "d" for node in reachable([self.result]))
 
     @cached_property
     def named(self) -> dict[str, Quantity]:

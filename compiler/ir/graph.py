@@ -15,8 +15,8 @@ from fdif_dsl.compiler.ir.ops import OPS
 
 # Leaves, with what `const` holds:
 #   const  a number (float) or a truth value (bool)
-#   input  "p.x" "p.y" "p.z"  the point in the object's coordinates (shapes)
-#          "w.x" "w.y" "w.z"  the point in world coordinates (displacements)
+#   input  "p.x" "p.y" "p.z"  the point in the object's coordinates (shapes, mappers)
+#          "w.x" "w.y" "w.z"  the point in world coordinates (displacements, mappers)
 #          "d"                the distance (mappers)
 #          "p.x.lo" "p.x.hi" ...  the ends of an input over a box (bounds, see passes/intervals.py)
 #   grid   "size.x" "limit.x" ..., "min": numbers of the sampling grid, in voxels

@@ -51,14 +51,18 @@ def bind(formula: Formula, params: Mapping[str, Any], where: str = "params") -> 
     return slots
 
 
-def missing_quantities(formula: Formula, missing: Iterable[Quantity], where: str = "") -> FdifError:
-    """The error for random quantities that a formula needs and nobody gave."""
+def missing_quantities(formula: Formula, missing: Iterable[Quantity], where: str = "", *,
+                       named: bool = False) -> FdifError:
+    """The error for random quantities that a formula needs and nobody gave; `named` is where a scene gives parameters
+    together with the formula's name."""
     lacking = list(missing)
     what = "parameter" if len(lacking) == 1 else "parameters"
+    given = f'"{lacking[0].name}": {_example(lacking[0])}'
+    form = f'{{"name": "{formula.name}", "params": {{{given}}}}}' if named else f"params={{{given}}}"
     return FdifError(Diagnostic(
         "E0402", f"{what} of `{formula.name}` missing: {', '.join(f'`{q.name}` ({q.type})' for q in lacking)}",
         where=where, why="a random parameter has no value until somebody gives or draws one",
-        hint=f'give a value, for example params={{"{lacking[0].name}": {_example(lacking[0])}}}'))
+        hint=f"give a value, for example {form}"))
 
 
 def missing_grid(formula: Formula) -> FdifError:

@@ -34,6 +34,13 @@ def sampled_slots(formula: Formula) -> tuple[int, ...]:
     return tuple(slot for q in scene_quantities(formula) for slot in q.slots)
 
 
+def is_shared(formula: Formula) -> bool:
+    """Whether all objects on a grid share what is computed before any voxel, as long as none gives a quantity: so it
+    is with displacements without random quantities, and with such mappers that see the distance alone."""
+    return formula.kind != "shape" and not scene_quantities(formula) and (
+        formula.kind == "displacement" or not formula.sees)
+
+
 def scanning_slots(formula: Formula) -> set[int]:
     """The slots whose definition needs a scan of the grid, directly or through another slot."""
     deep: set[int] = set()

@@ -59,7 +59,9 @@ def _cautions(formula: Formula, decl: ast.Decl) -> Iterator[Diagnostic]:
             decl.name_span if stmt is None else stmt.value.span, "E0311",
             f"the prior of `{quantity.name}` {often} a number",
             f"NaN or infinite in {lost} of {DRAWS} draws" + (f": {quantity.source}" if stmt is None else ""),
-            why="where a parameter is NaN, so are most distances, and NaN is outside: the object has no voxel",
+            why="where a parameter is NaN, so are most intensities, and NaN adds nothing: the object is black"
+            if formula.kind == "mapper" else
+            "where a parameter is NaN, so are most distances, and NaN is outside: the object has no voxel",
             hint="choose bounds for which the formula is defined, or hold it with `max` or `clamp`"), warning=True)
     if any(lost == DRAWS for _, lost in poor):
         return  # whence the rest follows

@@ -35,8 +35,21 @@ class Entry:
     def doc(self) -> str:
         return self.formula.doc
 
+    @property
+    def parameters(self) -> Parameters:
+        """Every named quantity, random (with a `prior`) or derived, in the order of computation."""
+        return Parameters(self.formula.quantities)
+
+    @property
+    def integers(self) -> dict[str, int]:
+        """The whole numbers that define the class, such as the corners of a polygon."""
+        return dict(self.formula.integers)
+
     def __repr__(self) -> str:
         return f"<{self.formula.kind} {self.name}, id {self.id}>"
+
+    def _slots(self, params: Mapping[str, Any] | None, tensors: bool) -> dict[int, Any]:
+        return inputs.slots(bind(self.formula, {} if params is None else params, "params"), tensors=tensors)
 
 
 _E = TypeVar("_E", bound=Entry)
@@ -101,16 +114,6 @@ class Parameters(tuple[Quantity, ...]):
 class Shape(Entry):
     """A class of solids."""
 
-    @property
-    def parameters(self) -> Parameters:
-        """Every named quantity, random (with a `prior`) or derived, in the order of computation."""
-        return Parameters(self.formula.quantities)
-
-    @property
-    def integers(self) -> dict[str, int]:
-        """The whole numbers that define the class, such as the corners of a polygon."""
-        return dict(self.formula.integers)
-
     def distance(self, points: Any, params: Mapping[str, Any] | None = None, affine: Any = None,
                  backend: str = "cpu", grid: Any = None) -> Any:
         """The signed distance at world points, in voxels of the object's own space, negative inside.
@@ -133,7 +136,7 @@ class Shape(Entry):
         """
         chosen = self.library.backend(backend)
         tensors = chosen.name == "torch"
-        slots = inputs.slots(bind(self.formula, {} if params is None else params, "params"), tensors=tensors)
+        slots = self._slots(params, tensors)
         world = inputs.points(points, tensors=tensors)
         matrix = None if affine is None else inputs.inverse(affine, tensors=tensors)
         (x, y, z), matrix = inputs.to_object(world, slots, matrix)
@@ -143,35 +146,59 @@ class Shape(Entry):
 class Displacement(Entry):
     """A surface texture."""
 
-    def offset(self, points: Any, grid: Any, backend: str = "cpu") -> Any:
+    def offset(self, points: Any, grid: Any, backend: str = "cpu", params: Mapping[str, Any] | None = None) -> Any:
         """What is added to the distance at world points.
 
         Args:
             points: (N, 3), x y z in voxels.
             grid: (D, H, W), which amplitude and frequency refer to.
             backend: as for `Shape.distance`.
+            params: values of named quantities, random or derived.
 
         Returns:
             (N,) offsets in voxels.
+
+        Raises:
+            FdifError: unknown, missing or ill-formed parameters or points.
         """
         chosen = self.library.backend(backend)
-        world = inputs.points(points, tensors=chosen.name == "torch")
-        columns = {"w.x": world[:, 0], "w.y": world[:, 1], "w.z": world[:, 2]}
-        return chosen.evaluate(self.formula, columns, {}, _grid(grid))
+        tensors = chosen.name == "torch"
+        slots, world = self._slots(params, tensors), inputs.points(points, tensors=tensors)
+        return chosen.evaluate(self.formula, inputs.columns("w", world.T), slots, _grid(grid))
 
 
 class Mapper(Entry):
-    """A map from distance to grey level."""
+    """A map from distance, and where it is written so from the point too, to grey level."""
 
-    def intensity(self, d: Any, backend: str = "cpu") -> Any:
-        """Grey levels, nominally 0 to 128, of distances d in voxels: an array of any shape, or one number.
+    def intensity(self, d: Any, backend: str = "cpu", params: Mapping[str, Any] | None = None, points: Any = None,
+                  affine: Any = None, grid: Any = None) -> Any:
+        """Grey levels, nominally 0 to 128, of distances d in voxels.
 
-        The result has the shape of d; backend as for `Shape.distance`.
+        Args:
+            d: an array of any shape, or one number.
+            backend: as for `Shape.distance`.
+            params: values of named quantities, random or derived.
+            points: (N, 3), x y z in voxels: the world point of each of the N distances, in their order. Only a mapper
+                that reads `p` or `w` needs them.
+            affine: (4, 4), object to world, as for `Shape.distance`: `p` is its inverse times the point.
+            grid: (D, H, W); only a mapper that reads the grid needs it.
+
+        Returns:
+            Grey levels of the shape of d.
+
+        Raises:
+            FdifError: unknown, missing or ill-formed parameters, distances, points or affine.
         """
         chosen = self.library.backend(backend)
-        distances = inputs.distances(d, tensors=chosen.name == "torch")
-        found = chosen.evaluate(self.formula, {"d": distances.reshape(-1)}, {})
-        return found.reshape(tuple(distances.shape))
+        tensors = chosen.name == "torch"
+        slots, distances = self._slots(params, tensors), inputs.distances(d, tensors=tensors)
+        seen = {"d": distances.reshape(-1)}
+        if self.formula.sees:
+            world = inputs.points_of(self.name, points, len(seen["d"]), tensors=tensors)
+            matrix = None if affine is None else inputs.inverse(affine, tensors=tensors)
+            here, _ = inputs.to_object(world, slots, matrix)
+            seen |= inputs.columns("p", here) | inputs.columns("w", world.T)
+        return chosen.evaluate(self.formula, seen, slots, _grid(grid)).reshape(tuple(distances.shape))
 
 
 def _grid(grid: Any) -> Grid | None:

@@ -38,6 +38,25 @@ def points(value: Any, *, tensors: bool) -> Array:
     return found
 
 
+def points_of(mapper: str, value: Any, count: int, *, tensors: bool) -> Array:
+    """The point of each of `count` distances, for a mapper that reads it."""
+    if value is None:
+        raise FdifError(Diagnostic("E0623", f"the mapper `{mapper}` reads the point, and no points are given",
+                                   where="points", why="its formula uses `p` or `w`, and not the distance alone",
+                                   hint="give the point of each distance, points=[[x, y, z], ...]"))
+    found = points(value, tensors=tensors)
+    if len(found) != count:
+        raise FdifError(Diagnostic("E0624", f"there are {len(found)} points for {count} distances", where="points",
+                                   why="each distance is that at one point",
+                                   hint="give as many of one as of the other"))
+    return found
+
+
+def columns(space: str, coordinates: Sequence[Array]) -> dict[str, Array]:
+    """The input leaves of three coordinates: those of "p", the object's, or of "w", the world's."""
+    return {f"{space}.{axis}": column for axis, column in zip("xyz", coordinates, strict=True)}
+
+
 def slots(given: Mapping[int, Any], *, tensors: bool) -> dict[int, Any]:
     """The values of slots, as `bind` gives them: with `tensors` as they are, else plain numbers."""
     return {slot: v if tensors or not is_tensor(v) else float(v.item()) for slot, v in given.items()}

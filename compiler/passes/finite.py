@@ -47,10 +47,9 @@ def nowhere_finite(formula: Formula) -> str:
     """"NaN", "infinite" or "NaN or infinite", where a formula is that at every point looked at, in every object; else
     "". It is computed as kernels do: what belongs to the object in float64, the rest in float32."""
     rng = np.random.default_rng(0)
-    points = 48 * rng.uniform(-1, 1, (3, _POINTS)) ** 3  # closer together around the origin
-    inputs = {f"{space}.{axis}": row.astype(np.float32) for space in "pw"
-              for axis, row in zip("xyz", points, strict=True)}
-    inputs["d"] = points.ravel().astype(np.float32)
+    *points, distances = (48 * rng.uniform(-1, 1, (4, _POINTS)) ** 3).astype(np.float32)  # more around the origin
+    inputs = {f"{space}.{axis}": row for space in "pw" for axis, row in zip("xyz", points, strict=True)}
+    inputs["d"] = distances
     kinds: set[str] = set()
     with np.errstate(all="ignore"):
         for _ in range(_OBJECTS):

@@ -14,7 +14,8 @@ import numpy as np
 
 from fdif_dsl.compiler.ir.formula import Formula
 from fdif_dsl.compiler.ir.graph import Graph, Node, rebuild
-from fdif_dsl.compiler.passes.intervals import NO_NAN, bounds
+from fdif_dsl.compiler.passes.intervals import LIMIT, NO_NAN, bounds
+from fdif_dsl.compiler.passes.rates import split
 from fdif_dsl.compiler.passes.schedule import run_voxels
 
 DEEPEST = -(2.0**11)
@@ -39,7 +40,7 @@ NEVER = MapperLimits(math.inf, -math.inf, 0.0)
 
 
 def limits(formula: Formula, values: Mapping[Node, float]) -> MapperLimits:
-    """The limits of a mapper.
+    """The limits of a mapper that sees the distance alone.
 
     `values` has the number of each node that is computed before any distance is known and that the mapper
     reads; `rates.split` lists them.
@@ -47,19 +48,42 @@ def limits(formula: Formula, values: Mapping[Node, float]) -> MapperLimits:
     graph = Graph()
     numbers = {node: graph.number(float(np.float32(value))) for node, value in values.items()}
     (result,) = rebuild(graph, [formula.result], numbers)
+    value = _intensity(graph, result, {})
+    constant = value(-math.inf, DEEPEST)
+    constant_to = _last(lambda d: value(-math.inf, d) == constant, DEEPEST, 0.0)
+    return MapperLimits(_empty_from(value), constant_to, 0.0 if math.isnan(constant) else constant)
+
+
+def empty_from(formula: Formula) -> float:
+    """From which distance on a mapper adds nothing, whatever the numbers of its object and the coordinates of the
+    point, up to a magnitude of `intervals.LIMIT`."""
+    graph = Graph()
+    others: dict[Node, Node] = {}
+    for k, node in enumerate(split(formula.result, world_is_axis=False).values):
+        number = graph.node("input", const=f"number {k}")
+        others[node] = number if node.type == "f" else graph.node("lt", number, graph.number(0))
+    (result,) = rebuild(graph, [formula.result], others)
+    names = [*(f"{space}.{axis}" for space in "pw" for axis in "xyz"), *(f"number {k}" for k in range(len(others)))]
+    return _empty_from(_intensity(graph, result, {
+        f"{name}.{end}": np.float32(side) for name in names for end, side in (("lo", -LIMIT), ("hi", LIMIT))}))
+
+
+def _intensity(graph: Graph, result: Node, known: Mapping[str, np.float32]) -> Callable[[float, float], float]:
+    """The intensity at all distances from lo to hi, and all other inputs within the ends `known`; NaN where it is not
+    known to be one."""
     ends = bounds(graph, result, NO_NAN)
 
     def value(lo: float, hi: float) -> float:
-        """The intensity at all distances from lo to hi; NaN where it is not known to be one."""
-        inputs = {"d.lo": np.float32(lo), "d.hi": np.float32(hi)}
+        inputs = {**known, "d.lo": np.float32(lo), "d.hi": np.float32(hi)}
         with np.errstate(all="ignore"):
             least, most = (float(run_voxels(end, {}, inputs, convert=np.float32)) for end in ends)
         return least if least == most and math.isfinite(least) else math.nan
 
-    empty_from = _last(lambda d: value(-d, math.inf) == 0, -math.inf, math.inf)
-    constant = value(-math.inf, DEEPEST)
-    constant_to = _last(lambda d: value(-math.inf, d) == constant, DEEPEST, 0.0)
-    return MapperLimits(-empty_from, constant_to, 0.0 if math.isnan(constant) else constant)
+    return value
+
+
+def _empty_from(value: Callable[[float, float], float]) -> float:
+    return -_last(lambda d: value(-d, math.inf) == 0, -math.inf, math.inf)
 
 
 def _last(holds: Callable[[float], bool], first: float, last: float) -> float:

@@ -48,6 +48,9 @@ def _table(what: str, library_path: Path | None) -> Table:
             _fill(table, ("id", "name", "parameters", "about"), (
                 (str(i), name, parameters(c.formula), line(c.formula.doc))
                 for i, (name, c) in enumerate(classes.items(), start=1)))
+        elif any(parameters(c.formula) for c in classes.values()):
+            _fill(table, ("name", "parameters", "about"), (
+                (name, parameters(c.formula), line(c.formula.doc)) for name, c in classes.items()))
         else:
             _fill(table, ("name", "about"), ((name, line(c.formula.doc)) for name, c in classes.items()))
     return table

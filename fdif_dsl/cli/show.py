@@ -22,8 +22,8 @@ from fdif_dsl.compiler.support.progress import bar
 def command(name: str | None, output: Path | None, everything: bool, library_path: Path | None, seed: int) -> None:
     """Show the class NAME: what it is, its parameters and their priors, and with -o its picture.
 
-    The picture has three slices of the distance field and a shaded view of one instance, whose parameters are
-    drawn with --seed.
+    The picture of a shape has three slices of the distance field and a shaded view of one instance; that of a
+    displacement or a mapper shows a ball with it. Parameters are drawn with --seed.
     """
     if everything == (name is not None):
         raise click.UsageError("give the NAME of a class, or --all")

@@ -27,12 +27,16 @@ def draw(library: Library, name: str, path: Path, seed: int = 0) -> None:
         draw_shape(portrait, distance, path)
     elif name in library.displacements:
         displacement = library.displacements[name]
-        portrait = Portrait(name, displacement.formula.doc, "displacement", displacement.formula.integers)
-        draw_displacement(portrait, lambda points: displacement.offset(points, grid=GRID), path, size=float(GRID[0]))
+        values = sample_instance(displacement.formula, seed, displacement.id, Grid(GRID))
+        portrait = Portrait(name, displacement.formula.doc, "displacement", {**displacement.integers, **values})
+        draw_displacement(portrait, lambda points: displacement.offset(points, GRID, params=values), path,
+                          size=float(GRID[0]))
     else:
         mapper = library.mappers[name]
-        portrait = Portrait(name, mapper.formula.doc, "mapper", mapper.formula.integers)
-        draw_mapper(portrait, lambda d: np.asarray(mapper.intensity(d)), path)
+        values = sample_instance(mapper.formula, seed, mapper.id, Grid(GRID))
+        portrait = Portrait(name, mapper.formula.doc, "mapper", {**mapper.integers, **values})
+        draw_mapper(portrait, lambda d, points: np.asarray(
+            mapper.intensity(d, params=values, points=points, grid=GRID)), path)
 
 
 def draw_all(library: Library, directory: Path, seed: int = 0, progress: Progress | None = None) -> None:

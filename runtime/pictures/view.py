@@ -16,7 +16,8 @@ from fdif_dsl.compiler.support.progress import Progress
 from fdif_dsl.runtime.pictures import palette
 from fdif_dsl.runtime.pictures.shading import Box, Field, bounds, shade
 
-Curve = Callable[[np.ndarray], np.ndarray]
+Shading = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""The intensity at distances (n,) and their points (n, 3)."""
 _SIDE = 620  # pixels of a shaded view
 _PLANES = ((2, 0, 1), (1, 0, 2), (0, 1, 2))  # the fixed axis, the axis across, the axis up
 
@@ -75,13 +76,15 @@ def draw_displacement(portrait: Portrait, offset: Field, path: Path, size: float
         _values(figure, portrait.values)
 
 
-def draw_mapper(portrait: Portrait, intensity: Curve, path: Path) -> None:
-    """The curve from distance to intensity, and the section of a ball that it paints, as a PNG."""
+def draw_mapper(portrait: Portrait, intensity: Shading, path: Path) -> None:
+    """The curve from distance to intensity, and the section of a ball that it paints, as a PNG. The curve is that along
+    a line from the middle of the ball outwards."""
     with figure_file(path, 12.4, 5.6) as figure:
         _header(figure, portrait, top=0.93)
         axes = figure.add_axes((0.06, 0.13, 0.50, 0.62))
         distance = np.linspace(-20, 5, 2501)
-        levels = intensity(distance)
+        outwards = np.array([3, 2, 1]) / 14**0.5  # along no axis, as a pattern may vanish there
+        levels = intensity(distance, (distance + 20)[:, None] * outwards)
         axes.plot(distance, levels, color=palette.ACCENT, lw=1.8)
         if not np.isfinite(levels).any():
             _say(axes, f"the intensity is {lost(levels)} everywhere", place=(-7.5, 65))
@@ -91,11 +94,16 @@ def draw_mapper(portrait: Portrait, intensity: Curve, path: Path) -> None:
         axes.grid(color=palette.RULE, lw=0.6)
         disc = figure.add_axes((0.62, 0.07, 0.34, 0.74))
         at = np.linspace(-26, 26, 521)
-        ball = np.hypot(*np.meshgrid(at, at)) - 20
-        disc.imshow(intensity(ball.ravel()).reshape(ball.shape), cmap="gray", vmin=0, vmax=128,
+        x, y = np.meshgrid(at, at)
+        ball = np.hypot(x, y) - 20
+        points = np.stack([x, y, np.zeros_like(x)], axis=-1).reshape(-1, 3)
+        disc.imshow(intensity(ball.ravel(), points).reshape(ball.shape), cmap="gray", vmin=0, vmax=128, origin="lower",
                     extent=(-26, 26, -26, 26), interpolation="antialiased")
         disc.set_title("a ball of radius 20", fontsize=9.5, color=palette.QUIET)
         disc.axis("off")
+        values = ", ".join(f"{name} {brief(value)}" for name, value in portrait.values.items())
+        figure.text(0.79, 0.035, textwrap.shorten(values, 70, placeholder=" …"), fontsize=9, color=palette.INK,
+                    ha="center", va="center", family="monospace")
 
 
 def gallery(portraits: Sequence[tuple[Portrait, Field]], path: Path, columns: int = 11,

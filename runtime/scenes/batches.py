@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fdif_dsl.compiler.backends.cpu.sampling import AFFINE
 from fdif_dsl.compiler.backends.cuda.batch import Batch
 from fdif_dsl.runtime.recipe import Choices, Recipe
 from fdif_dsl.runtime.recipe.meaning import Meaning, Task
@@ -45,7 +44,7 @@ def sample_batch(lib: Library, seed: int, indices: Sequence[int], recipe: Recipe
     batch = Batch(
         choices.shapes, textures, choices.mappers, drawn.counts.astype(np.int32), drawn.shape.astype(np.int32),
         displaced.astype(np.int32), drawn.mapper.astype(np.int32), (numbers if several else labels[0]).astype(np.int32),
-        np.linalg.inv(drawn.affines)[:, :3], drawn.values, (drawn.start + AFFINE).astype(np.int32))
+        np.linalg.inv(drawn.affines)[:, :3], drawn.values, drawn.slots.astype(np.int32))
     if not several:
         return SceneBatch(batch, None)
     tables = np.zeros((len(indices), len(labels), 1 + drawn.counts.max(initial=0)), np.int64)

@@ -22,6 +22,7 @@ from fdif_dsl.runtime.settings import checks
 
 if TYPE_CHECKING:
     from fdif_dsl.compiler.library import Library
+    from fdif_dsl.compiler.library.entries import Entry
 
 
 @dataclass(frozen=True)
@@ -125,21 +126,31 @@ def _place(o: SceneObject, number: int, inverses: np.ndarray | None, where: str,
         mistakes.append(lacking("mapper", o.mapper, lib.mappers, "mapper"))
     if displacement is None and o.displacement is not None:
         mistakes.append(lacking("displacement", str(o.displacement), lib.displacements, "displacement"))
-    inverse, slots = None, dict[int, float]()
+    elif displacement is None and o.displacement_params:
+        mistakes.append(at_field(where, f"{at}.displacement", checks.Wrong(
+            "parameters of no displacement", hint="name the displacement, or leave its parameters out")))
+    inverse = None
     try:
         inverse = np.linalg.inv(checks.affine(o.affine)) if inverses is None else inverses[number]
     except checks.Wrong as wrong:
         mistakes.append(at_field(where, f"{at}.affine", wrong))
-    if shape is not None:
+
+    def slots(of: Entry | None, params: Mapping[str, Any], key: str) -> dict[int, float]:
+        if of is None or (not params and of is not shape):
+            return {}
         try:
-            bound = bind(shape.formula, o.params, f"{where}: {at}.params")
-            slots = dict(zip(bound, map(float, bound.values()), strict=True))
+            bound = bind(of.formula, params, f"{where}: {at}.{key}")
         except FdifError as error:
             mistakes.extend(error.diagnostics)
+            return {}
+        return dict(zip(bound, map(float, bound.values()), strict=True))
+
+    own, offset = slots(shape, o.params, "params"), slots(displacement, o.displacement_params, "displacement.params")
+    shade = slots(mapper, o.mapper_params, "mapper.params")
     if shape is None or mapper is None or inverse is None:
         return None
-    return Placed(shape.formula, slots, inverse, displacement.formula if displacement else None, mapper.formula,
-                  shape.id)
+    return Placed(shape.formula, own, inverse, displacement.formula if displacement else None, mapper.formula,
+                  shape.id, offset, shade)
 
 
 def _inverses(objects: Sequence[SceneObject]) -> np.ndarray | None:
@@ -165,9 +176,12 @@ def _inverses(objects: Sequence[SceneObject]) -> np.ndarray | None:
 def _blame_missing(scene: Scene, placed: Sequence[Placed]) -> None:
     """Raises the error for missing parameters with the place of the object, which a backend cannot know."""
     for i, o in enumerate(placed):
-        missing = make_schedule(o.shape, split(o.shape.result).values, frozenset(o.slots)).missing
-        if missing:
-            raise missing_quantities(o.shape, missing, f"{scene.where}: objects[{i}].params")
+        for formula, slots in o.parts:
+            values = split(formula.result, world_is_axis=False).values
+            missing = make_schedule(formula, values, frozenset(slots)).missing
+            if missing:
+                key = "" if formula.kind == "shape" else f".{formula.kind}"
+                raise missing_quantities(formula, missing, f"{scene.where}: objects[{i}]{key}.params", named=bool(key))
 
 
 def _typed(label: Any, classes: int) -> Any:

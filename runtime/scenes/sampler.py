@@ -2,7 +2,8 @@
 
 So volume 123456 is the same in any worker and any order, and one more object changes nothing about the
 others. An object's first sixteen draws choose its class, displacement, mapper and affine; the priors of its
-class take the ones after. They are drawn by compiled code, about a microsecond an object, to the bit as
+class take the ones after, and those of its displacement and its mapper have ranges of their own
+(`sampling.FIRST_DRAWS`). They are drawn by compiled code, about a microsecond an object, to the bit as
 `sampler_definition.py` says.
 """
 
@@ -56,7 +57,8 @@ def sample_scene(lib: Library, seed: int, index: int, recipe: str | Path | Recip
 class Drawn:
     """Objects of several scenes, one scene after the other: `counts` says how many each has. `shape`, `displacement`
     and `mapper` are positions among the recipe's choices. From `start` of an object on, `values` has the 16 numbers of
-    its affine, row by row, and then those of its quantities, slot by slot."""
+    its affine, row by row, and then those of the quantities of these three, slot by slot; `slots` (objects, 3) says
+    where those of each begin."""
 
     counts: np.ndarray
     shape: np.ndarray
@@ -64,6 +66,7 @@ class Drawn:
     mapper: np.ndarray
     values: np.ndarray
     start: np.ndarray
+    slots: np.ndarray
 
     @property
     def affines(self) -> np.ndarray:
@@ -94,39 +97,46 @@ class _Sampler:
     def __init__(self, lib: Library, recipe: Recipe) -> None:
         choices = resolve(recipe, lib)
         self.grid = Grid(recipe.grid)
-        self.displacements = [d.name if d else None for d in choices.displacements]
-        self.mappers = [m.name for m in choices.mappers]
-        kernels = [prior_kernel(shape) for shape in choices.shapes]
-        self.classes = [_Class(shape, kernel) for shape, kernel in zip(choices.shapes, kernels, strict=True)]
-        addresses = _addresses(lib, [sampler_unit(), *(k.unit for k in kernels if k)])
+        self.classes, self.displacements, self.mappers = kinds = [
+            [_Choice(formula) for formula in formulas]
+            for formulas in (choices.shapes, choices.displacements, choices.mappers)]
+        drawn = [choice for kind in kinds for choice in kind if choice.kernel]
+        addresses = _addresses(lib, [sampler_unit(), *(c.kernel.unit for c in drawn if c.kernel)])
         self.draw = _FUNCTION(addresses[sampler_unit().symbol])
-        table = np.zeros((len(kernels), sampling.COLUMNS), np.int64)
-        self.kept: list[Any] = [table]  # arrays whose addresses stand in the job
-        for row, kernel, shape in zip(table, kernels, choices.shapes, strict=True):
-            if kernel is None:
-                continue
+        self.kept: list[Any] = []  # arrays whose addresses stand in the job
+        self.job = np.zeros(sampling.JOB, np.int64)
+        self.job[sampling.LEAST], self.job[sampling.MOST] = recipe.object_range
+        self.job[sampling.SHAPES : sampling.MAPPERS + 1] = [len(kind) for kind in kinds]
+        for k, kind in enumerate(kinds):
+            table = np.array([self._row(choice, addresses) for choice in kind], np.int64)
+            self.kept.append(table)
+            self.job[sampling.TABLES + k] = table.ctypes.data
+        self.most = recipe.object_range[1]
+        self.widths = [np.array([choice.numbers if choice.kernel else 0 for choice in kind]) for kind in kinds]
+        self.longest = sampling.AFFINE + sum(int(widths.max()) for widths in self.widths)
+        self.memory = sampling.memory_size(
+            max((c.formula.draws for c in drawn if c.formula), default=0),
+            max((len(c.kernel.inputs) for c in drawn if c.kernel), default=0))
+        p = recipe.placement
+        self.grid_scale = p.grid_scale
+        self.numbers = np.array([*(self.grid.number(name) for name in sampling.GRID),
+                                 p.translate, math.radians(p.rotation), p.shear])
+
+    def _row(self, choice: _Choice, addresses: dict[str, int]) -> list[int]:
+        """Its columns in the table of the sampler."""
+        kernel, row = choice.kernel, [0] * sampling.COLUMNS
+        if kernel is not None and choice.formula is not None:
             sources = np.array([sampling.place_of(what) for what in kernel.inputs], np.int64)
             self.kept.append(sources)
             row[sampling.KERNEL], row[sampling.SOURCES] = addresses[kernel.name], sources.ctypes.data
-            row[sampling.DRAWS], row[sampling.INPUTS] = shape.draws, len(kernel.inputs)
+            row[sampling.DRAWS], row[sampling.INPUTS] = choice.formula.draws, len(kernel.inputs)
             row[sampling.OUTPUTS] = kernel.outputs
-        self.job = np.zeros(sampling.JOB, np.int64)
-        self.job[sampling.LEAST], self.job[sampling.MOST] = recipe.object_range
-        self.job[sampling.SHAPES], self.job[sampling.DISPLACEMENTS] = len(self.classes), len(self.displacements)
-        self.job[sampling.MAPPERS], self.job[sampling.CLASSES] = len(self.mappers), table.ctypes.data
-        self.most = recipe.object_range[1]
-        self.longest = sampling.AFFINE + int(table[:, sampling.OUTPUTS].max())
-        self.memory = sampling.memory_size(int(table[:, sampling.DRAWS].max()), int(table[:, sampling.INPUTS].max()))
-        p = recipe.placement
-        self.grid_scale = p.grid_scale
-        self.widths = np.array([sampling.AFFINE + (c.numbers if c.compiled else 0) for c in self.classes])
-        self.numbers = np.array([*(self.grid.number(name) for name in sampling.GRID),
-                                 p.translate, math.radians(p.rotation), p.shear])
+        return row
 
     @property
     def compiled(self) -> bool:
         """Whether compiled code draws every class of the recipe."""
-        return all(class_.compiled for class_ in self.classes)
+        return all(class_.kernel for class_ in self.classes)
 
     def drawn(self, seed: int, indices: Sequence[int]) -> Drawn:
         whole = np.empty(sampling.JOB + 3 * self.most * len(indices), np.int64)
@@ -143,10 +153,10 @@ class _Sampler:
             counts.append(count)
             chosen, values = chosen + count, values + end
         shape, displacement, mapper = whole[sampling.JOB : sampling.JOB + 3 * chosen].reshape(-1, 3).T
-        start = self._starts(shape)
+        start, slots = self._starts(shape, displacement, mapper)
         found = real[self.memory : self.memory + values]
         self._see_closer(found, start)
-        return Drawn(np.array(counts), shape, displacement, mapper, found, start)
+        return Drawn(np.array(counts), shape, displacement, mapper, found, start, slots)
 
     def scene(self, seed: int, index: int) -> Scene:
         # One array of each kind, as it is the address of an array that takes time.
@@ -159,32 +169,44 @@ class _Sampler:
         self.draw(job, self.numbers.ctypes.data)
         count, end = whole[sampling.OBJECTS : sampling.END + 1].tolist()
         if self.grid_scale != 1:
-            start = self._starts(whole[sampling.JOB : sampling.JOB + 3 * count : 3])
+            start, _ = self._starts(*whole[sampling.JOB : sampling.JOB + 3 * count].reshape(-1, 3).T)
             self._see_closer(real[self.memory : self.memory + end], start)
         chosen = whole[sampling.JOB : sampling.JOB + 3 * count].tolist()
         values = real[self.memory : self.memory + end].tolist()
         objects = []
         at = 0
         for i in range(count):
-            shape, displacement, mapper = chosen[3 * i : 3 * i + 3]
-            class_ = self.classes[shape]
+            of_shape, of_displacement, of_mapper = chosen[3 * i : 3 * i + 3]
+            shape, displacement = self.classes[of_shape], self.displacements[of_displacement]
+            mapper = self.mappers[of_mapper]
             affine = (tuple(values[at : at + 4]), tuple(values[at + 4 : at + 8]), tuple(values[at + 8 : at + 12]),
                       tuple(values[at + 12 : at + 16]))
             at += sampling.AFFINE
-            if class_.compiled:
-                params = class_.parameters(values, at)
-                at += class_.numbers
+            if shape.kernel is not None:
+                params = shape.parameters(values, at)
+                at += shape.numbers
             else:
-                draws = uniforms(seed, index, i, OWN_DRAWS, class_.formula.draws)[0]
-                params = drawn_parameters(class_.formula, self.grid, list(draws), np.array(affine))
-            objects.append(SceneObject(class_.formula.name, params, affine, self.displacements[displacement],
-                                       self.mappers[mapper]))
+                assert shape.formula is not None
+                draws = uniforms(seed, index, i, OWN_DRAWS, shape.formula.draws)[0]
+                params = drawn_parameters(shape.formula, self.grid, list(draws), np.array(affine))
+            offset: dict[str, Any] = {}
+            shade: dict[str, Any] = {}
+            if displacement.kernel is not None:
+                offset = displacement.parameters(values, at)
+                at += displacement.numbers
+            if mapper.kernel is not None:
+                shade = mapper.parameters(values, at)
+                at += mapper.numbers
+            objects.append(SceneObject(shape.name, params, affine, displacement.name, mapper.name, offset, shade))
         return Scene(self.grid.shape, tuple(objects), f"volume {index} of seed {seed}")
 
-    def _starts(self, shape: np.ndarray) -> np.ndarray:
-        """Where the numbers of each object begin, for objects of these classes."""
-        widths = self.widths[shape]
-        return np.asarray(np.cumsum(widths) - widths)
+    def _starts(self, shape: np.ndarray, displacement: np.ndarray,
+                mapper: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Where the numbers of each object begin, for objects of these choices, and those of each of the three."""
+        widths = np.stack([of[chosen] for of, chosen in zip(self.widths, (shape, displacement, mapper), strict=True)])
+        whole = sampling.AFFINE + widths.sum(axis=0)
+        start = np.asarray(np.cumsum(whole) - whole)
+        return start, (start + sampling.AFFINE + np.cumsum(widths, axis=0) - widths).T
 
     def _see_closer(self, values: np.ndarray, start: np.ndarray) -> None:
         """Has the affines among `values` show the part of the grid that the recipe wants seen."""
@@ -194,21 +216,27 @@ class _Sampler:
             values[places] = seen_closer(affines, self.grid, self.grid_scale).reshape(-1, sampling.AFFINE)
 
 
-class _Class:
-    """How the parameters of a class lie in what the compiled code writes. Without a kernel they do not: a prior
-    that itself needs a scan of the grid is drawn in Python."""
+class _Choice:
+    """A shape, displacement or mapper to choose, and how its parameters lie in what the compiled code writes: not at
+    all without a kernel. A shape has none where a prior needs a scan of the grid, as that is drawn in Python; a
+    displacement or mapper has none where it has no random quantities. No displacement is one without a formula."""
 
-    def __init__(self, formula: Formula, kernel: ScalarKernel | None) -> None:
+    def __init__(self, formula: Formula | None) -> None:
         self.formula = formula
-        self.compiled = kernel is not None
+        self.name: Any = None if formula is None else formula.name
+        quantities = () if formula is None else scene_quantities(formula)
+        self.kernel: ScalarKernel | None = None
+        if formula is not None and (formula.kind == "shape" or quantities):
+            self.kernel = prior_kernel(formula)
         self.numbers = 0
         self.layout: list[tuple[str, int, int, int | None]] = []
-        for q in scene_quantities(formula):
+        for q in quantities:
             self.layout.append((q.name, self.numbers, q.width, q.length))
             self.numbers += len(q.slots)
 
     def parameters(self, values: list[float], at: int) -> dict[str, Any]:
         """As JSON has them."""
+        assert self.formula is not None
         params: dict[str, Any] = self.formula.integers.copy()
         for name, offset, width, length in self.layout:
             first = at + offset

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fdif_dsl.compiler.backends.array import grid_least
-from fdif_dsl.compiler.backends.cpu.sampling import OWN_DRAWS
+from fdif_dsl.compiler.backends.cpu.sampling import FIRST_DRAWS, OWN_DRAWS
 from fdif_dsl.compiler.backends.interpret import NUMPY
 from fdif_dsl.compiler.ir.exact import SCALARS
 from fdif_dsl.compiler.ir.formula import Formula, Quantity
@@ -34,23 +34,26 @@ def scene_by_definition(lib: Library, seed: int, index: int, recipe: Recipe) -> 
     grid = Grid(recipe.grid)
     numbers = np.arange(_object_count(recipe, seed, index))
     own = uniforms(seed, index, numbers, 0, OWN_DRAWS)
-    shapes = [_pick(choices.shapes, u) for u in own[:, 0]]
-    draws = uniforms(seed, index, numbers, OWN_DRAWS, max((s.draws for s in shapes), default=0))
     affines = seen_closer(_affines(own[:, 3:12], recipe.placement, grid), grid, recipe.placement.grid_scale)
     objects = []
-    for i, shape in enumerate(shapes):
-        displacement = _pick(choices.displacements, own[i, 1])
+    for i in range(len(numbers)):
+        parts = [_pick(options, u) for options, u in zip(
+            (choices.shapes, choices.displacements, choices.mappers), own[i], strict=False)]
+        params = [{} if part is None else drawn_parameters(
+            part, grid, list(uniforms(seed, index, i, FIRST_DRAWS[part.kind], part.draws)[0]), affines[i])
+            for part in parts]
+        shape, displacement, mapper = parts
         objects.append(SceneObject(
-            shape.name, drawn_parameters(shape, grid, list(draws[i]), affines[i]),
-            tuple(map(tuple, affines[i].tolist())),
-            displacement.name if displacement else None, _pick(choices.mappers, own[i, 2]).name))
+            shape.name, params[0], tuple(map(tuple, affines[i].tolist())), displacement.name if displacement else None,
+            mapper.name, *params[1:]))
     return Scene(recipe.grid, tuple(objects), f"volume {index} of seed {seed}")
 
 
-def sample_instance(shape: Formula, seed: int, index: int, grid: Grid) -> dict[str, Any]:
-    """The parameters of object 0 of scene `index`, were it of this class and upright in the middle of the grid."""
-    draws = uniforms(seed, index, [0], OWN_DRAWS, shape.draws)
-    return drawn_parameters(shape, grid, list(draws[0]), np.eye(4))
+def sample_instance(formula: Formula, seed: int, index: int, grid: Grid) -> dict[str, Any]:
+    """The parameters of object 0 of scene `index`, were it of this class, displacement or mapper, and upright in the
+    middle of the grid."""
+    draws = uniforms(seed, index, [0], FIRST_DRAWS[formula.kind], formula.draws)
+    return drawn_parameters(formula, grid, list(draws[0]), np.eye(4))
 
 
 def sample_parameters(formula: Formula, grid: Grid, draws: npt.NDArray[np.float64]) -> dict[str, np.ndarray]:
@@ -148,8 +151,11 @@ def _plan(formula: Formula) -> _Plan:
 
 
 def drawn_parameters(formula: Formula, grid: Grid, draws: list[Any], affine: npt.NDArray[np.float64]) -> dict[str, Any]:
-    """What a scene holds of a class, from its draws and the place of the object."""
+    """What a scene holds of a class, displacement or mapper, from its draws and the place of the object. The latter
+    two are a plain name, without parameters, where they have no random quantities."""
     plan = _plan(formula)
+    if formula.kind != "shape" and not plan.quantities:
+        return {}
     with np.errstate(all="ignore"):
         values = run_schedule(
             formula, plan.schedule, {}, xp=SCALARS, grid=grid, draws=draws,

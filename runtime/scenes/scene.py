@@ -2,6 +2,7 @@
 
     {"grid": [D, H, W], "objects": [{"class", "params", "affine", "displacement", "mapper"}, ...]}
 
+A displacement and a mapper are a name, or, with values of quantities, {"name", "params"}.
 Keys that are not known are passed over, so that other programs can keep notes of their own in a scene.
 """
 
@@ -29,7 +30,8 @@ Matrix = tuple[tuple[float, ...], ...]
 class SceneObject:
     """One object: a class, its parameters by name, where it lies, and how it is roughened and shaded.
 
-    `affine` maps object to world coordinates, in voxels (4 x 4, rows first).
+    `affine` maps object to world coordinates, in voxels (4 x 4, rows first). `displacement_params` and `mapper_params`
+    are the parameters of a displacement and a mapper that have some.
     """
 
     shape: str
@@ -37,15 +39,17 @@ class SceneObject:
     affine: Matrix
     displacement: str | None
     mapper: str
+    displacement_params: Mapping[str, Any] = field(default_factory=dict)
+    mapper_params: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
         return {
             "class": self.shape,
-            "params": {name: _plain(value) for name, value in self.params.items()},
+            "params": _plain(self.params),
             "affine": [[float(v) for v in row] for row in self.affine],
-            "displacement": self.displacement,
-            "mapper": self.mapper,
+            "displacement": _texture(self.displacement, self.displacement_params),
+            "mapper": _texture(self.mapper, self.mapper_params),
         }
 
 
@@ -115,16 +119,26 @@ class _Reader:
         shape = self.get(data, place, "class", checks.text)
         params = self.get(data, place, "params", _table)
         affine = self.get(data, place, "affine", checks.affine)
-        displacement = self.get(data, place, "displacement", lambda v: v if v is None else checks.text(v))
-        mapper = self.get(data, place, "mapper", checks.text)
+        displacement, displacement_params = self.texture(data, place, "displacement")
+        mapper, mapper_params = self.texture(data, place, "mapper")
         if shape is None or params is None or affine is None or mapper is None:
             return None
-        return SceneObject(shape, params, tuple(tuple(row) for row in affine.tolist()), displacement, mapper)
+        return SceneObject(shape, params, tuple(tuple(row) for row in affine.tolist()), displacement, mapper,
+                           displacement_params, mapper_params)
 
-    def get(self, data: Mapping[str, Any], place: str, key: str, rule: Callable[[Any], Any]) -> Any:
+    def texture(self, data: Mapping[str, Any], place: str, key: str) -> tuple[str | None, Mapping[str, Any]]:
+        """The name and the parameters of a displacement or mapper; no name where it is null, or after a mistake."""
+        value, inside = data.get(key), f"{place}.{key}"
+        if not isinstance(value, Mapping):
+            none = checks.text if key == "mapper" else lambda v: v if v is None else checks.text(v)
+            return self.get(data, place, key, none), {}
+        return (self.get(value, inside, "name", checks.text, _TEXTURE),
+                self.get(value, inside, "params", _table, _TEXTURE) or {})
+
+    def get(self, data: Mapping[str, Any], place: str, key: str, rule: Callable[[Any], Any], hint: str = "") -> Any:
         inside = f"{place}.{key}" if place else key
         if key not in data:
-            self.wrong(place, checks.Wrong(f"`{key}` is missing", hint=_OBJECT if place else _SCENE))
+            self.wrong(place, checks.Wrong(f"`{key}` is missing", hint=hint or (_OBJECT if place else _SCENE)))
             return None
         try:
             return rule(data[key])
@@ -145,6 +159,8 @@ def at_field(where: str, place: str, wrong: checks.Wrong) -> Diagnostic:
 _SCENE = 'a scene is {"grid": [D, H, W], "objects": [...]}'
 _OBJECT = 'an object is {"class": ..., "params": {...}, "affine": ..., "displacement": ... or null, "mapper": ...}'
 
+_TEXTURE = 'write its name, or with parameters {"name": ..., "params": {...}}'
+
 
 def _list(value: Any) -> Sequence[Any]:
     if not isinstance(value, list | tuple):
@@ -159,8 +175,15 @@ def _table(value: Any) -> Mapping[str, Any]:
     return value
 
 
+def _texture(name: str | None, params: Mapping[str, Any]) -> Any:
+    """A displacement or mapper as JSON has it."""
+    return {"name": name, "params": _plain(params)} if params else name
+
+
 def _plain(value: Any) -> Any:
-    """A parameter as JSON has it: arrays and tensors become lists."""
+    """Parameters as JSON has them: arrays and tensors become lists."""
+    if isinstance(value, Mapping):
+        return {name: _plain(v) for name, v in value.items()}
     if hasattr(value, "tolist"):
         return value.tolist()
     return [_plain(v) for v in value] if isinstance(value, list | tuple) else value

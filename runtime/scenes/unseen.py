@@ -31,5 +31,5 @@ def _has_nan(scene: Scene, lib: Library, o: SceneObject) -> bool:
     points = np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 3)
     distance = lib.shapes[o.shape].distance(points, o.params, o.affine, grid=grid)
     if o.displacement is not None:
-        distance = distance + lib.displacements[str(o.displacement)].offset(points, grid)
+        distance = distance + lib.displacements[o.displacement].offset(points, grid, params=o.displacement_params)
     return bool(np.isnan(distance).any())

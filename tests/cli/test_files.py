@@ -92,6 +92,23 @@ in float32, which ends at 3.4e38
     assert result.exit_code == 0 and len(found) == 10 and {d["severity"] for d in found} == {"warning"}
 
 
+def test_check_warns_of_textures_too(fdifc: Any, tmp_path: Path) -> None:
+    (tmp_path / "odd.sdf").write_text("""\
+displacement dent { depth ~ log(uniform(-2, -1))  offset = depth * sin(p.x) }
+mapper spot { level ~ 1 / (uniform(2, 2) - 2)  intensity = level + p.x }
+mapper hole { level ~ uniform(1, 2)  intensity = level * sqrt(-1 - length(w)) }
+mapper fine { level ~ uniform(1, 2)  intensity = where(d < 0, level * sqrt(p.x), w.y) }
+""")
+    result = fdifc("check", tmp_path / "odd.sdf")
+    assert re.findall(r"^warning\[(\w+)\]: (.*)\n +--> .*odd.sdf:(\d+):", result.stderr, re.MULTILINE) == [
+        ("E0311", "the prior of `depth` never gives a number", "1"),
+        ("E0311", "the prior of `level` never gives a number", "2"),
+        ("E0312", "the intensity of `hole` is NaN wherever it was computed", "3"),
+    ]
+    assert "  why: where a parameter is NaN, so are most intensities, and NaN adds nothing: the object is black\n" in (
+        result.stderr)
+
+
 def test_check_warns_of_nothing_in_the_library(fdifc: Any) -> None:
     from fdif_dsl.compiler.frontend.modules import standard_files
     from fdif_dsl.compiler.library import load_library

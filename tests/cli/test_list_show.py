@@ -54,6 +54,40 @@ def test_show_draws_every_kind(fdifc: Any, shapes: Path, tmp_path: Path, name: s
         assert image.width > 1000 and len(image.convert("RGB").getcolors(2**24) or []) > 500
 
 
+TEXTURES = """
+## Of random height.
+displacement waves {
+  ## In voxels.
+  height ~ uniform(1, 2)
+  offset = height * sin(p.x)
+}
+displacement plain { offset = 1.0 }
+mapper striped(n: int) {
+  level ~ uniform(50, 90)
+  intensity = where(d > 0, 0, level + 30 * sin(n * p.x))
+}
+mapper striped_2 = striped(2)
+shape ball { distance = length(p) - 5 }
+"""
+
+
+def test_textures_are_listed_and_shown_with_their_quantities(fdifc: Any, tmp_path: Path) -> None:
+    path = tmp_path / "own.sdf"
+    path.write_text(TEXTURES)
+    said = [line.rstrip() for line in fdifc("list", "displacements", "--library", path).output.splitlines()]
+    assert said == ["displacements", "name   parameters  about", "waves  height      Of random height.", "plain"]
+    said = fdifc("list", "mappers", "--library", path).output.split()
+    assert said == ["mappers", "name", "parameters", "about", "striped_2", "n=2,", "level"]
+    shown = fdifc("show", "waves", "--library", path).output
+    assert re.search(r"^height +float +~ uniform\(1, 2\) +In voxels\.$", shown, re.MULTILINE)
+    pictures = {}
+    for name, seed in (("waves", 0), ("waves", 1), ("striped_2", 0), ("striped_2", 1)):
+        out = tmp_path / f"{name}_{seed}.png"
+        assert fdifc("show", name, "--library", path, "--seed", seed, "-o", out).exit_code == 0
+        pictures[name, seed] = out.read_bytes()
+    assert len({*pictures.values()}) == 4
+
+
 def test_show_all(fdifc: Any, shapes: Path, tmp_path: Path) -> None:
     folder = tmp_path / "pictures"
     assert fdifc("show", "--all", "-o", folder, "--library", shapes).exit_code == 0

@@ -2,7 +2,8 @@
 
 A fence's info string says what to do with it:
 
-    sdf                 compiles, and each comment `# call = value where name = value` holds
+    sdf                 compiles, and each comment `# call = value where name = value` holds; the names are quantities,
+                        `grid`, and for a mapper `p`, the point
     sdf error=E0234     fails with these codes, separated by commas
     ... file=name.sdf   is written under that name, for all other examples of the page
     python              runs, after the page's earlier ones; with `>>>` its output is compared too
@@ -151,10 +152,11 @@ def _evaluate(lib: Library, name: str, arguments: list[float], given: str, backe
     grid = params.pop("grid", None)
     grid = [grid] * 3 if isinstance(grid, int) else grid
     if name in lib.mappers:
-        return float(lib.mappers[name].intensity(arguments, backend=backend)[0])
+        points = [params.pop("p")] if "p" in params else None  # its own coordinates and the world's are the same here
+        return float(lib.mappers[name].intensity(arguments, backend, params, points, grid=grid)[0])
     if name in lib.shapes:
         return float(lib.shapes[name].distance([arguments], params, backend=backend, grid=grid)[0])
-    return float(lib.displacements[name].offset([arguments], grid=grid or [8, 8, 8], backend=backend)[0])
+    return float(lib.displacements[name].offset([arguments], grid or [8, 8, 8], backend, params)[0])
 
 
 @pytest.mark.parametrize("page", _examples())

@@ -100,6 +100,8 @@ def _call(pointers: int) -> Any:
 
     if pointers == 3:
         return intrinsic(lambda context, address, d, f, out, n: (signature, generate))
+    if pointers == 4:
+        return intrinsic(lambda context, address, t, f, low, high, n: (signature, generate))
     if pointers == 5:
         return intrinsic(lambda context, address, x, y, z, f, out, n: (signature, generate))
     return intrinsic(lambda context, address, xl, xh, yl, yh, zl, zh, f, low, high, n: (signature, generate))
@@ -118,7 +120,8 @@ def call_scalars(context: Any, address: Any, given: Any, out: Any) -> Any:
     return types.void(types.int64, pointer, pointer), generate
 
 
-call_mapper = _call(3)  # and tile kernels
+call_mapper = _call(3)  # and tile and axis kernels, and shaders
+call_range = _call(4)
 call_points = _call(5)
 call_bounds = _call(9)
 

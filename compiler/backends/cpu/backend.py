@@ -6,6 +6,7 @@ milliseconds.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -16,12 +17,25 @@ import numpy as np
 from fdif_dsl.compiler.backends import Placed, Rendered
 from fdif_dsl.compiler.backends.cpu import codegen, driver, layout, loader, sampling, scanner
 from fdif_dsl.compiler.backends.cpu.codegen import Kernel
-from fdif_dsl.compiler.backends.cpu.driver import Driver, Grey, Job, Profile, Search, Sides, Values
+from fdif_dsl.compiler.backends.cpu.driver import (
+    NOTHING,
+    Bounded,
+    Driver,
+    Grey,
+    Job,
+    OwnTables,
+    Profile,
+    Search,
+    Sides,
+    Tables,
+    Values,
+)
 from fdif_dsl.compiler.backends.cpu.objects import Pool, inputs_of
 from fdif_dsl.compiler.backends.cpu.prepared import Prepared, pack
 from fdif_dsl.compiler.backends.cpu.scalars import ScalarKernel
 from fdif_dsl.compiler.backends.cpu.target import CPU
 from fdif_dsl.compiler.backends.cpu.textures import Textures
+from fdif_dsl.compiler.backends.statements import ROWS
 from fdif_dsl.compiler.backends.store import store
 from fdif_dsl.compiler.backends.store.refusal import refusal
 from fdif_dsl.compiler.backends.store.unit import Unit
@@ -30,11 +44,12 @@ from fdif_dsl.compiler.ir.graph import Node
 from fdif_dsl.compiler.ir.grid import NUMBERS as GRID_NUMBERS
 from fdif_dsl.compiler.ir.grid import Grid
 from fdif_dsl.compiler.ir.parameters import missing_grid
-from fdif_dsl.compiler.passes.schedule import run_schedule, run_voxels
+from fdif_dsl.compiler.passes.schedule import run_schedule
 from fdif_dsl.compiler.support.progress import Progress
 
 _CHUNK = 1 << 16  # points of one call of `evaluate`
-_INPUTS = {"shape": ("p.x", "p.y", "p.z"), "displacement": ("w.x", "w.y", "w.z"), "mapper": ("d",)}
+_INPUTS = {"points": ("p.x", "p.y", "p.z"), "mapper": ("d",), "shader": ROWS}
+_WORLD = ("w.x", "w.y", "w.z")
 _MANY = 6  # classes that a scene needs and the backend has not seen, from which on the whole library is built
 
 
@@ -63,7 +78,8 @@ class CpuBackend:
         # keeps the formula alive, so its id is not given to another.
         self._prepared: dict[int, Prepared] = {}
         self._addresses: dict[str, int] = {}
-        self._textures = Textures(lambda prepared, roots, grid: self._values(prepared, roots, {}, grid, np.eye(4)),
+        self._textures = Textures(lambda prepared, roots, grid, slots: self._values(
+            prepared, roots, slots, grid, np.eye(4)),
                                   self._bounds_address, tile)
         self._ready: set[int] = set()  # formulas whose kernels for sampled scenes are loaded, by identity
 
@@ -75,7 +91,7 @@ class CpuBackend:
         chosen = self._formulas if formulas is None else formulas
         prepared = [self._prepare(formula) for formula in chosen]
         kernels = {k.name: k for p in prepared for k in p.kernels}
-        scalars = {s.name: s for p in prepared if p.formula.kind == "shape" for s in p.stage.scalars}
+        scalars = {s.name: s for p in prepared if not p.shared for s in p.stage.scalars}
         return [*driver.units(self._tile).values(), *(k.unit for k in kernels.values()),
                 *(s.unit for s in scalars.values()), *sampling.sampler_units(chosen),
                 *(scanner.scanner_units().values() if formulas is None else ())]
@@ -141,10 +157,6 @@ class CpuBackend:
 
         def reduce(node: Node, values: dict[Node, Any]) -> Any:
             assert grid is not None
-            if prepared.formula.kind == "displacement":  # on world points: rare, small, and once a grid
-                world = dict(zip(("w.x", "w.y", "w.z"), grid.points().T, strict=True))
-                found = np.asarray(run_voxels(node.args[0], values, world))
-                return np.float64(np.fmin.reduce(found, axis=None, initial=np.inf))
             points, bounds = prepared.field_of(node)
             self._load([points.unit, bounds.unit])
             read = self._values(prepared, prepared.field_roots(node), slots, grid, inverse)
@@ -161,8 +173,8 @@ class CpuBackend:
         return self._values(self._prepare(formula), roots, slots, grid, inverse)
 
     def grey(self, mapper: Formula, grid: Grid) -> Grey:
-        """A mapper's numbers and limits on a grid."""
-        return self._textures.grey(self._prepare(mapper), grid)
+        """The numbers and limits on a grid of a mapper that all objects share."""
+        return self._textures.grey(self._prepare(mapper), grid, {})
 
     def _bounds_address(self, kernel: Kernel) -> int:
         """The address of a bounds kernel; 0 where it shall not be used."""
@@ -178,18 +190,20 @@ class CpuBackend:
         matrix = np.eye(4) if inverse is None else np.asarray(inverse, np.float64)
         with np.errstate(all="ignore"):
             values = pack(kernel, self._values(prepared, kernel.values, slots, grid, matrix))
-            arrays = [np.ascontiguousarray(inputs[name], np.float32) for name in _INPUTS[formula.kind]]
+            names = _WORLD if formula.kind == "displacement" else _INPUTS[kernel.kind]
+            arrays = [np.ascontiguousarray(inputs[name], np.float32) for name in names]
         n = len(arrays[0])
         if any(a.shape != (n,) for a in arrays):
             raise ValueError("the inputs must be arrays of one length")
         out = np.empty(n, np.float32)
         function = driver.prototype(codegen.SIGNATURES[kernel.kind])(self._address(kernel))
-        data = [a.ctypes.data for a in arrays]
 
         def work(k: int) -> None:
-            first = k * _CHUNK
-            function(*(d + 4 * first for d in data), values.ctypes.data, out.ctypes.data + 4 * first,
-                     min(_CHUNK, n - first))
+            first, count = k * _CHUNK, min(_CHUNK, n - k * _CHUNK)
+            parts = [a[first : first + count] for a in arrays]
+            if kernel.kind == "shader":  # which takes them as one array
+                parts = [np.concatenate(parts)]
+            function(*(part.ctypes.data for part in parts), values.ctypes.data, out.ctypes.data + 4 * first, count)
 
         driver.share_out(-(-n // _CHUNK), driver.thread_count(self._threads), work)
         return out
@@ -212,52 +226,89 @@ class CpuBackend:
         notes.seconds["objects"] -= notes.seconds["deepest"] - already
         return driver_.render(jobs, grid, driver.thread_count(self._threads), profile)
 
-    def _numbers(self, objects: Sequence[Placed], grid: Grid, notes: Profile) -> list[Values]:
-        """What the kernels of each object's class read: for `main`, then for `bounds`."""
+    def _numbers(self, objects: Sequence[Placed], grid: Grid, notes: Profile) -> list[dict[str, Values]]:
+        """What the kernels of each object read, by kind of formula: for each kernel of `Prepared.drawing`. Formulas
+        whose numbers all objects share are left out."""
         known = {name: grid.number(name) for name in GRID_NUMBERS}
-        pools: list[Pool] = [{**known, **placed.slots} for placed in objects]
-        stages = [self._prepare(placed.shape).stage for placed in objects]
-        sampled = [i for i, (stage, placed) in enumerate(zip(stages, objects, strict=True))
-                   if stage.given == placed.slots.keys()]
-        for k in range(max((len(stages[i].fields) for i in sampled), default=0)):
-            chosen = [(i, stages[i].fields[k]) for i in sampled if len(stages[i].fields) > k]
-            numbers = self._driver.scalars([self._call(over.numbers, pools[i]) for i, over in chosen])
-            searches = [self._search(over.points, over.bounds, found, objects[i].inverse)
-                        for (i, over), found in zip(chosen, numbers, strict=True)]
+        found: list[dict[str, Values]] = [{} for _ in objects]
+        sampled: list[tuple[int, Prepared, Pool]] = []
+        for i, placed in enumerate(objects):
+            for formula, slots in placed.parts:
+                prepared = self._prepare(formula)
+                if prepared.shared:
+                    continue
+                if prepared.given == slots.keys():
+                    sampled.append((i, prepared, {**known, **slots}))
+                else:
+                    inverse = np.asarray(placed.inverse, np.float64)
+                    values = self._values(prepared, prepared.roots, slots, grid, inverse)
+                    found[i][formula.kind] = Values.of([values[node] for node in prepared.roots])
+        for k in range(max((len(prepared.stage.fields) for _, prepared, _ in sampled), default=0)):
+            chosen = [(i, prepared.stage.fields[k], pool) for i, prepared, pool in sampled
+                      if len(prepared.stage.fields) > k]
+            numbers = self._driver.scalars([self._call(over.numbers, pool) for _, over, pool in chosen])
+            searches = [self._search(over.points, over.bounds, values, objects[i].inverse)
+                        for (i, over, _), values in zip(chosen, numbers, strict=True)]
             with notes.stage("deepest"):
                 least = self._driver.least(searches, grid, driver.thread_count(self._threads))
-            for (i, over), value in zip(chosen, least.tolist(), strict=True):
-                pools[i][over.reduction] = value
-        found = dict(zip(sampled, self._driver.scalars([self._call(stages[i].numbers, pools[i]) for i in sampled]),
-                         strict=True))
-        return [found[i] if i in found else self._other_numbers(placed, grid) for i, placed in enumerate(objects)]
-
-    def _other_numbers(self, placed: Placed, grid: Grid) -> Values:
-        """The same for an object of which other quantities are given than a sampled scene gives."""
-        prepared = self._prepare(placed.shape)
-        values = self._values(prepared, prepared.roots, placed.slots, grid, np.asarray(placed.inverse, np.float64))
-        return Values.of([values[node] for node in prepared.roots])
+            for (_, over, pool), value in zip(chosen, least.tolist(), strict=True):
+                pool[over.reduction] = value
+        results = self._driver.scalars([self._call(prepared.stage.numbers, pool) for _, prepared, pool in sampled])
+        for (i, prepared, _), of_kernels in zip(sampled, results, strict=True):
+            found[i][prepared.formula.kind] = of_kernels
+        return found
 
     def _call(self, kernel: ScalarKernel, pool: Pool) -> tuple[int, list[float], int]:
         return self._addresses[kernel.name], inputs_of(kernel, pool), kernel.outputs
 
     def _search(self, points: Kernel, bounds: Kernel, numbers: Values, inverse: Any) -> Search:
-        mine, of_bounds = numbers.split(len(points.values))
-        return Search(self._addresses[points.name], mine, self._bounds_address(bounds), of_bounds, inverse)
+        return Search(self._bounded(points, bounds, numbers), inverse)
 
-    def _job(self, placed: Placed, numbers: Values, grid: Grid) -> Job:
+    def _bounded(self, main: Kernel, bounds: Kernel, numbers: Values) -> Bounded:
+        mine, of_bounds = numbers.split(len(main.values))
+        return Bounded(self._addresses[main.name], mine, self._bounds_address(bounds), of_bounds)
+
+    def _job(self, placed: Placed, numbers: Mapping[str, Values], grid: Grid) -> Job:
+        """The job of an object; `numbers` as `_numbers` gives them."""
         shape, mapper = self._prepare(placed.shape), self._prepare(placed.mapper)
-        shape_values, bounds_values = numbers.split(len(shape.main.values))
-        displacement, tables, dear = 0, None, False
+        displacement: tuple[int, Tables | OwnTables] | None = None
+        reach = None
         if placed.displacement is not None:
             texture = self._prepare(placed.displacement)
-            dear = texture.tile.dear
-            displacement, tables = self._addresses[texture.tile.name], self._textures.tables(texture, grid)
-        return Job(
-            shape=self._addresses[shape.main.name], shape_values=shape_values, inverse=placed.inverse,
-            bounds=self._bounds_address(shape.bounds), bounds_values=bounds_values,
-            displacement=displacement, tables=tables, dear=dear, mapper=self._addresses[mapper.main.name],
-            grey=self._textures.grey(mapper, grid), label=placed.label)
+            tiles = math.prod(driver.tiles_of(grid, self._tile))
+            if texture.shared:
+                shared = self._textures.tables(texture, grid, placed.displacement_slots)
+                displacement, reach = (self._addresses[texture.tile.name], shared), shared.low[-tiles:]
+            else:
+                own = self._own_tables(texture, numbers["displacement"], grid)
+                displacement, reach = (self._addresses[texture.tile.name], own), np.full(tiles, -np.inf, np.float32)
+            if not texture.tile.dear:
+                reach = None
+        if mapper.shared:
+            grey = self._textures.grey(mapper, grid, placed.mapper_slots)
+            shades, limits = Bounded(self._addresses[mapper.main.name], grey.values), grey.limits
+        else:
+            shades = self._bounded(mapper.main, mapper.bounds, numbers["mapper"])
+            limits = self._textures.own_limits(mapper)
+        return Job(self._bounded(shape.main, shape.bounds, numbers["shape"]), placed.inverse, displacement, shades,
+                   limits, own=not mapper.shared, sees=mapper.formula.sees, label=placed.label, reach=reach)
+
+    def _own_tables(self, texture: Prepared, numbers: Values, grid: Grid) -> OwnTables:
+        """The displacement of one object, whose tables the driver works out."""
+        kernels = iter(texture.axes)
+        values, rest = numbers.split(len(texture.tile.values))
+        axes = []
+        for nodes in texture.tile.axis_values:
+            if not nodes:
+                axes.append(Bounded(0, NOTHING))
+                continue
+            kernel = next(kernels)
+            mine, rest = rest.split(len(kernel.values))
+            axes.append(Bounded(self._addresses[kernel.name], mine))
+        counts = tuple(map(len, texture.tile.axis_values))
+        sides = [of * n for of, n in zip(self._tile, driver.tiles_of(grid, self._tile), strict=True)]
+        bounds = Bounded(self._bounds_address(texture.bounds), rest)
+        return OwnTables.of(values, numbers.length - rest.length, axes, counts, bounds, sides)
 
     def _load_for(self, objects: Sequence[Placed]) -> None:
         """Load what a scene needs in one go, so that what is missing is built side by side."""
@@ -268,22 +319,20 @@ class CpuBackend:
             self.build()  # such a scene is one of many: rather one wait than one after the other
         kernels: list[Kernel] = []
         scalars: list[ScalarKernel] = []
-        for placed in new:
-            shape = self._prepare(placed.shape)
-            schedule = shape.schedule(shape.roots, frozenset(placed.slots))
-            kernels += [shape.main, shape.bounds, self._prepare(placed.mapper).main]
-            kernels += [kernel for node in schedule.reductions for kernel in shape.field_of(node)]
-            if shape.stage.given == placed.slots.keys():
-                scalars += shape.stage.scalars
-            if placed.displacement is not None:
-                texture = self._prepare(placed.displacement)
-                kernels += [texture.tile, texture.bounds]
+        for formula, slots in (part for placed in new for part in placed.parts):
+            prepared = self._prepare(formula)
+            if prepared.shared:
+                kernels += prepared.on_grid
+                continue
+            schedule = prepared.schedule(prepared.roots, frozenset(slots))
+            kernels += prepared.drawing
+            kernels += [kernel for node in schedule.reductions for kernel in prepared.field_of(node)]
+            if prepared.given == slots.keys():
+                scalars += prepared.stage.scalars
         self._load([*driver.units(self._tile).values(), *(k.unit for k in kernels), *(s.unit for s in scalars)])
-        for placed in new:
-            if self._prepare(placed.shape).stage.given == placed.slots.keys():
-                self._ready.update(id(f) for f in (placed.shape, placed.displacement, placed.mapper) if f)
+        self._ready.update(id(formula) for placed in new for formula, slots in placed.parts
+                           if self._prepare(formula).given == slots.keys())
 
     def _is_ready(self, placed: Placed) -> bool:
-        formulas = (placed.shape, placed.displacement, placed.mapper)
-        return all(f is None or id(f) in self._ready for f in formulas) and (
-            self._prepare(placed.shape).stage.given == placed.slots.keys())
+        return all(id(formula) in self._ready and self._prepare(formula).given == slots.keys()
+                   for formula, slots in placed.parts)

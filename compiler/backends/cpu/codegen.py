@@ -1,6 +1,6 @@
 """Formula to kernel source: one straight-line float32 loop of readable Python.
 
-A kernel has one of four kinds, each with a fixed signature (pointers to float32, n int64):
+A kernel has one of seven kinds, each with a fixed signature (pointers to float32, n int64):
 
     points  (x, y, z, f, out, n)      out[i] = value at point i: distances in object coordinates,
                                       offsets in world coordinates, fields that are reduced
@@ -8,7 +8,12 @@ A kernel has one of four kinds, each with a fixed signature (pointers to float32
              f, low, high, n)         and so on; NaN where nothing is known
     tile    (t, f, out, n)            out[i] += offset of voxel i of a tile; `t` has n numbers for each
                                       value of the x axis, then of y, then of z
+    axis    (w, f, out, n)            out[i], out[n + i], ... = those values at world coordinate w[i] of one axis
     mapper  (d, f, out, n)            out[i] = intensity of distance d[i]
+    shader  (t, f, out, n)            out[i] = intensity at voxel i, of a mapper that sees the point; `t` has n numbers
+                                      for each of `ROWS`
+    range   (t, f, low, high, n)      low[i], high[i] = bounds of the intensity in box i; `t` has n numbers for the
+                                      lower and n for the upper end of each of `ROWS`
 
 `f` holds the values of the earlier stages, computed once an object. A kernel is named by its kind and
 its text, so equal texts are one kernel and no name of a user's file reaches generated code.
@@ -21,21 +26,23 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
-from fdif_dsl.compiler.backends.statements import NAMES, Statements, called, constants
+from fdif_dsl.compiler.backends.statements import NAMES, ROWS, SEEN, Statements, called, constants
 from fdif_dsl.compiler.backends.store.unit import Unit
 from fdif_dsl.compiler.ir.formula import Formula
 from fdif_dsl.compiler.ir.graph import REDUCTION, Graph, Node, reachable
-from fdif_dsl.compiler.passes.intervals import bounds
+from fdif_dsl.compiler.passes.intervals import NO_NAN, bounds
 from fdif_dsl.compiler.passes.rates import Stages, split
 
-KernelKind = Literal["points", "bounds", "tile", "mapper"]
+KernelKind = Literal["points", "bounds", "tile", "axis", "mapper", "shader", "range"]
 
 # f: float32*, n: int64 (machine.py knows the letters)
 SIGNATURES: dict[KernelKind, str] = {
-    "points": "fffffn", "bounds": "fffffffffn", "tile": "fffn", "mapper": "fffn"}
+    "points": "fffffn", "bounds": "fffffffffn", "tile": "fffn", "axis": "fffn", "mapper": "fffn",
+    "shader": "fffn", "range": "ffffn"}
 _PARAMETERS: dict[KernelKind, str] = {
     "points": "px, py, pz, f, out, n", "bounds": "xl, xh, yl, yh, zl, zh, f, low, high, n",
-    "tile": "t, f, out, n", "mapper": "d, f, out, n"}
+    "tile": "t, f, out, n", "axis": "w, f, out, n",
+    "mapper": "d, f, out, n", "shader": "t, f, out, n", "range": "t, f, low, high, n"}
 # Where an input is read from.
 _ARRAYS = {"d": "d"}
 for _axis in "xyz":
@@ -46,6 +53,11 @@ for _axis in "xyz":
 
 # Operations that take more than a hundred instructions.
 DEAR = frozenset({"noise", "cell_nearest", "cell_second"})
+
+
+# The row of each input of a shader, and of each end of one in a range kernel.
+_PLACES = {name: k for k, name in enumerate(ROWS)} | {
+    f"{name}.{end}": 2 * k + (end == "hi") for k, name in enumerate(ROWS) for end in ("lo", "hi")}
 
 
 @dataclass(frozen=True)
@@ -100,9 +112,35 @@ def tile_kernel(result: Node) -> Kernel:
                   stages.axis_values, dear)
 
 
+def axis_kernels(tile: Kernel) -> tuple[Kernel, ...]:
+    """What works out the tables of a tile kernel, for those axes that it reads."""
+    made = []
+    for nodes in filter(None, tile.axis_values):
+        stages = split(*nodes, world_is_axis=False)
+        stores = {f"out[{k} * n + i] = {{}}" if k else "out[i] = {}": node for k, node in enumerate(nodes)}
+        made.append(Kernel("axis", _Writer("axis", stores, stages).text(), stages.values))
+    return tuple(made)
+
+
 def mapper_kernel(result: Node) -> Kernel:
+    """The mapper `result` at distances."""
     stages = split(result)
     return Kernel("mapper", _Writer("mapper", {"out[i] = {}": result}, stages).text(), stages.values)
+
+
+def shader_kernel(result: Node) -> Kernel:
+    """The mapper `result`, which sees the point, at voxels."""
+    stages = split(result, world_is_axis=False)
+    return Kernel("shader", _Writer("shader", {"out[i] = {}": result}, stages).text(), stages.values)
+
+
+def range_kernel(result: Node) -> Kernel:
+    """Bounds of the mapper `result` in boxes, also where the distance is infinite. They hold where the numbers of the
+    object are of a magnitude up to `LIMIT`."""
+    ends = bounds(Graph.of([result]), result, NO_NAN)
+    stages = split(*ends, world_is_axis=False)
+    stores = dict(zip(("low[i] = {}", "high[i] = {}"), ends, strict=True))
+    return Kernel("range", _Writer("range", stores, stages).text(), stages.values)
 
 
 def reductions_of(formula: Formula) -> list[Node]:
@@ -141,5 +179,8 @@ class _Writer(Statements):
         return "\n".join(lines) + "\n"
 
     def input(self, name: str) -> str:
-        self._reads.append(f"{NAMES[name]} = {_ARRAYS[name]}[i]")
+        if self._kind in ("shader", "range"):
+            self._reads.append(f"{SEEN[name]} = t[{_PLACES[name]} * n + i]")
+            return SEEN[name]
+        self._reads.append(f"{NAMES[name]} = {'w' if self._kind == 'axis' else _ARRAYS[name]}[i]")
         return NAMES[name]

@@ -133,10 +133,16 @@ class Values(NamedTuple):
                 Values(self.owner, self.address + 4 * count, self.length - count))
 
 
+_NO_AXES = (0,) * 10  # entries of the job table that only `OwnTables` has
+_NO_TABLES = (0,) * 10 + _NO_AXES
+NOTHING = Values(np.empty(0, np.float32), 0, 0)
+
+
 @dataclass(frozen=True)
 class Tables:
-    """A displacement on one grid: `values`; what it reads of each axis, float32 (values, voxels of the axis
-    filled up to whole tiles); and its bounds over the boxes of each level, float32, level after level, z y x."""
+    """A displacement on one grid that all objects share: `values`; what it reads of each axis, float32 (values, voxels
+    of the axis filled up to whole tiles); and its bounds over the boxes of each level, float32, level after level,
+    z y x."""
 
     values: Values
     axes: tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -146,50 +152,94 @@ class Tables:
     @cached_property
     def columns(self) -> tuple[int, ...]:
         """Its entries in the job table."""
-        return (self.values.address, *(axis.ctypes.data for axis in self.axes), *map(len, self.axes),
-                self.low.ctypes.data, self.high.ctypes.data)
+        return (self.values.address, *(axis.ctypes.data for axis in self.axes), *self.rows,
+                self.low.ctypes.data, self.high.ctypes.data, *_NO_AXES)
+
+    @cached_property
+    def rows(self) -> tuple[int, ...]:
+        """How many values it reads of each axis."""
+        return tuple(map(len, self.axes))
 
 
 @dataclass(frozen=True)
 class Grey:
-    """A mapper on one grid: `values`, and `limits` float64 (3,), see `layout.LIMITS`."""
+    """A mapper on one grid that all objects share: `values`, and `limits` float64 (3,), see `layout.LIMITS`."""
 
     values: Values
     limits: np.ndarray
 
-    @cached_property
-    def columns(self) -> tuple[int, int]:
-        return self.values.address, self.limits.ctypes.data
+
+class Bounded(NamedTuple):
+    """A kernel by its address, with what it reads; and the same of the kernel that bounds it in boxes, 0 where there
+    is none or it is not to be used."""
+
+    kernel: int
+    values: Values
+    bounds: int = 0
+    bounds_values: Values = NOTHING
+
+    @property
+    def columns(self) -> tuple[int, ...]:
+        """Its entries in a table."""
+        return self.kernel, self.values.address, self.values.length, self.bounds, self.bounds_values.address
+
+
+class OwnTables(NamedTuple):
+    """A displacement with numbers of one object: `values`, how many of them there are with those of the kernels of its
+    axes, the kernels that work out the tables, which have so many `rows` for each axis, and its bounds kernel. The
+    tables, one axis after the other, and the coordinates along one axis have their place in `memory`."""
+
+    values: Values
+    numbers: int
+    axes: Sequence[Bounded]
+    rows: tuple[int, ...]
+    bounds: Bounded
+    memory: np.ndarray
+    sides: Sequence[int]
+
+    @classmethod
+    def of(cls, values: Values, numbers: int, axes: Sequence[Bounded], rows: tuple[int, ...], bounds: Bounded,
+           sides: Sequence[int]) -> OwnTables:
+        """`sides` are those of the grid, filled up to whole tiles."""
+        size = sum(row * side for row, side in zip(rows, sides, strict=True)) + max(sides)
+        return cls(values, numbers, axes, rows, bounds, np.empty(size, np.float32), sides)
+
+    @property
+    def columns(self) -> tuple[int, ...]:
+        """Its entries in the job table."""
+        places = [self.memory.ctypes.data]
+        for row, side in zip(self.rows, self.sides, strict=True):
+            places.append(places[-1] + 4 * row * side)
+        x, y, z = self.axes
+        return (self.values.address, *places[:3], *self.rows, 0, 0, self.numbers, x.kernel, y.kernel, z.kernel,
+                x.values.address, y.values.address, z.values.address, places[3], self.bounds.kernel,
+                self.bounds.values.address)
 
 
 @dataclass(frozen=True)
 class Job:
-    """One object, ready for the driver: kernel addresses with what they read. `inverse` is the float64 (3 or 4, 4)
-    matrix from world to object coordinates; without a bounds kernel (0) every tile is drawn. A `dear` displacement is
-    computed only where the object can be."""
+    """One object, ready for the driver. `inverse` is the float64 (3 or 4, 4) matrix from world to object coordinates;
+    without a bounds kernel of the shape every tile is drawn. A displacement is a tile kernel and its tables. `limits`
+    are those of `Grey`, or the object's `own`, which the driver may change. Whether the mapper `sees` the point decides
+    the kind of its kernel. A displacement that is dear is computed only where the object can be: `reach`, float32
+    (tiles,), has the least of it in each tile, which the driver works out for `OwnTables`."""
 
-    shape: int
-    shape_values: Values
+    shape: Bounded
     inverse: np.ndarray
-    bounds: int
-    bounds_values: Values
-    displacement: int
-    tables: Tables | None
-    dear: bool
-    mapper: int
-    grey: Grey
+    displacement: tuple[int, Tables | OwnTables] | None
+    mapper: Bounded
+    limits: np.ndarray
+    own: bool
+    sees: bool
     label: int
+    reach: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
 class Search:
-    """A field whose least value on the grid is wanted: kernel addresses with their values, and the matrix to its
-    coordinates."""
+    """A field whose least value on the grid is wanted, and the matrix to its coordinates."""
 
-    field: int
-    field_values: Values
-    bounds: int
-    bounds_values: Values
+    field: Bounded
     inverse: np.ndarray
 
 
@@ -239,14 +289,14 @@ class Driver:
         table[layout.WIDE_LABEL] = wide
         table[layout.HEADER :] = [entry for job in jobs for entry in _columns(job)]
         voxels = math.prod(self.tile)
-        spread = max((sum(map(len, job.tables.axes)) for job in jobs if job.tables), default=0)
+        spread = max((sum(job.displacement[1].rows) for job in jobs if job.displacement), default=0)
 
         def cull() -> None:
-            self._call("cull_objects", table, _scratch(8 * layout.CHUNK), np.empty(2 * tiles, np.int64))
+            self._call("cull_objects", table, _scratch(18 * layout.CHUNK), np.empty(2 * tiles, np.int64))
 
         def draw() -> None:
             lines = voxels // self.tile[0]
-            self._call("draw", table, _scratch((5 + spread) * voxels + words * layout.BITS + self._place + 2 * lines))
+            self._call("draw", table, _scratch((8 + spread) * voxels + words * layout.BITS + self._place + 2 * lines))
 
         def paint() -> None:
             self._call("label", table, _scratch(words * layout.BITS))
@@ -298,8 +348,7 @@ class Driver:
         out = np.full(len(searches), np.inf, np.float32)
         matrices = np.array([s.inverse[:3] for s in searches], np.float64)
         tasks = np.array([
-            (s.field, s.field_values.address, s.field_values.length, s.bounds, s.bounds_values.address,
-             matrices.ctypes.data + i * matrices.strides[0], out.ctypes.data + 4 * i)
+            (*s.field.columns, matrices.ctypes.data + i * matrices.strides[0], out.ctypes.data + 4 * i)
             for i, s in enumerate(searches)], np.int64)
 
         def search() -> None:
@@ -351,6 +400,6 @@ def _scratch(size: int) -> np.ndarray:
 
 def _columns(job: Job) -> Sequence[int]:
     """The entries of an object in the job table."""
-    tables = job.tables.columns if job.tables is not None else (0,) * 9
-    return (job.shape, job.shape_values.address, job.shape_values.length, job.bounds, job.bounds_values.address,
-            job.displacement, *tables, job.mapper, *job.grey.columns, job.label, job.dear)
+    displacement = _NO_TABLES if job.displacement is None else (job.displacement[0], *job.displacement[1].columns)
+    return (*job.shape.columns, *displacement, *job.mapper.columns, job.limits.ctypes.data, job.own, job.sees,
+            job.label, job.reach.ctypes.data if job.reach is not None else 0)

@@ -15,6 +15,7 @@ from fdif_dsl.compiler.backends.cpu.addresses import (
     call_bounds,
     call_mapper,
     call_points,
+    call_range,
     call_scalars,
     cycles,
     float32_at,
@@ -115,6 +116,17 @@ def coordinate(inverse: Any, k: int, place: Any, out: Any) -> None:
 
 
 @inline
+def world_coordinates(place: Any, wx: Any, wy: Any, wz: Any) -> None:
+    """World coordinates of the voxels of a tile."""
+    world = shift(place, X + LINES + VOXELS)
+    ys, zs = float64_of(world), shift(float64_of(world), LINES)
+    for r in range(LINES):
+        copy_line(shift(wx, r * X), place)
+        fill_line(shift(wy, r * X), f32(ys[r]))
+        fill_line(shift(wz, r * X), f32(zs[r]))
+
+
+@inline
 def blank(place: Any, values: Any) -> None:
     """Infinity for the voxels of a tile that lie beyond the grid."""
     beyond = shift(place, X + LINES)
@@ -191,12 +203,34 @@ def bounds_of_boxes(table: Any, kernel: int, values: int, inverse: Any, side: in
 
 
 @inline
+def world_of_boxes(table: Any, side: int, boxes: Any, n: int, ends: Any) -> None:
+    """The least and the greatest world coordinates of n boxes, in six rows of CHUNK numbers."""
+    width, height, depth = table[layout.WIDTH], table[layout.HEIGHT], table[layout.DEPTH]
+    for j in range(n):
+        box = boxes[j]
+        x, y, z = box % PACK * X, box // PACK % PACK * Y, box // (PACK * PACK) * Z
+        ends[j], ends[CHUNK + j] = f32(x - 0.5 * width), f32(min(x + side * X, width) - 1 - 0.5 * width)
+        ends[2 * CHUNK + j] = f32(y - 0.5 * height)
+        ends[3 * CHUNK + j] = f32(min(y + side * Y, height) - 1 - 0.5 * height)
+        ends[4 * CHUNK + j] = f32(z - 0.5 * depth)
+        ends[5 * CHUNK + j] = f32(min(z + side * Z, depth) - 1 - 0.5 * depth)
+
+
+@inline
+def are_small(values: Any, count: int) -> bool:
+    """Whether what a kernel reads is of a magnitude for which bounds hold."""
+    small = True
+    for i in range(count):
+        small = small and abs(values[i]) <= SMALL  # NaN is not
+    return small
+
+
+@inline
 def is_small(table: Any, inverse: Any, values: Any, count: int) -> bool:
     """Whether what a points kernel reads, and every object coordinate of the grid, is of a magnitude for which bounds
     hold."""
-    for i in range(count):
-        if not abs(values[i]) <= SMALL:  # NaN is not
-            return False
+    if not are_small(values, count):
+        return False
     for k in range(3):
         sum_ = (abs(inverse[4 * k]) * table[layout.WIDTH] + abs(inverse[4 * k + 1]) * table[layout.HEIGHT]
                 + abs(inverse[4 * k + 2]) * table[layout.DEPTH] + abs(inverse[4 * k + 3]))
@@ -207,7 +241,7 @@ def is_small(table: Any, inverse: Any, values: Any, count: int) -> bool:
 
 def cull_objects(table: Any, scratch: Any, lists: Any) -> None:
     """Which tiles need drawing, for one object after the other that no other thread has taken. `scratch` holds
-    8 CHUNK numbers, `lists` two lists of as many boxes as there are tiles."""
+    18 CHUNK numbers, `lists` two lists of as many boxes as there are tiles."""
     objects = table[layout.OBJECTS]
     tiles_x, tiles_y, tiles_z = table[layout.TILES_X], table[layout.TILES_Y], table[layout.TILES_Z]
     tiles = tiles_x * tiles_y * tiles_z
@@ -218,13 +252,24 @@ def cull_objects(table: Any, scratch: Any, lists: Any) -> None:
             break
         object_ = shift(table, layout.HEADER + k * layout.COLUMNS)
         inverse = shift(float64_at(table[layout.INVERSES]), 12 * k)
-        if object_[layout.BOUNDS] == 0 or not is_small(
-                table, inverse, float32_at(object_[layout.SHAPE_VALUES]), object_[layout.SHAPE_COUNT]):
+        own, displaced = object_[layout.OWN] != 0, object_[layout.COORDINATES] != 0
+        if displaced:
+            make_tables(table, object_)
+        limits = float64_at(object_[layout.LIMITS])
+        bounded = object_[layout.BOUNDS] != 0 and is_small(
+            table, inverse, float32_at(object_[layout.SHAPE_VALUES]), object_[layout.SHAPE_COUNT])
+        if bounded and displaced:
+            bounded = are_small(float32_at(object_[layout.TABLE_VALUES]), object_[layout.OWN_COUNT])
+        if bounded and own:
+            bounded = are_small(float32_at(object_[layout.MAPPER_VALUES]), object_[layout.MAPPER_COUNT])
+        if not bounded:
+            if own:
+                limits[0] = INF
             for t in range(tiles):
                 state[t * objects + k] = uint8(layout.VISIT)
             continue
-        empty_from = float64_at(object_[layout.LIMITS])[0]
-        constant_to = float64_at(object_[layout.LIMITS])[1]
+        empty_from, constant_to = limits[0], limits[1]
+        lows, highs = shift(scratch, 14 * CHUNK), shift(scratch, 15 * CHUNK)
         boxes, children = lists, shift(lists, tiles)
         count = coarsest_boxes(table, boxes)
         side = COARSEST
@@ -237,17 +282,43 @@ def cull_objects(table: Any, scratch: Any, lists: Any) -> None:
                 bounds_of_boxes(table, object_[layout.BOUNDS], object_[layout.BOUNDS_VALUES], inverse, side,
                                 shift(boxes, start), n, scratch)
                 for j in range(n):
-                    box = boxes[start + j]
-                    low, high = scratch[j], scratch[CHUNK + j]
-                    x, y, z = box % PACK, box // PACK % PACK, box // (PACK * PACK)
-                    if object_[layout.TABLES] != 0:
+                    lows[j], highs[j] = scratch[j], scratch[CHUNK + j]
+                if object_[layout.OFFSET_LOW] != 0:
+                    for j in range(n):
+                        box = boxes[start + j]
+                        x, y, z = box % PACK, box // PACK % PACK, box // (PACK * PACK)
                         place = level_start + (z // side * along + y // side) * across + x // side
-                        low += float32_at(object_[layout.OFFSET_LOW])[place]
-                        high += float32_at(object_[layout.OFFSET_HIGH])[place]
-                    if low > ZERO and low >= empty_from:
-                        continue
+                        lows[j] += float32_at(object_[layout.OFFSET_LOW])[place]
+                        highs[j] += float32_at(object_[layout.OFFSET_HIGH])[place]
+                if displaced or own:
+                    world_of_boxes(table, side, shift(boxes, start), n, shift(scratch, 8 * CHUNK))
+                if displaced:
+                    add_offsets(object_, scratch, lows, highs, n)
+                    if side == 1 and object_[layout.REACH] != 0:
+                        for j in range(n):
+                            box = boxes[start + j]
+                            x, y, z = box % PACK, box // PACK % PACK, box // (PACK * PACK)
+                            float32_at(object_[layout.REACH])[(z * tiles_y + y) * tiles_x + x] = scratch[16 * CHUNK + j]
+                if own:  # the rows from the third to `highs` are what a range kernel is given
+                    call_range(object_[layout.RANGE], shift(scratch, 2 * CHUNK),
+                               float32_at(object_[layout.RANGE_VALUES]), shift(scratch, 16 * CHUNK),
+                               shift(scratch, 17 * CHUNK), CHUNK)
+                for j in range(n):
+                    box = boxes[start + j]
+                    low, high = lows[j], highs[j]
+                    x, y, z = box % PACK, box // PACK % PACK, box // (PACK * PACK)
+                    empty = low > ZERO and low >= empty_from
                     # Where one end is infinite there may be NaN, which is outside.
                     full = high <= constant_to and low > -INF
+                    if own and scratch[16 * CHUNK + j] == scratch[17 * CHUNK + j]:
+                        grey = scratch[16 * CHUNK + j]
+                        empty = empty or (low > ZERO and grey == ZERO)
+                        if high <= ZERO and low > -INF and abs(grey) < INF:
+                            if limits[2] != limits[2]:
+                                limits[2] = grey
+                            full = limits[2] == grey
+                    if empty:
+                        continue
                     if full or side == 1:
                         for w in range(z, min(z + side, tiles_z)):
                             for v in range(y, min(y + side, tiles_y)):
@@ -259,6 +330,32 @@ def cull_objects(table: Any, scratch: Any, lists: Any) -> None:
             level_start += across * along * ((tiles_z + side - 1) // side)
             boxes, children, count = children, boxes, ahead
             side //= 2
+
+
+@inline
+def make_tables(table: Any, object_: Any) -> None:
+    """Work out the tables of a displacement with numbers of the object's own."""
+    at = float32_at(object_[layout.COORDINATES])
+    for axis in range(3):
+        if object_[layout.AXIS_X + axis] != 0:
+            side = table[layout.WIDTH + axis]
+            count = table[layout.TILES_X + axis] * SIDES[axis]
+            for i in range(count):
+                at[i] = f32(i - 0.5 * side)
+            call_mapper(object_[layout.AXIS_X + axis], at, float32_at(object_[layout.AXIS_VALUES_X + axis]),
+                        float32_at(object_[layout.TABLE_X + axis]), count)
+
+
+@inline
+def add_offsets(object_: Any, scratch: Any, lows: Any, highs: Any, n: int) -> None:
+    """Displace the bounds of n boxes, whose ends in the world begin with the ninth row of `scratch`."""
+    low, high = shift(scratch, 16 * CHUNK), shift(scratch, 17 * CHUNK)
+    call_bounds(object_[layout.OFFSET_BOUNDS], shift(scratch, 8 * CHUNK), shift(scratch, 9 * CHUNK),
+                shift(scratch, 10 * CHUNK), shift(scratch, 11 * CHUNK), shift(scratch, 12 * CHUNK),
+                shift(scratch, 13 * CHUNK), float32_at(object_[layout.OFFSET_BOUNDS_VALUES]), low, high, n)
+    for j in range(n):
+        lows[j] += low[j]
+        highs[j] += high[j]
 
 
 # The least value of a field ---------------------------------------------------------------------
@@ -453,15 +550,13 @@ def draw_tiles(table: Any, first: int, last: int, scratch: Any) -> None:
     width, height, depth = table[layout.WIDTH], table[layout.HEIGHT], table[layout.DEPTH]
     tiles_x, tiles_y, tiles_z = table[layout.TILES_X], table[layout.TILES_Y], table[layout.TILES_Z]
     objects = table[layout.OBJECTS]
+    # The first seven are what a shader is given.
     px, py, pz = scratch, shift(scratch, VOXELS), shift(scratch, 2 * VOXELS)
-    value, total, distance = shift(scratch, 3 * VOXELS), shift(scratch, 4 * VOXELS), shift(scratch, 5 * VOXELS)
-    place = shift(scratch, 5 * VOXELS + FILLED)
+    wx, wy, wz = shift(scratch, 3 * VOXELS), shift(scratch, 4 * VOXELS), shift(scratch, 5 * VOXELS)
+    distance = shift(scratch, 6 * VOXELS)
+    value, total = shift(distance, FILLED), shift(distance, FILLED + VOXELS)
+    place = shift(total, VOXELS)
     lines, spread = int64_of(shift(place, PLACE)), shift(place, PLACE + 2 * LINES)
-    finest = 0  # where the bounds of tiles begin, see `driver.Tables`
-    side = COARSEST
-    while side > 1:
-        finest += ((tiles_x + side - 1) // side) * ((tiles_y + side - 1) // side) * ((tiles_z + side - 1) // side)
-        side //= 2
     image = uint8_at(table[layout.IMAGE])
     for t in range(first, last):
         tx, ty, tz = t % tiles_x, t // tiles_x % tiles_y, t // (tiles_x * tiles_y)
@@ -469,6 +564,7 @@ def draw_tiles(table: Any, first: int, last: int, scratch: Any) -> None:
         partial = place_tile(table, tx, ty, tz, place)
         counts = shift(int32_at(table[layout.COUNTS]), t * objects)
         state = shift(uint8_at(table[layout.STATE]), t * objects)
+        world_known = False
         began = cycles() if MEASURED else 0
         in_kernels = 0
         for i in range(VOXELS):
@@ -492,9 +588,9 @@ def draw_tiles(table: Any, first: int, last: int, scratch: Any) -> None:
                 call_points(object_[layout.SHAPE], px, py, pz, float32_at(object_[layout.SHAPE_VALUES]), distance,
                             VOXELS)
                 in_kernels += cycles() - before if MEASURED else 0
-                if object_[layout.DEAR] != 0:
+                if object_[layout.REACH] != 0:
                     before = cycles() if MEASURED else 0
-                    count = lines_in_reach(distance, float32_at(object_[layout.OFFSET_LOW])[finest + t],
+                    count = lines_in_reach(distance, float32_at(object_[layout.REACH])[t],
                                            f32(float64_at(object_[layout.LIMITS])[0]), lines)
                     if count > 0:
                         displace_lines(object_, tx, ty, tz, distance, lines, count, value, spread, tiles_x * X,
@@ -521,8 +617,15 @@ def draw_tiles(table: Any, first: int, last: int, scratch: Any) -> None:
                     total[i] = total[i] + grey
             elif count != 0 or limits[0] > LEAST_POSITIVE:
                 before = cycles() if MEASURED else 0
-                call_mapper(object_[layout.MAPPER], distance, float32_at(object_[layout.MAPPER_VALUES]), value,
-                            VOXELS)
+                if object_[layout.SEES] != 0:
+                    if not world_known:
+                        world_coordinates(place, wx, wy, wz)
+                        world_known = True
+                    call_mapper(object_[layout.MAPPER], scratch, float32_at(object_[layout.MAPPER_VALUES]), value,
+                                VOXELS)
+                else:
+                    call_mapper(object_[layout.MAPPER], distance, float32_at(object_[layout.MAPPER_VALUES]), value,
+                                VOXELS)
                 in_kernels += cycles() - before if MEASURED else 0
                 for i in range(VOXELS):
                     v = value[i]

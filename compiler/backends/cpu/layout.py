@@ -45,11 +45,21 @@ TABLE_VALUES = 6  # its `f`
 TABLE_X, TABLE_Y, TABLE_Z = 7, 8, 9  # float32 [values][voxels of the axis, filled up to whole tiles]
 VALUES_X, VALUES_Y, VALUES_Z = 10, 11, 12  # how many values they have
 OFFSET_LOW, OFFSET_HIGH = 13, 14  # float32 [boxes] of each level: bounds of the displacement
-MAPPER, MAPPER_VALUES = 15, 16
-LIMITS = 17  # float64 [3]: grey from there on 0; constant up to there; and that constant
-CLASS = 18  # what its voxels are labelled
-DEAR = 19  # 1 where the displacement is worth a look at which lines of a tile need it
-COLUMNS = 20
+# Only of a displacement with numbers of the object's own, whose tables the driver works out; else 0:
+OWN_COUNT = 15  # how many numbers begin at TABLE_VALUES: those of the tile kernel and then those of the axes'
+AXIS_X, AXIS_Y, AXIS_Z = 16, 17, 18  # kernels of the tables, 0 where an axis has none
+AXIS_VALUES_X, AXIS_VALUES_Y, AXIS_VALUES_Z = 19, 20, 21
+COORDINATES = 22  # float32 [voxels of the longest axis, filled up to whole tiles]: room for world coordinates
+OFFSET_BOUNDS, OFFSET_BOUNDS_VALUES = 23, 24  # its bounds kernel, 0 where none is to be used, and its `f`
+MAPPER = 25  # mapper kernel, or shader where SEES is 1
+MAPPER_VALUES, MAPPER_COUNT = 26, 27
+RANGE, RANGE_VALUES = 28, 29  # range kernel of a mapper that has numbers of the object's own, or 0
+LIMITS = 30  # float64 [3]: grey from there on 0; constant up to there; and that constant
+OWN = 31  # 1 where the limits are the object's own: its constant is found by culling, and is NaN before
+SEES = 32  # 1 where the mapper reads the point
+CLASS = 33  # what its voxels are labelled
+REACH = 34  # float32 [tiles]: what a displacement that is dear adds at least; 0 where it is not
+COLUMNS = 35
 
 # Columns of a search for the least value of a field
 FIELD = 0  # points kernel

@@ -34,26 +34,26 @@ class Field:
 
 @dataclass(frozen=True, eq=False)
 class ObjectStage:
-    """How the numbers of an object of a class are worked out when the slots `given` are known.
+    """How the numbers of an object of a class are worked out when the slots `given` are known: its displacement's and
+    its mapper's too, where these are the object's own.
 
-    `fields` are in the order in which they are needed; `numbers` gives the values of `main`, then those of `bounds`.
+    `fields` are in the order in which they are needed; `numbers` gives `roots`, what the kernels read.
     `kernels_of_field` gives the kernels of what a reduction ranges over.
     """
 
     formula: Formula
-    main: Kernel
-    bounds: Kernel
+    roots: tuple[Node, ...]
     given: frozenset[int]
     kernels_of_field: Callable[[Node], tuple[Kernel, Kernel]]
 
     @cached_property
     def fields(self) -> tuple[Field, ...]:
-        schedule = make_schedule(self.formula, self.main.values + self.bounds.values, self.given)
+        schedule = make_schedule(self.formula, self.roots, self.given)
         return tuple(self._field(node) for node in schedule.reductions)
 
     @cached_property
     def numbers(self) -> ScalarKernel:
-        return scalar_kernel(self.formula, self.main.values + self.bounds.values, self.given)
+        return scalar_kernel(self.formula, self.roots, self.given)
 
     def _field(self, reduction: Node) -> Field:
         points, bounds = self.kernels_of_field(reduction)

@@ -15,7 +15,7 @@ from fdif_dsl.compiler.backends.cpu.objects import ObjectStage
 from fdif_dsl.compiler.ir.formula import Formula
 from fdif_dsl.compiler.ir.graph import Node, one_evaluation
 from fdif_dsl.compiler.ir.parameters import missing_quantities
-from fdif_dsl.compiler.ir.priors import sampled_slots
+from fdif_dsl.compiler.ir.priors import is_shared, sampled_slots
 from fdif_dsl.compiler.passes.rates import Rate, infer_rates
 from fdif_dsl.compiler.passes.schedule import Schedule, make_schedule
 
@@ -31,35 +31,65 @@ class Prepared:
 
     @cached_property
     def main(self) -> Kernel:
-        """The kernel that computes the result at points or distances."""
+        """The kernel that computes the result at points or distances, or at both."""
         result = self.formula.result
-        return codegen.mapper_kernel(result) if self.formula.kind == "mapper" else codegen.points_kernel(result)
+        if self.formula.kind != "mapper":
+            return codegen.points_kernel(result)
+        return codegen.shader_kernel(result) if self.formula.sees else codegen.mapper_kernel(result)
 
     @cached_property
     def bounds(self) -> Kernel:
         """The kernel that bounds the result in boxes."""
-        return codegen.bounds_kernel(self.formula.result)
+        result = self.formula.result
+        return codegen.range_kernel(result) if self.formula.kind == "mapper" else codegen.bounds_kernel(result)
 
     @cached_property
     def tile(self) -> Kernel:
         return codegen.tile_kernel(self.formula.result)
 
     @cached_property
+    def axes(self) -> tuple[Kernel, ...]:
+        """The kernels that work out the tables of `tile`, for those axes that have some."""
+        return codegen.axis_kernels(self.tile)
+
+    @cached_property
+    def drawing(self) -> tuple[Kernel, ...]:
+        """The kernels that draw an object, where their numbers are its own; bounds come last."""
+        if self.formula.kind == "displacement":
+            return self.tile, *self.axes, self.bounds
+        return self.main, self.bounds
+
+    @cached_property
     def roots(self) -> tuple[Node, ...]:
-        """What the kernels of a shape read of the object: first those of `main`, then those of `bounds`."""
-        return self.main.values + self.bounds.values
+        """What these read of the object, one kernel after the other."""
+        return tuple(node for kernel in self.drawing for node in kernel.values)
+
+    @cached_property
+    def given(self) -> frozenset[int]:
+        """The slots that a sampled scene gives."""
+        return frozenset(sampled_slots(self.formula))
+
+    @cached_property
+    def shared(self) -> bool:
+        """Whether all objects on a grid that give no slots share its numbers, so that these are computed once."""
+        return is_shared(self.formula)
 
     @cached_property
     def stage(self) -> ObjectStage:
-        return ObjectStage(self.formula, self.main, self.bounds, frozenset(sampled_slots(self.formula)), self.field_of)
+        return ObjectStage(self.formula, self.roots, self.given, self.field_of)
 
     @property
     def kernels(self) -> list[Kernel]:
         """Every kernel that the formula may need: its own and those of each reduction."""
-        if self.formula.kind == "mapper":
-            return [self.main]
-        own = [self.main, self.bounds, *([self.tile] if self.formula.kind == "displacement" else [])]
+        if self.shared:
+            return [self.main, *self.on_grid]
+        own = list(dict.fromkeys([self.main, *self.drawing]))
         return own + [k for node in codegen.reductions_of(self.formula) for k in self.field_of(node)]
+
+    @property
+    def on_grid(self) -> list[Kernel]:
+        """The kernels that draw with it what all objects share."""
+        return [self.tile, self.bounds] if self.formula.kind == "displacement" else [self.main]
 
     def field_of(self, reduction: Node) -> tuple[Kernel, Kernel]:
         """The kernels of what a reduction ranges over: its value at points, and its lower bounds in boxes."""

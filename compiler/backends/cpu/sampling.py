@@ -22,14 +22,14 @@ KEY_LOW, KEY_HIGH = 0, 1  # words of the seed
 INDEX_LOW, INDEX_HIGH = 2, 3  # words of the volume's index
 LEAST, MOST = 4, 5  # objects
 SHAPES, DISPLACEMENTS, MAPPERS = 6, 7, 8  # how many there are to choose from
-CLASSES = 9  # int64 [shapes][COLUMNS], see below
-MEMORY = 10  # float64 scratch: the grid's numbers and draws, then what a kernel is given
-CHOSEN = 11  # out: int64 [objects][3], a shape, a displacement and a mapper
-VALUES = 12  # out: float64, for each object its affine (16, rows first) and then the numbers of its quantities
-OBJECTS, END = 13, 14  # out: objects drawn, and numbers in VALUES
-JOB = 15
+TABLES = 9  # for each of these three int64 [choices][COLUMNS], see below
+MEMORY = 12  # float64 scratch: the grid's numbers and draws, then what a kernel is given
+CHOSEN = 13  # out: int64 [objects][3], a shape, a displacement and a mapper
+VALUES = 14  # out: float64, for each object its affine (16, rows first) and then the numbers of the three's quantities
+OBJECTS, END = 15, 16  # out: objects drawn, and numbers in VALUES
+JOB = 17
 
-# Columns of a class
+# Columns of a choice
 KERNEL = 0  # of its prior; 0 leaves its quantities out
 DRAWS, INPUTS, OUTPUTS = 1, 2, 3  # how many
 SOURCES = 4  # int64 [INPUTS]: the place of each input among the grid's numbers and the draws after them
@@ -46,6 +46,9 @@ OWN_DRAWS = 16
 """Draws of an object before those of its class: 0 class, 1 displacement, 2 mapper, 3-5 shift along x, y, z,
 6-8 angle about x, y, z, 9-11 shear xy, xz, yz; 12-15 are spare."""
 PLACING = 12  # those that are used
+FIRST_DRAWS = {"shape": OWN_DRAWS, "displacement": 1 << 20, "mapper": 1 << 21}
+"""The first draw of an object's priors, by kind. No formula has so many draws that the ranges meet."""
+KINDS = tuple(FIRST_DRAWS)
 
 
 def prior_kernel(formula: Formula) -> ScalarKernel | None:
@@ -79,5 +82,5 @@ def sampler_unit() -> Unit:
 
 def sampler_units(formulas: Iterable[Formula]) -> list[Unit]:
     """Everything that drawing scenes of these formulas needs."""
-    kernels = [prior_kernel(f) for f in formulas if f.kind == "shape"]
+    kernels = [prior_kernel(f) for f in formulas if f.kind == "shape" or scene_quantities(f)]
     return [sampler_unit(), *{k.name: k.unit for k in kernels if k is not None}.values()]

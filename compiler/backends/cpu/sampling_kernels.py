@@ -26,6 +26,7 @@ uint64, float64 = np.uint64, np.float64
 MULTIPLY_A, MULTIPLY_C = uint64(0xD2511F53), uint64(0xCD9E8D57)
 WEYL_LOW, WEYL_HIGH = uint64(0x9E3779B9), uint64(0xBB67AE85)
 WORD, BITS = uint64(0xFFFFFFFF), uint64(32)
+FIRST_BLOCKS = tuple(first // 4 for first in sampling.FIRST_DRAWS.values())
 VOLUME = 0xFFFFFFFF  # the object number of what is drawn for a volume as a whole
 UNIT = 2.0**-32
 
@@ -87,16 +88,17 @@ def draw_scene(job: Any, numbers: Any) -> None:
         chosen[2] = int(drawn[2] * job[sampling.MAPPERS])
         write_affine(shift(drawn, 3), numbers, shift(out, written))
         written += sampling.AFFINE
-        class_ = shift(int64_at(job[sampling.CLASSES]), chosen[0] * sampling.COLUMNS)
-        if class_[sampling.KERNEL] != 0:
-            blocks = (class_[sampling.DRAWS] + 3) // 4
-            for block in range(blocks):
-                draw_four(job, k, sampling.OWN_DRAWS // 4 + block, shift(drawn, 4 * block))
-            given = shift(drawn, max(sampling.PLACING, 4 * blocks))
-            sources = int64_at(class_[sampling.SOURCES])
-            for j in range(class_[sampling.INPUTS]):
-                given[j] = memory[sources[j]]
-            call_scalars(class_[sampling.KERNEL], given, shift(out, written))
-            written += class_[sampling.OUTPUTS]
+        for kind in range(3):
+            choice = shift(int64_at(job[sampling.TABLES + kind]), chosen[kind] * sampling.COLUMNS)
+            if choice[sampling.KERNEL] != 0:
+                blocks = (choice[sampling.DRAWS] + 3) // 4
+                for block in range(blocks):
+                    draw_four(job, k, FIRST_BLOCKS[kind] + block, shift(drawn, 4 * block))
+                given = shift(drawn, max(sampling.PLACING, 4 * blocks))
+                sources = int64_at(choice[sampling.SOURCES])
+                for j in range(choice[sampling.INPUTS]):
+                    given[j] = memory[sources[j]]
+                call_scalars(choice[sampling.KERNEL], given, shift(out, written))
+                written += choice[sampling.OUTPUTS]
     job[sampling.OBJECTS] = objects
     job[sampling.END] = written

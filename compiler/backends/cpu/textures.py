@@ -1,4 +1,5 @@
-"""Displacements and mappers on a grid: what the driver reads of them, computed once a grid and kept."""
+"""Displacements and mappers that all objects on a grid share: what the driver reads of them, computed once a grid and
+kept. (Those with numbers of an object's own are worked out as shapes are, see objects.py.)"""
 
 from __future__ import annotations
 
@@ -15,12 +16,13 @@ from fdif_dsl.compiler.backends.cpu.prepared import Prepared, pack
 from fdif_dsl.compiler.ir.graph import Node
 from fdif_dsl.compiler.ir.grid import Grid
 from fdif_dsl.compiler.passes.intervals import LIMIT
-from fdif_dsl.compiler.passes.mapper_limits import limits
+from fdif_dsl.compiler.passes.mapper_limits import empty_from, limits
 from fdif_dsl.compiler.passes.schedule import run_voxels
 
 _MOST = 256  # grids and formulas that are kept
 
-ValuesOf = Callable[[Prepared, tuple[Node, ...], Grid], dict[Node, Any]]
+Slots = Mapping[int, float]
+ValuesOf = Callable[[Prepared, tuple[Node, ...], Grid, Slots], dict[Node, Any]]
 
 
 class Textures:
@@ -33,28 +35,34 @@ class Textures:
         self._tile = tile
         self._tables: dict[tuple[int, tuple[int, int, int]], Tables] = {}
         self._greys: dict[tuple[int, tuple[int, int, int]], Grey] = {}
+        self._empty_from: dict[int, float] = {}
 
-    def tables(self, prepared: Prepared, grid: Grid) -> Tables:
-        """A displacement's numbers along the axes of a grid, in float64 and then rounded, and its bounds there."""
+    def tables(self, prepared: Prepared, grid: Grid, slots: Slots) -> Tables:
+        """A displacement's numbers along the axes of a grid, in float64 and then rounded, and its bounds there. What an
+        object gives in place of a definition, its `slots`, is for this object alone."""
+        if slots:
+            return self._make_tables(prepared, grid, slots)
         key = (id(prepared.formula), grid.shape)
         found = self._tables.get(key)
         if found is None:
-            kernel = prepared.tile
-            values = self._values(prepared, prepared.table_roots, grid)
-            counts = driver.tiles_of(grid, self._tile)
-            axes = []
-            for k, nodes in enumerate(kernel.axis_values):
-                world = np.arange(counts[k] * self._tile[k]) - grid.shape[2 - k] / 2
-                inputs = {f"w.{'xyz'[k]}": world}
-                rows = [np.broadcast_to(run_voxels(node, values, inputs), world.shape) for node in nodes]
-                axes.append(np.array(rows, np.float32).reshape(len(nodes), len(world)))
-            x, y, z = axes
-            low, high = self._bounds_of_levels(prepared, values, grid)
-            found = Tables(Values.of([values[node] for node in kernel.values]), (x, y, z), low, high)
             if len(self._tables) >= _MOST:
                 self._tables.clear()
-            self._tables[key] = found
+            found = self._tables[key] = self._make_tables(prepared, grid, slots)
         return found
+
+    def _make_tables(self, prepared: Prepared, grid: Grid, slots: Slots) -> Tables:
+        kernel = prepared.tile
+        values = self._values(prepared, prepared.table_roots, grid, slots)
+        counts = driver.tiles_of(grid, self._tile)
+        axes = []
+        for k, nodes in enumerate(kernel.axis_values):
+            world = np.arange(counts[k] * self._tile[k]) - grid.shape[2 - k] / 2
+            inputs = {f"w.{'xyz'[k]}": world}
+            rows = [np.broadcast_to(run_voxels(node, values, inputs), world.shape) for node in nodes]
+            axes.append(np.array(rows, np.float32).reshape(len(nodes), len(world)))
+        x, y, z = axes
+        low, high = self._bounds_of_levels(prepared, values, grid)
+        return Tables(Values.of([values[node] for node in kernel.values]), (x, y, z), low, high)
 
     def _bounds_of_levels(self, prepared: Prepared, values: Mapping[Node, Any],
                           grid: Grid) -> tuple[np.ndarray, np.ndarray]:
@@ -79,19 +87,30 @@ class Textures:
                    low.size)
         return _levels(low, np.minimum, np.inf), _levels(high, np.maximum, -np.inf)
 
-    def grey(self, prepared: Prepared, grid: Grid) -> Grey:
-        """A mapper's numbers and limits on a grid."""
+    def grey(self, prepared: Prepared, grid: Grid, slots: Slots) -> Grey:
+        """A mapper's numbers and limits on a grid; `slots` as for `tables`."""
+        if slots:
+            return self._make_grey(prepared, grid, slots)
         key = (id(prepared.formula), grid.shape)
         found = self._greys.get(key)
         if found is None:
-            kernel = prepared.main
-            values = self._values(prepared, kernel.values, grid)
-            read = {node: float(values[node]) for node in kernel.values}
-            found = Grey(Values.of(list(read.values())), np.array(astuple(limits(prepared.formula, read))))
             if len(self._greys) >= _MOST:
                 self._greys.clear()
-            self._greys[key] = found
+            found = self._greys[key] = self._make_grey(prepared, grid, slots)
         return found
+
+    def _make_grey(self, prepared: Prepared, grid: Grid, slots: Slots) -> Grey:
+        kernel = prepared.main
+        values = self._values(prepared, kernel.values, grid, slots)
+        read = {node: float(values[node]) for node in kernel.values}
+        return Grey(Values.of(list(read.values())), np.array(astuple(limits(prepared.formula, read))))
+
+    def own_limits(self, prepared: Prepared) -> np.ndarray:
+        """The limits of a mapper with numbers of an object's own, anew for each object, see `layout.OWN`."""
+        key = id(prepared.formula)
+        if key not in self._empty_from:
+            self._empty_from[key] = empty_from(prepared.formula)
+        return np.array([self._empty_from[key], -np.inf, np.nan])
 
 
 def _levels(finest: np.ndarray, pick: Any, beyond: float) -> np.ndarray:

@@ -22,13 +22,15 @@ from fdif_dsl.compiler.backends.cuda.pipeline import Fields, OnGrid, Volumes
 from fdif_dsl.compiler.backends.cuda.simulated import SimulatedQueue
 from fdif_dsl.compiler.backends.cuda.stored import Stored
 from fdif_dsl.compiler.backends.cuda.target import require_packages
+from fdif_dsl.compiler.backends.statements import ROWS
 from fdif_dsl.compiler.ir.formula import Formula
 from fdif_dsl.compiler.ir.graph import Node
 from fdif_dsl.compiler.ir.grid import Grid
 from fdif_dsl.compiler.ir.parameters import is_tensor
+from fdif_dsl.compiler.passes.mapper_limits import empty_from
 from fdif_dsl.compiler.support.progress import Progress
 
-_INPUTS = {"shape": ("p.x", "p.y", "p.z"), "displacement": ("w.x", "w.y", "w.z"), "mapper": ("d",)}
+_INPUTS = {"shape": ("p.x", "p.y", "p.z"), "displacement": ("w.x", "w.y", "w.z"), "mapper": ("d",), "seeing": ROWS}
 _MOST_GRIDS = 4
 _MANY = 6  # classes that a batch needs and the backend has not seen, from which on the whole library is built
 
@@ -81,7 +83,8 @@ class CudaBackend:
         roots = text.values_of(formula.result)
         matrix = np.eye(4) if inverse is None else np.asarray(inverse, np.float64)
         numbers = queue.upload(self._numbers(formula, roots, slots, grid, matrix))
-        columns = [queue.upload(_on_host(inputs[name])) for name in _INPUTS[formula.kind]]
+        kind = "seeing" if formula.kind == "mapper" and formula.sees else formula.kind
+        columns = [queue.upload(_on_host(inputs[name])) for name in _INPUTS[kind]]
         count = len(columns[0])
         if any(len(column) != count for column in columns):
             raise ValueError("the inputs must be arrays of one length")
@@ -113,14 +116,24 @@ class CudaBackend:
         """
         queue = self.queue(stream)
         with self._lock:
-            self._prepare((*batch.shapes, *batch.displacements), queue)
+            own_mappers = [f for f in batch.mappers if id(f) in self._library.own]
+            self._prepare((*batch.shapes, *batch.displacements, *own_mappers), queue)
             known = self._on_grid(grid, queue, stream)
-            others = {k: self._numbers(placed.shape, self._library.shapes[id(placed.shape)].roots, placed.slots, grid,
-                                       np.asarray(placed.inverse, np.float64)) for k, placed in batch.others.items()}
+            others = {k: self._of_object(placed, grid) for k, placed in batch.others.items()}
             places = None if out is None else (DeviceArray.of(out[0]), DeviceArray.of(out[1]))
             largest = max(int(batch.label.max(initial=0)), len(self._library.shapes))
             label = np.uint16 if largest > 255 else np.uint8
             return pipeline.render(batch, grid, queue, self._library, known, others, label, places)
+
+    def _of_object(self, placed: Placed, grid: Grid) -> dict[str, np.ndarray]:
+        """What kernels read of an object, by kind of formula; of textures only what is its own."""
+        found: dict[str, np.ndarray] = {}
+        inverse = np.asarray(placed.inverse, np.float64)
+        for formula, slots in placed.parts:
+            if formula.kind == "shape" or slots or id(formula) in self._library.own:
+                kernels = self._library.shapes if formula.kind == "shape" else self._library.textures
+                found[formula.kind] = self._numbers(formula, kernels[id(formula)].roots, slots, grid, inverse)
+        return found
 
     def _prepare(self, formulas: Sequence[Formula], queue: Queue) -> None:
         """Load what a batch needs in one go, so that what is missing is built side by side."""
@@ -137,10 +150,12 @@ class CudaBackend:
         key = (grid.shape, stream)
         found = self._grids.get(key)
         if found is None:
-            greys = [self._host.grey(f, grid) for f in self._library.mappers]
-            numbers = [grey.values.owner[: grey.values.length] for grey in greys]
+            greys = [None if id(f) in self._library.own else self._host.grey(f, grid) for f in self._library.mappers]
+            numbers = [grey.values.owner[: grey.values.length] for grey in greys if grey]
+            dark = [empty_from(f) if grey is None else grey.limits[0]
+                    for f, grey in zip(self._library.mappers, greys, strict=True)]
             textures = self._library.displacements
-            own = [text.values_of(f.result) for f in textures]
+            own = [() if id(f) in self._library.own else text.values_of(f.result) for f in textures]
             of_textures = [self._numbers(f, roots, {}, grid, np.eye(4))[: len(roots)]
                            for f, roots in zip(textures, own, strict=True)]
             first = np.cumsum([0, *map(len, own)])[:-1].tolist()
@@ -148,7 +163,7 @@ class CudaBackend:
             room = len(textures) * tiles * VOXELS * 4 <= queue.budget
             found = OnGrid(
                 queue.upload(np.concatenate([*numbers, np.zeros(1)]).astype(np.float32)),
-                queue.upload(np.array([grey.limits[0] for grey in greys] or [0], np.float32)),
+                queue.upload(np.array(dark or [0], np.float32)),
                 queue.upload(np.concatenate([*of_textures, np.zeros(1)]).astype(np.float32)), first,
                 Fields.room(len(textures), tiles, queue) if room else None)
             if len(self._grids) >= _MOST_GRIDS:

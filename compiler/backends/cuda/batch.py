@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from fdif_dsl.compiler.backends import Placed
 from fdif_dsl.compiler.ir.formula import Formula
 from fdif_dsl.compiler.ir.priors import sampled_slots
+
+KINDS = ("shape", "displacement", "mapper")
 
 
 @dataclass(frozen=True)
@@ -18,9 +21,9 @@ class Batch:
     object.
 
     `volumes`: how many objects each volume has. `shape`, `displacement` (-1 is none) and `mapper`: positions in the
-    formulas of that kind. `inverse` (n, 3, 4): from world to object coordinates. An object's slots, in the order of
-    `sampled_slots` of its class, begin at `slot_start` of `slots`. `others` are those of which other slots are given,
-    by number.
+    formulas of that kind. `inverse` (n, 3, 4): from world to object coordinates. The slots of an object's shape,
+    displacement and mapper, in the order of their `sampled_slots`, begin at `slot_start` (n, 3) of `slots`. `others`
+    are the objects of which other slots are given, by number.
     """
 
     shapes: Sequence[Formula]
@@ -42,16 +45,20 @@ class Batch:
         objects = [placed for scene in scenes for placed in scene]
         shapes, displacements, mappers = _Positions(), _Positions(), _Positions()
         slots: list[float] = []
-        starts, others = [], {}
+        starts: list[list[int]] = []
+        others: dict[int, Placed] = {}
         for k, placed in enumerate(objects):
-            wanted = sampled_slots(placed.shape)
-            starts.append(len(slots))
-            if placed.slots.keys() == set(wanted):
-                slots += [float(placed.slots[slot]) for slot in wanted]
-            else:
-                others[k] = placed
+            start = dict.fromkeys(KINDS, 0)
+            for formula, given in placed.parts:
+                wanted = sampled_slots(formula)
+                start[formula.kind] = len(slots)
+                if given.keys() == set(wanted):
+                    slots += [float(given[slot]) for slot in wanted]
+                else:
+                    others[k] = placed
+            starts.append([*start.values()])
 
-        def whole(numbers: Sequence[int]) -> np.ndarray:
+        def whole(numbers: Sequence[Any]) -> np.ndarray:
             return np.array(numbers, np.int32)
 
         return cls(
@@ -61,7 +68,7 @@ class Batch:
             shapes=shapes.formulas, displacements=displacements.formulas, mappers=mappers.formulas,
             volumes=whole([len(scene) for scene in scenes]),
             inverse=np.array([np.asarray(p.inverse, np.float64)[:3] for p in objects]).reshape(-1, 3, 4),
-            slots=np.array(slots, np.float64), slot_start=whole(starts), others=others)
+            slots=np.array(slots, np.float64), slot_start=whole(starts).reshape(-1, 3), others=others)
 
 
 class _Positions:

@@ -10,7 +10,7 @@ from fdif_dsl.compiler.backends.cuda import text
 from fdif_dsl.compiler.backends.store.unit import Unit
 from fdif_dsl.compiler.ir.formula import Formula
 from fdif_dsl.compiler.ir.graph import Node
-from fdif_dsl.compiler.ir.priors import sampled_slots
+from fdif_dsl.compiler.ir.priors import is_shared, sampled_slots
 from fdif_dsl.compiler.passes.schedule import make_schedule
 
 
@@ -76,6 +76,21 @@ class ShapeKernels:
         return Stage(roots, len(own), numbers, unit)
 
 
+@dataclass(frozen=True, eq=False)
+class TextureKernels:
+    """What works out the numbers of a displacement or a mapper that are an object's own."""
+
+    formula: Formula
+
+    @cached_property
+    def roots(self) -> tuple[Node, ...]:
+        return text.values_of(self.formula.result)
+
+    @cached_property
+    def numbers(self) -> Unit:
+        return text.numbers_unit(self.formula, self.roots, len(self.roots), sampled_slots(self.formula), ())
+
+
 class LibraryKernels:
     """The kernels of some formulas. Formulas are told apart by identity, as each is as good as its graph, which is not
     compared by content: the tables below are by `id`."""
@@ -85,6 +100,9 @@ class LibraryKernels:
         self.displacements = [f for f in formulas if f.kind == "displacement"]
         self.mappers = [f for f in formulas if f.kind == "mapper"]
         self.shapes = {id(f): ShapeKernels(f) for f in formulas if f.kind == "shape"}
+        self.textures = {id(f): TextureKernels(f) for f in (*self.displacements, *self.mappers)}
+        self.own = {id(f) for f in formulas if f.kind != "shape" and not is_shared(f)}
+        """The displacements and mappers whose numbers are each object's own."""
         self.place = {id(f): k for kind in (self.displacements, self.mappers) for k, f in enumerate(kind)}
         """Where a displacement or a mapper stands among those of the library."""
 
@@ -101,7 +119,9 @@ class LibraryKernels:
         """What volumes of these formulas need."""
         shared = [self.compose, text.lowest_unit(), *text.paint_units()]
         shapes = [unit for f in formulas if f.kind == "shape" for unit in self.shapes[id(f)].units]
-        return [*shared, *shapes, *(self.fields[self.place[id(f)]] for f in formulas if f.kind == "displacement")]
+        numbers = [self.textures[id(f)].numbers for f in formulas if id(f) in self.own]
+        fields = [self.fields[self.place[id(f)]] for f in formulas if f.kind == "displacement"]
+        return [*shared, *shapes, *numbers, *fields]
 
     def units(self) -> list[Unit]:
         """Everything that rendering and evaluating may need, each kernel once."""
@@ -111,4 +131,4 @@ class LibraryKernels:
 
 def point_unit(formula: Formula) -> Unit:
     """The kernel that evaluates a formula at points or distances."""
-    return text.grey_unit(formula.result) if formula.kind == "mapper" else text.points_unit(formula.result)
+    return text.grey_unit(formula) if formula.kind == "mapper" else text.points_unit(formula.result)

@@ -19,7 +19,9 @@ SMALL = 4  # written by the GPU: 1 where the numbers of the distance are so too
 DISPLACEMENT = 5  # position among the fields, or -1
 MAPPER = 6  # position in the library
 LABEL = 7
-COLUMNS = 8
+PAINT = 8  # the row with the numbers of its mapper, where they are the object's own, or -1
+COLUMNS = 9
+# After the objects come the rows of displacements and mappers with numbers of an object's own: NUMBERS, SLOTS, SMALL.
 
 # Columns of a volume, int32
 FIRST, COUNT = 0, 1  # its objects

@@ -12,7 +12,7 @@ import numpy as np
 
 from fdif_dsl.compiler.backends.cuda import layout, text
 from fdif_dsl.compiler.backends.cuda.batch import Batch
-from fdif_dsl.compiler.backends.cuda.kernels import LibraryKernels
+from fdif_dsl.compiler.backends.cuda.kernels import LibraryKernels, TextureKernels
 from fdif_dsl.compiler.backends.cuda.layout import SIDE, VOXELS
 from fdif_dsl.compiler.backends.cuda.memory import DeviceArray, Queue
 from fdif_dsl.compiler.ir.grid import NUMBERS as GRID
@@ -58,54 +58,105 @@ class OnGrid:
 
 
 def render(batch: Batch, grid: Grid, queue: Queue, library: LibraryKernels, known: OnGrid,
-           others: dict[int, np.ndarray], label: type, out: tuple[DeviceArray, DeviceArray] | None = None) -> Volumes:
+           others: dict[int, dict[str, np.ndarray]], label: type,
+           out: tuple[DeviceArray, DeviceArray] | None = None) -> Volumes:
     """Ask a queue, which has loaded the kernels, for the volumes of a batch. `others` has the numbers of the objects
-    that `batch.others` names; `label` is the type of the labels, or `out` is where images and labels go."""
+    that `batch.others` names, by kind of formula; `label` is the type of the labels, or `out` is where images and
+    labels go."""
     return _Run(batch, grid, queue, library, known, others).volumes(label, out)
+
+
+class _Texture(NamedTuple):
+    """A displacement or mapper of an object with numbers of its own: where its slots begin, or the numbers."""
+
+    object: int
+    kernels: TextureKernels
+    slots: int
+    known: np.ndarray | None
 
 
 class _Run:
     def __init__(self, batch: Batch, grid: Grid, queue: Queue, library: LibraryKernels, known: OnGrid,
-                 others: dict[int, np.ndarray]) -> None:
+                 others: dict[int, dict[str, np.ndarray]]) -> None:
         self.batch, self.grid, self.queue, self.library, self.known = batch, grid, queue, library, known
         kernels = [library.shapes[id(f)] for f in batch.shapes]
         self.count = len(batch.shape)
         self.sides = grid.shape[::-1]
         self.tiles = math.prod(-(-side // SIDE) for side in self.sides)
         self.most = max((len(k.reductions) for k in kernels), default=0) or 1
-        own = np.array([k.most_numbers for k in kernels] or [0])[batch.shape]
-        starts = np.concatenate([[0], np.cumsum(own)])
+        textures = self._own_textures(others)
+        widths = [k.most_numbers for k in kernels] or [0]
+        own = [*np.array(widths)[batch.shape], *(len(t.kernels.roots) for t in textures)]
+        starts = np.concatenate([[0], np.cumsum(own)]).astype(np.int64)
         # Objects of a class lie together, and there those whose numbers are known already come last.
         known_already = np.zeros(self.count, bool)
         known_already[list(others)] = True
         order = np.lexsort((known_already, batch.shape))
         self.groups = [(kernels[shape], first, int((~known_already[order[first:end]]).sum()), end - first)
                        for shape, first, end in _runs(batch.shape[order])]
-        table = np.zeros((self.count, layout.COLUMNS), np.int32)
+        table = np.zeros((self.count + len(textures), layout.COLUMNS), np.int32)
         table[:, layout.NUMBERS] = starts[:-1]
-        table[:, layout.SLOTS] = batch.slot_start
-        table[:, layout.BOUNDED] = self._bounded()
+        objects = table[: self.count]
+        objects[:, layout.SLOTS] = batch.slot_start[:, 0]
+        objects[:, layout.BOUNDED] = self._bounded()
         displacements = [library.place[id(f)] for f in batch.displacements]
-        table[:, layout.DISPLACEMENT] = np.array([*displacements, -1], np.int32)[batch.displacement]
-        table[:, layout.MAPPER] = np.array([library.place[id(f)] for f in batch.mappers] or [0])[batch.mapper]
-        table[:, layout.LABEL] = batch.label
+        objects[:, layout.DISPLACEMENT] = np.array([*displacements, -1], np.int32)[batch.displacement]
+        objects[:, layout.MAPPER] = np.array([library.place[id(f)] for f in batch.mappers] or [0])[batch.mapper]
+        objects[:, layout.LABEL], objects[:, layout.PAINT] = batch.label, -1
+        self.displaced: list[tuple[int, int]] = []  # of those with offsets of their own: displacement, first number
+        for row, texture in enumerate(textures, self.count):
+            table[row, layout.SLOTS] = texture.slots
+            if texture.kernels.formula.kind == "mapper":
+                objects[texture.object, layout.PAINT] = row
+            else:
+                which = library.place[id(texture.kernels.formula)]
+                objects[texture.object, layout.DISPLACEMENT] = len(library.displacements) + len(self.displaced)
+                self.displaced.append((which, int(starts[row])))
         volumes = np.zeros((len(batch.volumes), layout.VOLUME_COLUMNS), np.int32)
         volumes[:, layout.COUNT] = batch.volumes
         volumes[1:, layout.FIRST] = np.cumsum(batch.volumes)[:-1]
         self.numbers = queue.empty((starts[-1] + 1,), np.float32)
         if others:
             numbers = np.zeros(starts[-1] + 1, np.float32)
-            for k, values in others.items():
-                stage = kernels[batch.shape[k]].draw
+            for k, of_object in others.items():
+                stage, values = kernels[batch.shape[k]].draw, of_object["shape"]
                 numbers[starts[k] : starts[k] + len(values)] = values
                 table[k, layout.OWN] = stage.own
                 table[k, layout.SMALL] = (np.abs(values[: stage.own]) <= layout.LARGEST).all()
+            for row, texture in enumerate(textures, self.count):
+                if texture.known is not None:
+                    numbers[starts[row] : starts[row + 1]] = texture.known
+                    # What all share is black from somewhere on; what this object has may be so later, or never.
+                    table[row, layout.SMALL] = id(texture.kernels.formula) in library.own and (
+                        np.abs(texture.known) <= layout.LARGEST).all()
             self.numbers = queue.upload(numbers)
-        self.chosen, self.table = queue.upload(order.astype(np.int32)), queue.upload(table)
+        # Rows of one texture lie together too.
+        rows = sorted((row for row, t in enumerate(textures, self.count) if t.known is None),
+                      key=lambda row: id(textures[row - self.count].kernels))
+        of_rows = np.array([id(textures[row - self.count].kernels) for row in rows], np.int64)
+        self.textures = [(textures[rows[first] - self.count].kernels.numbers, self.count + first, end - first)
+                         for _, first, end in _runs(of_rows)]
+        self.chosen, self.table = queue.upload(np.array([*order, *rows], np.int32)), queue.upload(table)
         self.volume_table, self.inverses = queue.upload(volumes), queue.upload(batch.inverse.astype(np.float64))
         self.slots = queue.upload(np.append(batch.slots, 0.0))  # an empty array has no address
         self.grid_numbers = queue.upload(np.array([grid.number(name) for name in GRID], np.float64))
         self.reductions = queue.empty((self.count + 1, self.most), np.float64)
+
+    def _own_textures(self, others: dict[int, dict[str, np.ndarray]]) -> list[_Texture]:
+        """The displacements and mappers of objects whose numbers are their own."""
+        found: list[_Texture] = []
+        for column, (kind, formulas, chosen) in enumerate((
+                ("displacement", self.batch.displacements, self.batch.displacement),
+                ("mapper", self.batch.mappers, self.batch.mapper)), 1):
+            # The last entry is that of no displacement.
+            own = np.array([*(id(f) in self.library.own for f in formulas), False])[chosen]
+            own[[k for k, numbers in others.items() if kind in numbers]] = True
+            for k in np.flatnonzero(own).tolist():
+                known = others[k][kind] if k in others else None
+                kernels = self.library.textures[id(formulas[chosen[k]])]
+                found.append(_Texture(k, kernels, int(self.batch.slot_start[k, column]),
+                                      None if known is None else known[: len(kernels.roots)]))
+        return found
 
     def _bounded(self) -> np.ndarray:
         """Whether every object coordinate of the grid is of a magnitude for which bounds hold."""
@@ -130,10 +181,10 @@ class _Run:
         distances = queue.empty((max(1, self.count) * span, VOXELS), np.float32)
         free = queue.empty((1,), np.int32)
         passing = None
-        if self.known.fields is not None:
+        if self.known.fields is not None and not self.displaced:
             self._make_fields(self.known.fields, 0, self.tiles)
         else:
-            passing = Fields.room(len(self.library.displacements), span, queue)
+            passing = Fields.room(len(self.library.displacements) + len(self.displaced), span, queue)
         for window in range(0, self.tiles, span):
             beyond = min(window + span, self.tiles)
             if passing is not None:
@@ -145,7 +196,7 @@ class _Run:
             for first, number in _portions(shape[0]):
                 queue.launch(self.library.compose, (beyond - window, number), self.volume_table.starting(first),
                              self.table, *self.sides, window, beyond, items, distances, self.known.mapper_numbers,
-                             words, inside.starting(first), image.starting(first))
+                             self.numbers, self.inverses, words, inside.starting(first), image.starting(first))
         paint = text.paint_units()[label.dtype.itemsize - 1]
         for first, number in _portions(shape[0]):
             queue.launch(paint, (self.tiles, number), self.volume_table.starting(first), self.table, *self.sides, words,
@@ -154,6 +205,9 @@ class _Run:
 
     def _work_out_numbers(self) -> None:
         queue = self.queue
+        for unit, first, count in self.textures:
+            queue.launch(unit, (-(-count // queue.threads), 1), self.chosen, first, count, self.table, self.slots,
+                         self.grid_numbers, self.reductions, self.most, self.numbers)
         for kernels, first, count, _ in self.groups:
             if not count:
                 continue
@@ -167,16 +221,23 @@ class _Run:
 
     def _make_fields(self, fields: Fields, window: int, beyond: int) -> None:
         """Have the offsets of the displacements that the batch uses in these tiles."""
-        queue = self.queue
-        for formula in self.batch.displacements:
-            which = self.library.place[id(formula)]
+        shared = [self.library.place[id(f)] for f in self.batch.displacements
+                  if id(f) not in self.library.own]
+        for which in shared:
             if which not in fields.made:
-                at, count = which * fields.span, beyond - window
-                queue.launch(self.library.fields[which], (count, 1), self.known.displacement_numbers,
-                             self.known.first[which], *self.sides, window, at, fields.offsets)
-                queue.launch(text.lowest_unit(), (-(-count // queue.threads), 1), fields.offsets, *self.sides, window,
-                             at, count, fields.lowest)
+                self._make_field(fields, which, which, self.known.displacement_numbers, self.known.first[which],
+                                 window, beyond)
                 fields.made.add(which)
+        for k, (which, first) in enumerate(self.displaced, len(self.library.displacements)):
+            self._make_field(fields, k, which, self.numbers, first, window, beyond)
+
+    def _make_field(self, fields: Fields, place: int, which: int, numbers: DeviceArray, first: int, window: int,
+                    beyond: int) -> None:
+        """Have the offsets of displacement `which` of the library, whose numbers begin at `first`, at a place."""
+        at, count, queue = place * fields.span, beyond - window, self.queue
+        queue.launch(self.library.fields[which], (count, 1), numbers, first, *self.sides, window, at, fields.offsets)
+        queue.launch(text.lowest_unit(), (-(-count // queue.threads), 1), fields.offsets, *self.sides, window, at,
+                     count, fields.lowest)
 
     def _draw(self, passing: Fields | None, window: int, beyond: int, free: DeviceArray, items: DeviceArray,
               distances: DeviceArray, counts: DeviceArray) -> None:

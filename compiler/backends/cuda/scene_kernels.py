@@ -207,7 +207,10 @@ def draw_kernel(value: Any, bounds: Any) -> Any:
         tile = window + cuda.blockIdx.x + t * cuda.gridDim.x
         if tile < beyond:
             needed = True
-            if objects[object_ + layout.BOUNDED] != 0 and objects[object_ + layout.SMALL] != 0:
+            paint = objects[object_ + layout.PAINT]
+            small = objects[object_ + layout.SMALL] != 0 and (
+                paint < 0 or objects[paint * COLUMNS + layout.SMALL] != 0)
+            if small and objects[object_ + layout.BOUNDED] != 0:
                 low = lower(numbers, at + objects[object_ + layout.OWN], inverses, row, tile, width, height, depth)
                 if displacement >= 0:
                     low += field_low[displacement * field_span + (tile - field_first)]
@@ -263,10 +266,13 @@ def draw_kernel(value: Any, bounds: Any) -> Any:
 
 def compose_kernel(grey: Any) -> Any:
     """The image and the inside bits of the tiles of a window, one block a tile and volume; `grey(mapper, distance,
-    numbers)` is the intensity. Objects are added in order, so that rounding does not depend on chance."""
+    numbers, own, at, inverses, row, x, y, z)` is the intensity: the object's `own` numbers begin at `at`, which is -1
+    where it has none, its matrix at `row`, and the last three are the world point. Objects are added in order, so that
+    rounding does not depend on chance."""
 
     def kernel(volumes: Any, objects: Any, width: Any, height: Any, depth: Any, window: Any, beyond: Any, items: Any,
-               distances: Any, mapper_numbers: Any, words: Any, inside: Any, image: Any) -> None:
+               distances: Any, mapper_numbers: Any, numbers: Any, inverses: Any, words: Any, inside: Any,
+               image: Any) -> None:
         volume, tile = cuda.blockIdx.y, window + cuda.blockIdx.x
         first, count = volumes[volume * VOLUME_COLUMNS + layout.FIRST], volumes[volume * VOLUME_COLUMNS + layout.COUNT]
         across, along = tiles_along(width), tiles_along(height)
@@ -285,7 +291,11 @@ def compose_kernel(grey: Any) -> Any:
                 item = items[int64(k) * span + (tile - window)]
                 if item >= 0:
                     d = distances[int64(item) * VOXELS + v]
-                    g = grey(objects[k * COLUMNS + layout.MAPPER], d, mapper_numbers)
+                    paint = objects[k * COLUMNS + layout.PAINT]
+                    at = objects[paint * COLUMNS + layout.NUMBERS] if paint >= 0 else -1
+                    g = grey(objects[k * COLUMNS + layout.MAPPER], d, mapper_numbers, numbers, at, inverses, k * 12,
+                             x0 + v % SIDE - 0.5 * width, y0 + v // SIDE % SIDE - 0.5 * height,
+                             z0 + v // (SIDE * SIDE) - 0.5 * depth)
                     total += select(g == g, g, ZERO)
                     if d <= ZERO:
                         bits = uint32(bits | (uint32(1) << uint32(j % BITS)))
@@ -335,7 +345,8 @@ def paint_kernel(wide: bool) -> Any:
 
 
 # Kernels of a displacement ----------------------------------------------------------------------
-# An offset depends on the grid alone, not on the object, so it is computed once a voxel and then read.
+# An offset depends on the grid alone, or on the numbers of one object, and never on where that lies: so it is computed
+# once a voxel and then read.
 
 
 def field_kernel(value: Any) -> Any:
@@ -400,5 +411,16 @@ def grey_kernel(value: Any) -> Any:
         i = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x
         if i < count:
             out[i] = value(d[i], numbers, 0)
+
+    return kernel
+
+
+def shade_kernel(value: Any) -> Any:
+    """A mapper that sees the point, at points and distances."""
+
+    def kernel(x: Any, y: Any, z: Any, wx: Any, wy: Any, wz: Any, d: Any, count: Any, numbers: Any, out: Any) -> None:
+        i = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x
+        if i < count:
+            out[i] = value(x[i], y[i], z[i], wx[i], wy[i], wz[i], d[i], numbers, 0)
 
     return kernel

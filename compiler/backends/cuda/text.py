@@ -7,25 +7,27 @@ no name of a user's file reaches generated code.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from fdif_dsl.compiler.backends.scalar_statements import close, imported, statements
-from fdif_dsl.compiler.backends.statements import NAMES, Statements, called, constants
+from fdif_dsl.compiler.backends.statements import NAMES, ROWS, SEEN, Statements, called, constants
 from fdif_dsl.compiler.backends.store.unit import Unit
 from fdif_dsl.compiler.ir.formula import Formula
 from fdif_dsl.compiler.ir.graph import Graph, Node
 from fdif_dsl.compiler.ir.grid import NUMBERS as GRID
+from fdif_dsl.compiler.ir.priors import is_shared
 from fdif_dsl.compiler.passes.intervals import bounds
 from fdif_dsl.compiler.passes.rates import split
 
 # A letter a parameter of the kernels in scene_kernels.py; build.py knows the letters.
 SIGNATURES = {
     "numbers": "inniddd" + "nf", "search": "inidnnn" + "fdnn", "draw": "inidnnn" + "fffnnf" + "nniifq",
-    "compose": "iinnnnn" + "iffnub", "paint8": "iinnn" + "nuqb", "paint16": "iinnn" + "nuqh", "field": "fnnnnnnf",
+    "compose": "iinnnnn" + "ifffdnub", "paint8": "iinnn" + "nuqb", "paint16": "iinnn" + "nuqh", "field": "fnnnnnnf",
     "lowest": "fnnnnnnf",
-    "points": "fffnff", "grey": "fnff"}
+    "points": "fffnff", "grey": "fnff", "shade": "fffffff" + "nff"}
 _PACKAGE = "fdif_dsl.compiler.backends.cuda"
 _POINT = "x, y, z"
+_SEEN = ", ".join(SEEN[name] for name in ROWS)
 _BOX = "x_low, x_high, y_low, y_high, z_low, z_high"
 
 
@@ -70,24 +72,42 @@ def field_unit(result: Node) -> Unit:
     return module.unit("field", "field_kernel(value)")
 
 
-def grey_unit(result: Node) -> Unit:
-    """A mapper at distances."""
+def grey_unit(mapper: Formula) -> Unit:
+    """A mapper at distances, and at points if it sees them."""
     module = _Module()
-    module.function("value", NAMES["d"], result)
+    if mapper.sees:
+        module.function("value", _SEEN, mapper.result, SEEN)
+        return module.unit("shade", "shade_kernel(value)")
+    module.function("value", NAMES["d"], mapper.result)
     return module.unit("grey", "grey_kernel(value)")
 
 
 def compose_unit(mappers: Sequence[Formula]) -> Unit:
-    """The composition for a library's mappers, each found by its position. Their numbers follow one another."""
+    """The composition for a library's mappers, each found by its position. The numbers of those that objects share
+    follow one another; an object may give others."""
     module = _Module()
     at = 0
     switch = []
     for k, mapper in enumerate(mappers):
+        switch += [f"    if mapper == {k}:"]
+        if mapper.sees:
+            module.function(f"grey_{k}", _SEEN, mapper.result, SEEN)
+            place = ", ".join(f"f32(start(inverses, row + {row}, x, y, z))" for row in (0, 4, 8))
+            switch += [f"        return grey_{k}({place}, f32(x), f32(y), f32(z), d, own, at)"]
+            module.kernels.add("start")
+            module.words.add("f32")
+            continue
         module.function(f"grey_{k}", NAMES["d"], mapper.result)
-        switch += [f"    if mapper == {k}:", f"        return grey_{k}(d, f, {at})"]
+        if not is_shared(mapper):
+            switch += [f"        return grey_{k}(d, own, at)"]
+            continue
+        if mapper.quantities:
+            switch += ["        if at >= 0:", f"            return grey_{k}(d, own, at)"]
+        switch += [f"        return grey_{k}(d, f, {at})"]
         at += len(values_of(mapper.result))
-    module.text += ["", "", "@inline", "def grey(mapper, d, f):", *switch, "    return ZERO"]
-    module.words.add("ZERO")
+    head = "def grey(mapper, d, f, own, at, inverses, row, x, y, z):"
+    module.text += ["", "", "@inline", head, *switch, "    return ZERO"]
+    module.words |= {"ZERO", "inline"}
     return module.unit("compose", "compose_kernel(grey)")
 
 
@@ -130,12 +150,14 @@ class _Module:
     def __init__(self) -> None:
         self.text: list[str] = []
         self.words: set[str] = set()
+        self.kernels: set[str] = set()  # what else is needed of scene_kernels.py
         self.literals: dict[str, str] = {}
 
-    def function(self, name: str, parameters: str, result: Node) -> None:
-        """A function of `parameters` and of the numbers of an object, f[at], f[at + 1], ..."""
+    def function(self, name: str, parameters: str, result: Node, names: Mapping[str, str] = NAMES) -> None:
+        """A function of `parameters` and of the numbers of an object, f[at], f[at + 1], ...; `names` says what inputs
+        are called."""
         stages = split(result, world_is_axis=False)
-        body = Statements(self.literals)
+        body = Statements(self.literals, names)
         body.load_values(stages, "fixed(f, at + {})")
         body.compute(stages)
         last = f"return {body.operand(result)}"
@@ -147,7 +169,7 @@ class _Module:
         words = sorted(self.words)
         defined = constants(self.literals, *self.text)
         lines = ["# Generated by fdif_dsl.compiler.backends.cuda.text.",
-                 f"from {_PACKAGE}.scene_kernels import {kernel.partition('(')[0]}"]
+                 f"from {_PACKAGE}.scene_kernels import {', '.join([kernel.partition('(')[0], *sorted(self.kernels)])}"]
         if words:
             lines.append(f"from {_PACKAGE}.words import {', '.join(sorted({*words, 'f32'} if defined else words))}")
         lines += ["", *defined] if defined else []

@@ -105,12 +105,11 @@ class Body(Folds):
 
     def statement(self, stmt: ast.Stmt) -> None:
         kind, before = self.decl.kind, len(self.errors)
-        if stmt.random and kind not in ("shape", "profile"):
-            self.error(stmt.span, "E0220", f"{kind_of(self.decl)} has no random quantities",
-                       "`~` stands in shapes and profiles only",
-                       why="a scene names displacements and mappers and gives parameters to shapes alone"
-                       if kind != "fn" else "a function's value depends on its arguments only",
-                       hint="use `=`, or make it a parameter")
+        if stmt.random and kind == "fn":
+            self.error(stmt.span, "E0220", "a function has no random quantities",
+                       "`~` stands in shapes, profiles, displacements and mappers",
+                       why="a function's value depends on its arguments only: no scene could keep what it draws",
+                       hint="draw it where the function is called, and make it a parameter")
         self.in_prior = stmt.random
         got = self.each(stmt, stmt.value)
         self.in_prior = False

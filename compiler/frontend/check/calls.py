@@ -90,12 +90,14 @@ class Calls(Expressions):
         if name in INPUTS[kind]:
             return self.error(span, "E0255", "a default holds for the whole object", "differs from point to point",
                               hint=f"leave `{name}` out of it")
-        inputs = {n: " or ".join(k for k in INPUTS if n in INPUTS[k]) for i in INPUTS.values() for n in i}
+        inputs = {n: [k for k in INPUTS if n in INPUTS[k]] for i in INPUTS.values() for n in i}
         if name in inputs:
             own = ", ".join(f"`{n}`" for n in INPUTS[kind])
+            *others, last = inputs[name]
+            kinds = f"{', '.join(others)} or {last}" if others else last
             sees = {"fn": "a function sees only its parameters",
                     "const": "a constant is the same at every point, for every object"}
-            return self.error(span, "E0233", f"`{name}` is not known here", f"the input of a {inputs[name]}",
+            return self.error(span, "E0233", f"`{name}` is not known here", f"the input of a {kinds}",
                               why=sees.get(kind, f"a {kind} sees {own}"),
                               hint="make it a parameter" if kind == "fn" else
                               "write a function of it, `fn name(x) = formula`" if kind == "const" else

@@ -53,7 +53,7 @@ def make_scope(module: Module, scopes: dict[Module, Scope], errors: list[Diagnos
                                    hint="choose another name"))
         kinds = [k for k in INPUTS if decl.kind == "const" and decl.name in INPUTS[k]]
         if kinds:
-            errors.append(error_at(decl.name_span, "E0210", f"`{decl.name}` is the input of a {' or '.join(kinds)}",
+            errors.append(error_at(decl.name_span, "E0210", f"`{decl.name}` is the input of a {kinds[0]}",
                                    "taken", hint="choose another name"))
         if decl.name in scope.own:
             first = scope.own[decl.name].name_span

@@ -10,9 +10,9 @@ from fdif_dsl.grammar import ast
 RESULTS = {**formula.RESULTS, "profile": "distance", "fn": "value"}
 INPUTS = {
     "shape": {"p": "vec3"}, "profile": {"q": "vec2", "t": "float"}, "displacement": {"p": "vec3"},
-    "mapper": {"d": "float"}, "fn": {}, "const": {},
+    "mapper": {"d": "float", "p": "vec3", "w": "vec3"}, "fn": {}, "const": {},
 }
-WITH_GRID = ("shape", "profile", "displacement")
+WITH_GRID = ("shape", "profile", "displacement", "mapper")
 GRID_FIELDS = {"min": "float", "size": "vec3", "limit": "vec3"}
 PARAM_TYPES = ("int", "float", "bool", "vec2", "vec3", "vec4", "mat2", "mat3", "profile", "shape")
 ARRAY_ITEMS = ("float", "vec2", "vec3", "vec4")

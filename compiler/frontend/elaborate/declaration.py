@@ -10,6 +10,7 @@ from fdif_dsl.compiler.frontend.check.scope import Scope
 from fdif_dsl.compiler.frontend.elaborate.calls import Calls
 from fdif_dsl.compiler.frontend.values import Value, as_node
 from fdif_dsl.compiler.ir.formula import Formula, Kind, Quantity
+from fdif_dsl.compiler.ir.graph import REDUCTION, Node, reachable
 from fdif_dsl.compiler.passes import optimise
 from fdif_dsl.grammar import ast
 
@@ -23,17 +24,16 @@ class Elaborator(Calls):
             target = self.instantiate(decl, scope, {}, ())
             g = self.graph
             inputs: dict[str, Value] = {}
+            here, world = (tuple(g.node("input", const=f"{space}.{c}") for c in "xyz") for space in "pw")
+            inputs["p"] = world if decl.kind == "displacement" else here
             if decl.kind == "mapper":
-                inputs["d"] = g.node("input", const="d")
-            else:
-                space = "p" if decl.kind == "shape" else "w"
-                inputs["p"] = tuple(g.node("input", const=f"{space}.{c}") for c in "xyz")
+                inputs |= {"d": g.node("input", const="d"), "w": world}
             result = as_node(g, self.evaluate(target, inputs))
-            if decl.kind != "shape" and (drawn := next((q for q in self.named if q.stmt.random), None)):
-                raise self.fail(decl.name_span, "E0309", f"the {decl.kind} `{decl.name}` has a random quantity",
-                                f"a part of it draws `{'.'.join((*drawn.path, drawn.name))}`",
-                                why="a scene gives parameters to shapes alone",
-                                hint="use a part whose quantities are defined with `=`")
+            if decl.kind != "shape" and (scanned := self.scanned(result)) is not None:
+                raise self.fail(decl.name_span, "E0309", f"the {decl.kind} `{decl.name}` scans the grid",
+                                f"a part of it uses `deepest`{scanned}",
+                                why="only the quantities of a solid may depend on a scan of the grid",
+                                hint="use a part without `deepest`")
         except RecursionError:
             raise self.fail(decl.name_span, "E0304", f"`{decl.name}` nests too deep") from None
         definitions = [node for q in self.named for node in q.definition]
@@ -56,6 +56,13 @@ class Elaborator(Calls):
                 self.constant(self.decl, scope, None)
             except RecursionError:
                 raise self.fail(self.decl.name_span, "E0304", f"`{self.decl.name}` nests too deep") from None
+
+    def scanned(self, result: Node) -> str | None:
+        """Whether the formula scans the grid: None if not, else for which quantity, as a message has it."""
+        for q in self.named:
+            if any(node.op == REDUCTION for node in reachable(q.definition)):
+                return f" for `{'.'.join((*q.path, q.name))}`"
+        return "" if any(node.op == REDUCTION for node in reachable([result])) else None
 
     def integer_names(self) -> dict[str, int]:
         """Whole-number parameters by name; one value is told once however many parts share it."""

@@ -50,20 +50,21 @@ def families(lib: Library) -> list[str]:
     return list(found.values())
 
 
-def every_kind_of_unit(lib: Library) -> list[Unit]:
+def every_kind_of_unit(lib: Library, textures: Library) -> list[Unit]:
     """All of the driver and the sampler, of the displacements and mappers, and of a class of each family."""
     shapes = families(lib)
     assert 10 < len(shapes) < 40
     formulas = [f for f in lib.formulas if f.kind != "shape" or f.name in shapes]
     tiles = [unit for tile in TILES for unit in driver.units(tile).values()]
-    units = [*tiles, *driver.units(measured=True).values(), *CpuBackend(formulas).units()]
+    units = [*tiles, *driver.units(measured=True).values(), *CpuBackend([*formulas, *textures.formulas]).units()]
     return list({unit.symbol: unit for unit in units}.values())
 
 
 @pytest.mark.slow  # LLVM compiles some 250 functions four times over
 @pytest.mark.parametrize("part", range(PARTS))
-def test_every_level_has_code_for_every_kind_of_kernel(lib: Library, part: int, tmp_path: Path) -> None:
-    units = every_kind_of_unit(lib)[part::PARTS]
+def test_every_level_has_code_for_every_kind_of_kernel(lib: Library, textures: Library, part: int,
+                                                       tmp_path: Path) -> None:
+    units = every_kind_of_unit(lib, textures)[part::PARTS]
     (tmp_path / "units").write_bytes(pickle.dumps(units))
     done = subprocess.run([sys.executable, "-P", "-c", COMPILE, str(tmp_path)], capture_output=True, text=True,
                           check=False)

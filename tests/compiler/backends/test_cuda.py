@@ -13,6 +13,8 @@ from fdif_dsl.compiler.backends.cuda import CudaBackend, pipeline
 from fdif_dsl.compiler.backends.cuda.backend import simulated
 from fdif_dsl.compiler.backends.cuda.batch import Batch
 from fdif_dsl.compiler.ir.grid import Grid
+from fdif_dsl.runtime.recipe import resolve
+from fdif_dsl.runtime.scenes.batches import sample_batch
 from fdif_dsl.runtime.scenes.render import place
 from fdif_dsl.runtime.scenes.sampler import draw_objects
 
@@ -374,3 +376,60 @@ def test_noise_is_that_of_the_cpu(tmp_path: Any) -> None:
     wanted = fd.render(scene, lib)
     assert wanted.counts.any()
     assert_alike(fd.render(scene, lib, backend="cuda"), wanted)
+# -- displacements and mappers with numbers of an object's own, and mappers that see the point ------------
+
+
+def textured(**changes: Any) -> fd.Recipe:
+    return recipe(**{"shapes": ["ball", "shell"], "displacements": ["ridges", "waves", "bent_2", None],
+                     "mappers": ["glow", "slope", "tissue", "lattice", "lamp"], "objects": (2, 5), **changes})
+
+
+def test_textures_of_sampled_scenes(textures: fd.Library) -> None:
+    """The scenes of a batch, drawn together, and one of them alone."""
+    mine = textured(objects=4, grid=(8, 12, 16))
+    batch = sample_batch(textures, 7, [0, 1], mine, resolve(mine, textures)).objects
+    backend = textures.backend("cuda")
+    assert isinstance(backend, CudaBackend)
+    volumes = backend.render_batch(batch, Grid(mine.grid))
+    for k in range(2):
+        scene = fd.sample_scene(textures, 7, k, mine)
+        wanted = fd.render(scene, textures)
+        if k == 0:
+            assert_alike(fd.render(scene, textures, backend="cuda"), wanted)
+        assert (abs(np.asarray(volumes.image)[k].astype(int) - wanted.image) > 1).mean() <= 1e-3
+        assert (np.asarray(volumes.label)[k] != wanted.label).mean() <= 3e-4
+
+
+@pytest.mark.parametrize("mapper", [
+    {"name": "tissue", "params": {"rim": float("nan"), "wavelength": 5.0}},
+    {"name": "slope", "params": {"steep": 2.0**22}}, {"name": "glow", "params": {"top": 50.0}}])
+def test_textures_that_a_scene_gives(textures: fd.Library, mapper: Any) -> None:
+    """Definitions that are replaced, and numbers for which no bounds hold."""
+    ball = {"class": "ball", "params": {"radius": 3.5}, "affine": np.eye(4).tolist(), "mapper": mapper}
+    ridges = {"name": "ridges", "params": {"amplitude": 0.1, "frequency": 9.0, "phase": [0.0] * 3, "height": 1.5}}
+    scene = fd.Scene.from_dict({"grid": [8, 9, 12], "objects": [
+        {**ball, "displacement": ridges}, {**ball, "displacement": {"name": "waves", "params": {"height": 2.0}}},
+        {**ball, "displacement": "waves"}]})
+    assert_alike(fd.render(scene, textures, backend="cuda"), fd.render(scene, textures))
+
+
+def test_textures_at_points(textures: fd.Library) -> None:
+    points, distances = np.random.default_rng(1).uniform(-9, 9, (9, 3)), np.linspace(-9, 1, 9)
+    given = {"rim": 2, "wavelength": 5}
+    found, wanted = (np.asarray(textures.mappers["tissue"].intensity(
+        distances, backend, given, points, np.diag([2, 2, 2, 1])))
+                     for backend in ("cuda", "cpu"))
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-4)
+    ridges = {"amplitude": 0.1, "frequency": 9.0, "phase": [0.0] * 3}
+    found, wanted = (np.asarray(textures.displacements["ridges"].offset(points, (9, 9, 9), backend, ridges))
+                     for backend in ("cuda", "cpu"))
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.skipif(not simulated(), reason="the memory of a GPU is not to be chosen")
+def test_textures_window_by_window(textures: fd.Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = textures.backend("cuda")
+    assert isinstance(backend, CudaBackend)
+    monkeypatch.setattr(backend._simulated, "budget", 1)  # a tile at a time
+    scene = fd.sample_scene(textures, 7, 1, textured(grid=(9, 17, 9), displacements=["ridges", "waves"]))
+    assert_alike(fd.render(scene, textures, backend="cuda"), fd.render(scene, textures))

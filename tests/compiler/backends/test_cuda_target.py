@@ -106,9 +106,16 @@ def test_formulas_with_rounds_compile(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("capability", [(8, 0), (12, 0)])
 def test_other_kinds_of_gpu(lib: Library, tmp_path: Path, capability: tuple[int, int]) -> None:
     onion = LibraryKernels(lib.formulas).shapes[id(lib.shapes["onioned_triangle_prism"].formula)]
-    for unit in (*onion.units, text.paint_units()[1], text.grey_unit(lib.mappers["modular_5"].formula.result)):
+    for unit in (*onion.units, text.paint_units()[1], text.grey_unit(lib.mappers["modular_5"].formula)):
         ptx, _ = assembled(unit, tmp_path, capability)
         assert f".target sm_{capability[0]}{capability[1]}" in ptx
+
+
+def test_textures_compile_and_spill_nothing(textures: Library, tmp_path: Path) -> None:
+    kernels = LibraryKernels(textures.formulas)
+    for unit in (kernels.compose, text.grey_unit(textures.mappers["tissue"].formula),
+                 kernels.textures[id(textures.displacements["ridges"].formula)].numbers):
+        check(unit, tmp_path)
 
 
 @pytest.fixture(scope="module")

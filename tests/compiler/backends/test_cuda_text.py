@@ -54,6 +54,16 @@ def test_a_mapper_is_found_by_its_position(lib: Library) -> None:
     assert text.compose_unit(mappers[::-1]).symbol != text.compose_unit(mappers).symbol
 
 
+def test_a_mapper_reads_what_all_objects_share_or_what_is_its_own(textures: Library) -> None:
+    names = [*textures.mappers]
+    source = text.compose_unit([m.formula for m in textures.mappers.values()]).source
+    glow, slope, tissue = map(names.index, ("glow", "slope", "tissue"))
+    assert (f"    if mapper == {glow}:\n        if at >= 0:\n            return grey_{glow}(d, own, at)\n"
+            f"        return grey_{glow}(d, f, 0)\n") in source
+    assert f"    if mapper == {slope}:\n        return grey_{slope}(d, own, at)\n    if" in source
+    assert f"        return grey_{tissue}(f32(start(inverses, row + 0, x, y, z)), " in source
+
+
 def test_numbers_come_from_slots_the_grid_and_searches(lib: Library) -> None:
     shape = ShapeKernels(lib.shapes["onioned_square_prism"].formula)
     (search,) = shape.searches

@@ -11,7 +11,7 @@ import pytest
 import fdif_dsl as fd
 from fdif_dsl.compiler.ir.formula import Formula
 from fdif_dsl.compiler.ir.graph import Graph
-from fdif_dsl.compiler.passes.mapper_limits import DEEPEST, NEVER, MapperLimits, limits
+from fdif_dsl.compiler.passes.mapper_limits import DEEPEST, NEVER, MapperLimits, empty_from, limits
 from fdif_dsl.compiler.passes.rates import split
 
 INF = math.inf
@@ -102,3 +102,13 @@ def test_a_limit_lies_in_its_range(lib: fd.Library) -> None:
     for each in lib.mappers.values():
         found = limits(each.formula, {})
         assert found.constant_to == -INF or DEEPEST <= found.constant_to <= 0
+
+
+@pytest.mark.parametrize(("intensity", "wanted"), [
+    ("where(d > 0, 0, a * sin(p.x) * w.y)", LEAST), ("where(d >= 2.5, 0, a)", 2.5),
+    ("clamp(128 + a * d, 0, 128)", INF), ("where(p.x > 0, 0, d)", INF), ("max(0, 1 - d) * min(1, abs(a))", 1.0),
+    ("where(a > 2 and d > 1, 0, where(d > 4, 0, 9))", np.nextafter(np.float32(4), np.float32(5))),
+])
+def test_where_a_mapper_is_black_for_every_object(tmp_path: Path, intensity: str, wanted: float) -> None:
+    (tmp_path / "m.sdf").write_text(f"mapper m {{ a ~ uniform(1, 3)  intensity = {intensity} }}")
+    assert empty_from(fd.load_library(tmp_path / "m.sdf").mappers["m"].formula) == pytest.approx(wanted, rel=1e-7)

@@ -109,7 +109,7 @@ def test_a_curve_says_where_nothing_is_finite(tmp_path: Path, monkeypatch: pytes
                                               wanted: list[str]) -> None:
     said: list[str] = []
     monkeypatch.setattr(view, "_say", lambda where, text, place=(0, 0): said.append(text))
-    view.draw_mapper(Portrait("odd", "", "mapper"), constant(value), tmp_path / "odd.png")
+    view.draw_mapper(Portrait("odd", "", "mapper"), lambda d, points: np.full(len(d), value), tmp_path / "odd.png")
     assert said == wanted
 
 
