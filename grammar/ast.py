@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Literal
 
 from fdif_dsl.grammar.source import SourceFile, Span
 
@@ -20,6 +21,11 @@ class Expr:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "depth", 1 + max((c.depth for c in self.children()), default=0))
+
+
+@dataclass(frozen=True, eq=False)
+class Hole(Expr):
+    """What could not be read; see `recover`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +175,7 @@ class Stmt:
 class Decl:
     """A declaration: either `value` (after `=`) or `body` (in braces) is there.
 
-    `params` is None where no parameter list was written.
+    `params` is None where no parameter list was written. `broken` says what could not be read of it.
     """
 
     span: Span
@@ -180,6 +186,7 @@ class Decl:
     params: tuple[Param, ...] | None
     value: Expr | None
     body: tuple[Stmt, ...] | None
+    broken: Literal["", "body", "head"] = ""
 
 
 @dataclass(frozen=True, eq=False)

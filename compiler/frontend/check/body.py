@@ -165,7 +165,7 @@ class Body(Calls):
     def result(self) -> None:
         decl, wanted = self.decl, RESULTS[self.decl.kind]
         assert decl.body is not None
-        if not any(s.name == wanted for s in decl.body):
+        if not decl.broken and not any(s.name == wanted for s in decl.body):
             names = [s.name for s in decl.body]
             hint = did_you_mean(wanted, names)
             self.error(decl.name_span, "E0227", f"`{decl.name}` has no `{wanted}`", f"{kind_of(decl)} must give one",

@@ -43,6 +43,8 @@ class Calls(Expressions):
             if (clash := self.clash(name, expr.span)) is not None:
                 return clash
             decl, _ = found
+            if decl.broken == "head":
+                return Typed(UNKNOWN)
             if decl.kind == "fn":
                 return self.error(expr.span, "E0231", f"`{name}` is a function", "used without arguments",
                                   hint=f"call it: `{name}(...)`")
@@ -79,6 +81,8 @@ class Calls(Expressions):
                               hint="make it a parameter" if kind == "fn" else
                               "a shape gives a profile its point: `section(p.xy, t = ...)`" if name in ("q", "t") else
                               f"use {own}")
+        if not self.scope.module.complete:
+            return Typed(UNKNOWN)  # it may be declared in the file that was not found
         known = {*self.names, *self.scope.names(), *RESERVED}
         comment = habits.COMMENT if habits.after_slashes(span.file, span.start) else ""
         hint = (comment or self.where_is(name) or habits.name_hint(name, kind) or did_you_mean(name, known)
@@ -191,6 +195,10 @@ class Calls(Expressions):
         if (clash := self.clash(name, expr.callee.span)) is not None:
             return clash
         decl, _ = found
+        if decl.broken == "head":
+            for a in expr.args:
+                self.expr(a.value)
+            return Typed(UNKNOWN)
         if decl.kind == "fn":
             return self.call_fn(expr, decl)
         return self.instance(expr.span, decl, expr.args)

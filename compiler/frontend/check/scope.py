@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from fdif_dsl.compiler.frontend.builtins import RESERVED
+from fdif_dsl.compiler.frontend.check.types import Typed
 from fdif_dsl.compiler.frontend.modules import Module
 from fdif_dsl.grammar import ast
 from fdif_dsl.grammar.diagnostics import Diagnostic, error_at, quote
@@ -33,13 +34,14 @@ class Scope:
 @dataclass
 class Program:
     """Checked modules. `varying` holds every statement whose value differs from point to point, `whole` every
-    one whose value must stay a whole number."""
+    one whose value must stay a whole number, `names` what is known of each name inside a declaration."""
 
     modules: list[Module]
     scopes: dict[Module, Scope]
     varying: set[ast.Stmt]
     fn_types: dict[ast.Decl, str] = field(default_factory=dict)
     whole: set[ast.Stmt] = field(default_factory=set)
+    names: dict[ast.Decl, dict[str, Typed]] = field(default_factory=dict)
 
 
 def make_scope(module: Module, scopes: dict[Module, Scope], errors: list[Diagnostic]) -> Scope:
