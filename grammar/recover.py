@@ -22,8 +22,8 @@ from fdif_dsl.grammar.source import SourceFile, Span
 MAX_TOLD = 20  # mistakes of one file; who made more mends these first
 _MAX_BROKEN = 50  # declarations with mistakes; what follows is not read
 
-_WORDS = re.compile(r'#[^\n]*|"[^"\n]*"|[A-Za-z][A-Za-z0-9_]*|[^\s]')
-_WORDS_AND_LINES = re.compile(rf"{_WORDS.pattern}|\n")
+WORDS = re.compile(r'#[^\n]*|"[^"\n]*"|[A-Za-z][A-Za-z0-9_]*|[^\s]')
+_WORDS_AND_LINES = re.compile(rf"{WORDS.pattern}|\n")
 _NAME = re.compile(r'\s*([A-Za-z][A-Za-z0-9_]*|"[^"\n]*")')
 _OPEN, _CLOSE = frozenset("([{"), frozenset(")]}")
 
@@ -205,7 +205,7 @@ def _mend(file: SourceFile, start: int, end: int) -> tuple[ast.Module, list[Diag
                 no_names.add(name)  # where it is used, it is wrong again
             elif name not in keywords():
                 statements.append(ast.Stmt(stmt.name, "", name, stmt.name, None, False, ast.Hole(stmt.name)))
-            if first < stmt.start and no_names.isdisjoint(_WORDS.findall(text)):
+            if first < stmt.start and no_names.isdisjoint(WORDS.findall(text)):
                 told += [d for d in error.diagnostics
                          if d.labels and d.labels[0].span.start < stmt.start + len(text.rstrip())]
     return ast.Module(file, (), (replace(decl, body=tuple(statements)),), ()), told
@@ -214,7 +214,7 @@ def _mend(file: SourceFile, start: int, end: int) -> tuple[ast.Module, list[Diag
 def _head(file: SourceFile, start: int, end: int) -> tuple[ast.Decl, int, int] | None:
     """The declaration of a piece without what stands in its body, and where the inside of that starts and ends (-1
     for none); None where not even its name can be read."""
-    text, words = file.text, [m for m in _WORDS.finditer(file.text, start, end) if m.group()[0] != "#"]
+    text, words = file.text, [m for m in WORDS.finditer(file.text, start, end) if m.group()[0] != "#"]
     if not words or words[0].group() not in starters():
         return None
     named = _NAME.match(text, words[0].end(), end)
@@ -291,6 +291,6 @@ def _statements(file: SourceFile, start: int, end: int) -> Iterator[_Statement]:
 def _open(text: str, start: int, end: int) -> bool:
     """Whether a bracket that opens in a part of a text does not close there."""
     depth = 0
-    for match in _WORDS.finditer(text, start, end):
+    for match in WORDS.finditer(text, start, end):
         depth += (match.group() in _OPEN) - (match.group() in _CLOSE)
     return depth > 0

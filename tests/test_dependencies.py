@@ -26,8 +26,8 @@ MAY_IMPORT = {
 FLOORS = {
     "compiler": [{"support", "ir"}, {"passes"}, {"frontend", "backends"}, {"library"}],
     "compiler.backends": [{"store"}, {"cpu"}, {"cuda"}],
-    "runtime": [{"settings"}, {"recipe"}, {"scenes"}, {"streams", "pictures"}, {"datasets", "training", "bench"},
-                {"exports", "finetuning"}],
+    "runtime": [{"settings"}, {"recipe"}, {"scenes"}, {"streams", "pictures"},
+                {"datasets", "training", "bench", "editor"}, {"exports", "finetuning"}],
 }
 HEAVY = {"torch", "nibabel", "monai", "lightning", "matplotlib", "tensorboard", "torchvision"}
 

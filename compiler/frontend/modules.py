@@ -90,12 +90,15 @@ class Loader:
         """The tree of a file that messages call `shown`."""
         return parse_whole(read_file(path, shown))
 
+    def exists(self, path: Path) -> bool:
+        return path.is_file()
+
     def use(self, user: Path, use: ast.Use, stack: list[Path]) -> Module | None:
         """The module that a line of the file `user` names. `stack` are the files that led there."""
         beside = user.parent / f"{use.name}.sdf"
         standard = self.standard / f"{use.name}.sdf"
-        if beside.is_file() or standard.is_file():
-            path = beside if beside.is_file() else standard
+        path = next((path for path in (beside, standard) if self.exists(path)), None)
+        if path is not None:
             return self.load(path, str(path), use, stack)
         known = {p.stem for folder in (user.parent, self.standard) for p in folder.glob("*.sdf")} - {user.stem}
         raise SdfError(error_at(use.name_span, "E0201", f"there is no module `{use.name}`", "not found",

@@ -34,7 +34,8 @@ class Scope:
 @dataclass
 class Program:
     """Checked modules. `varying` holds every statement whose value differs from point to point, `whole` every
-    one whose value must stay a whole number, `names` what is known of each name inside a declaration."""
+    one whose value must stay a whole number, `names` what is known of each name inside a declaration, `faulty` every
+    declaration with a mistake."""
 
     modules: list[Module]
     scopes: dict[Module, Scope]
@@ -42,6 +43,7 @@ class Program:
     fn_types: dict[ast.Decl, str] = field(default_factory=dict)
     whole: set[ast.Stmt] = field(default_factory=set)
     names: dict[ast.Decl, dict[str, Typed]] = field(default_factory=dict)
+    faulty: set[ast.Decl] = field(default_factory=set)
 
 
 def make_scope(module: Module, scopes: dict[Module, Scope], errors: list[Diagnostic]) -> Scope:
@@ -65,7 +67,7 @@ def make_scope(module: Module, scopes: dict[Module, Scope], errors: list[Diagnos
 
 def in_order(scope: Scope, errors: list[Diagnostic]) -> list[ast.Decl]:
     """The module's declarations, each after those that it mentions; one that needs itself is an error."""
-    uses = {d: {scope.own[n]: span for n, span in _mentions(d).items() if n in scope.own} for d in scope.own.values()}
+    uses = {d: {scope.own[n]: span for n, span in mentions(d).items() if n in scope.own} for d in scope.own.values()}
     order: dict[ast.Decl, None] = {}
     path: dict[ast.Decl, None] = {}
     for start in uses:
@@ -91,7 +93,7 @@ def in_order(scope: Scope, errors: list[Diagnostic]) -> list[ast.Decl]:
     return list(order)
 
 
-def _mentions(decl: ast.Decl) -> dict[str, Span]:
+def mentions(decl: ast.Decl) -> dict[str, Span]:
     """Names in a declaration that it does not define itself, each with a place."""
     local = {p.name for p in decl.params or ()} | {s.name for s in decl.body or ()}
     roots: list[ast.Expr] = [p.default for p in decl.params or () if p.default is not None]
