@@ -199,12 +199,14 @@ class Use:
 
 @dataclass(frozen=True, eq=False)
 class Module:
-    """One file. `comments` are the plain `#` comments, which the tree does not hold."""
+    """One file. `comments` are the plain `#` comments, which the tree does not hold. `complete`: the names of all
+    declarations are known, and all modules that it uses."""
 
     file: SourceFile
     uses: tuple[Use, ...]
     decls: tuple[Decl, ...]
     comments: tuple[Span, ...]
+    complete: bool = True
 
 
 def walk(*roots: Expr) -> Iterator[Expr]:

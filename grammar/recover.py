@@ -34,7 +34,6 @@ class Reading:
 
     tree: ast.Module
     mistakes: tuple[Diagnostic, ...]
-    complete: bool = True  # whether the names of all declarations are known
 
 
 def parse_whole(file: SourceFile) -> ast.Module:
@@ -102,7 +101,7 @@ class Reader:
     def read(self, file: SourceFile) -> Reading:
         """What is right in the file, and what is wrong."""
         if len(file.text) > MAX_CHARACTERS:
-            return Reading(_empty(file), (too_large(file.name, f"{len(file.text)} characters"),), False)
+            return Reading(_unknown(file), (too_large(file.name, f"{len(file.text)} characters"),))
         cuts = _cuts(file.text)
         seen: Counter[str] = Counter()
         known: dict[tuple[str, int], _Piece] = {}
@@ -121,6 +120,7 @@ class Reader:
             else:
                 broken += 1
                 if broken > _MAX_BROKEN:
+                    trees.append(_unknown(file))
                     break
                 tree, told = _mend(file, start, end)
                 trees.append(tree)
@@ -128,9 +128,8 @@ class Reader:
         self._known = known
         return Reading(
             ast.Module(file, tuple(u for t in trees for u in t.uses), tuple(d for t in trees for d in t.decls),
-                       tuple(c for t in trees for c in t.comments)),
-            tuple(mistakes[:MAX_TOLD]),
-            broken <= _MAX_BROKEN)
+                       tuple(c for t in trees for c in t.comments), all(t.complete for t in trees)),
+            tuple(mistakes[:MAX_TOLD]))
 
 
 def _read_piece(file: SourceFile, text: str) -> _Piece | None:
@@ -142,8 +141,9 @@ def _read_piece(file: SourceFile, text: str) -> _Piece | None:
     return piece
 
 
-def _empty(file: SourceFile) -> ast.Module:
-    return ast.Module(file, (), (), ())
+def _unknown(file: SourceFile) -> ast.Module:
+    """Nothing, where there may be declarations."""
+    return ast.Module(file, (), (), (), complete=False)
 
 
 def _cuts(text: str) -> list[int]:
@@ -187,7 +187,7 @@ def _mend(file: SourceFile, start: int, end: int) -> tuple[ast.Module, list[Diag
         told = list(error.diagnostics)
     head = _head(file, start, end)
     if head is None:
-        return _empty(file), told
+        return _unknown(file), told
     decl, body, close = head
     if body < 0:
         return ast.Module(file, (), (decl,), ()), told
@@ -215,7 +215,7 @@ def _head(file: SourceFile, start: int, end: int) -> tuple[ast.Decl, int, int] |
     """The declaration of a piece without what stands in its body, and where the inside of that starts and ends (-1
     for none); None where not even its name can be read."""
     text, words = file.text, [m for m in WORDS.finditer(file.text, start, end) if m.group()[0] != "#"]
-    if not words or words[0].group() not in starters():
+    if not words or words[0].group() not in starters() - {"use"}:
         return None
     named = _NAME.match(text, words[0].end(), end)
     if named is None or named[1] in keywords():

@@ -18,8 +18,8 @@ MAX_MODULES = 200
 
 @dataclass(frozen=True, eq=False)
 class Module:
-    """A parsed file and the modules that its `use` lines name, in order. `standard`: it is ours. `complete`: none of
-    those modules is missing."""
+    """A parsed file and the modules that its `use` lines name, in order. `standard`: it is ours. `complete`: all
+    names that it declares or uses are known."""
 
     path: Path
     tree: ast.Module
@@ -82,7 +82,8 @@ class Loader:
         standard = key.parent == self.standard
         tree = self.read(path, f"<standard>/{key.name}" if standard else shown)
         uses = tuple(module for u in tree.uses if (module := self.use(path, u, [*stack, key])) is not None)
-        module = Module(path, tree, uses, standard, len(uses) == len(tree.uses))
+        complete = len(uses) == len(tree.uses) and all(one.complete for one in (tree, *(used.tree for used in uses)))
+        module = Module(path, tree, uses, standard, complete)
         self.done[key] = module
         return module
 

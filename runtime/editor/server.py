@@ -58,7 +58,7 @@ class Editor:
     def analysis(self) -> Analysis:
         if self._analysis is None:
             self._analysis = self.project.analyse()
-            for path in self._analysis.modules:
+            for path in {**self._analysis.modules, **self._analysis.mistakes}:
                 self.uris.setdefault(path, uris.from_fs_path(str(path)) or "")
         return self._analysis
 
