@@ -12,11 +12,12 @@ sources := $(shell find fdif_dsl grammar compiler runtime shapes -type f ! -name
 # Idle threads sleep instead of spinning, which matters wherever others use the machine too.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help demo test lint clean
+.PHONY: help demo test lint vsix clean
 help:
 	@echo 'make demo   install, compile the library, make 8 volumes, pre-train a small network'
 	@echo 'make test   install, run the tests'
 	@echo 'make lint   install, run ruff and mypy'
+	@echo 'make vsix   package the extension for VS Code; needs npm'
 	@echo 'make clean  remove what the others made'
 
 demo: $(VENV)/package
@@ -45,6 +46,11 @@ lint: $(VENV)/package
 	$(bin)/ruff check .
 	cd $(VENV) && $(bin)/mypy --config-file '$(CURDIR)/pyproject.toml' -p fdif_dsl
 
+# The extension for VS Code, in one file. The versions of what it is made with stand in its package-lock.json.
+vsix:
+	cd editors/vscode && npm ci --no-audit --no-fund && npm run package
+	@ls editors/vscode/*.vsix
+
 # The big dependencies, and torch first: what needs it then takes the one that is there.
 $(VENV)/dependencies: pyproject.toml constraints.txt
 	@test -n '$(PYTHON)' || { echo 'make: Python 3.11 or later is needed; say where it is: make PYTHON=/path/to/python3'; exit 1; }
@@ -66,4 +72,5 @@ $(VENV)/package: $(VENV)/dependencies $(sources)
 	@touch $@
 
 clean:
+	rm -rf editors/vscode/node_modules editors/vscode/dist editors/vscode/*.vsix
 	rm -rf $(VENV) build demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -38,7 +38,7 @@ def survey(modules: list[Module], most: int = MAX_TOLD) -> tuple[Program, list[D
                 body = Body(program, program.scopes[module], decl, own)
                 body.check()
                 program.names[decl] = body.names
-                if own or decl.broken:
+                if own or decl.broken or not module.complete:
                     program.faulty.add(decl)
                 errors += own
     return program, errors

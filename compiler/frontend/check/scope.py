@@ -35,7 +35,7 @@ class Scope:
 class Program:
     """Checked modules. `varying` holds every statement whose value differs from point to point, `whole` every
     one whose value must stay a whole number, `names` what is known of each name inside a declaration, `faulty` every
-    declaration with a mistake."""
+    declaration with a mistake, or that may have one."""
 
     modules: list[Module]
     scopes: dict[Module, Scope]

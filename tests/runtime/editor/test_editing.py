@@ -24,8 +24,8 @@ from fdif_dsl.runtime.editor.positions import Lines
 from fdif_dsl.runtime.editor.server import Editor
 
 TEXTS = {path.name: path.read_text("utf-8") for path in standard_files() if path.stem in ("solids", "mappers", "std")}
-TYPED = [*"()[]{}=~.,:+-*/^<>#\" \n\t;é😀0", "**", "##", "shape ", "fn f(x) = ", "use std\n", "distance", "p.x", "min[i < 3](",
-         "\r\n", "\0", "\u2028", "uniform(", "2.5"]
+TYPED = [*"()[]{}=~.,:+-*/^<>#\" \n\t;é😀0", "**", "##", "shape ", "fn f(x) = ", "use std\n", "distance", "p.x",
+         "min[i < 3](", "\r\n", "\0", "\u2028", "uniform(", "2.5"]
 
 
 def an_editor(folder: Path, texts: dict[str, str]) -> Editor:

@@ -226,7 +226,8 @@ def test_hover(editor: Editor) -> None:
     assert hover(editor, "main.sdf", at(MAIN, "r ~")).endswith("rate: object; drawn for each object")
     assert hover(editor, "main.sdf", at(MAIN, "distance")).endswith("rate: voxel; the result")
     # What a template's statement is shows where something uses it.
-    assert hover(editor, "parts.sdf", at(PARTS, "radius ~")).endswith("rate: object; drawn for each object\n\nIts radius.")
+    assert hover(editor, "parts.sdf", at(PARTS, "radius ~")).endswith(
+        "rate: object; drawn for each object\n\nIts radius.")
 
 
 def complete(editor: Editor, text: str, where: lsp.Position) -> dict[str, lsp.CompletionItem]:
@@ -308,7 +309,7 @@ def rename(editor: Editor, name: str, where: lsp.Position, new: str) -> dict[str
     texts = {editor.uri("main.sdf"): MAIN, editor.uri("parts.sdf"): PARTS}
     for uri, edits in (found.changes or {}).items():
         lines = texts[uri].split("\n")
-        for edit in reversed(sorted(edits, key=lambda e: (e.range.start.line, e.range.start.character))):
+        for edit in sorted(edits, key=lambda e: (e.range.start.line, e.range.start.character), reverse=True):
             start, end = edit.range.start, edit.range.end
             line = lines[start.line].encode("utf-16-le")
             lines[start.line] = (line[: 2 * start.character] + edit.new_text.encode("utf-16-le")
