@@ -200,11 +200,12 @@ def _mend(file: SourceFile, start: int, end: int) -> tuple[ast.Module, list[Diag
         try:
             statements += _first(file, start, f"{opening}{' ' * (stmt.start - body)}{text}}}").body or ()
         except SdfError as error:
-            name = stmt.name.text
-            if not _reads(f"fn f() {{ {stmt.head} 0 }}"):
-                no_names.add(name)  # where it is used, it is wrong again
-            elif name not in keywords():
-                statements.append(ast.Stmt(stmt.name, "", name, stmt.name, None, False, ast.Hole(stmt.name)))
+            if stmt.name.text in starters("fn f() {"):
+                statements += _lost(file, stmt.name.end, stmt.end)
+            elif _reads(f"fn f() {{ {stmt.head} 0 }}"):
+                statements += _lost(file, stmt.start, stmt.end)[:1]
+            else:
+                no_names.add(stmt.name.text)  # where it is used, it is wrong again
             if first < stmt.start and no_names.isdisjoint(WORDS.findall(text)):
                 told += [d for d in error.diagnostics
                          if d.labels and d.labels[0].span.start < stmt.start + len(text.rstrip())]
@@ -242,6 +243,12 @@ def _head(file: SourceFile, start: int, end: int) -> tuple[ast.Decl, int, int] |
     span = file.span(*named.span(1))
     return ast.Decl(file.span(words[0].start(), span.end), "", words[0].group(), span.text.strip('"'), span, None,
                     ast.Hole(span), None, "head"), -1, close
+
+
+def _lost(file: SourceFile, start: int, end: int) -> list[ast.Stmt]:
+    """The names that a text would define, without what they are."""
+    spans = [file.span(*m.span("name")) for m in _statement_start().finditer(file.text, start, end) if m["name"]]
+    return [ast.Stmt(span, "", span.text, span, None, False, ast.Hole(span)) for span in spans]
 
 
 def _reads(text: str) -> bool:

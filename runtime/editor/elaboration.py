@@ -94,8 +94,8 @@ class _Watched(Elaborator):
         super().__init__(program, decl)
         self.seen: dict[ast.Stmt, list[Any]] = {}
 
-    def loop(self, env: Env, stmt: ast.Stmt) -> Any:
-        value = super().loop(env, stmt)
+    def loop(self, env: Env, stmt: ast.Stmt, *formula: Any) -> Any:
+        value = super().loop(env, stmt, *formula)
         seen = self.seen.setdefault(stmt, [])
         if len(seen) < _MAX_SEEN:
             seen.append(value)

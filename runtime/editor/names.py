@@ -81,7 +81,7 @@ class Names:
                     start = text.rfind(param.type.length, param.type.span.start, end)
                     span = param.type.span.file.span(start, start + len(param.type.length))
                     names.setdefault(param.type.length, Symbol("length", param.type.length, span, param, decl, module))
-            for node in _nodes(decl.body):
+            for node in nodes(decl.body):
                 if isinstance(node, ast.Stmt):
                     names.setdefault(node.name, Symbol("quantity", node.name, node.name_span, node, decl, module))
             self._inside[decl] = names
@@ -196,7 +196,7 @@ class _Walk:
             "parameter", "quantity") and name in INPUTS["profile"] else None
 
 
-def _nodes(node: Any) -> Iterator[Any]:
+def nodes(node: Any) -> Iterator[Any]:
     """A node and all nodes in it."""
     stack = [node]
     while stack:

@@ -15,7 +15,7 @@ from fdif_dsl.grammar import ast
 from fdif_dsl.grammar.parse import MAX_NAME, keywords
 from fdif_dsl.grammar.source import Span
 from fdif_dsl.runtime.editor.describe import head
-from fdif_dsl.runtime.editor.names import Names, Symbol
+from fdif_dsl.runtime.editor.names import Names, Symbol, nodes
 from fdif_dsl.runtime.editor.positions import Lines
 from fdif_dsl.runtime.editor.project import Analysis
 
@@ -85,8 +85,8 @@ def document_symbols(tree: ast.Module, lines: Lines) -> list[lsp.DocumentSymbol]
     for decl in tree.decls:
         inside = [_symbol(p.name, lsp.SymbolKind.Variable, p.span, p.name_span, lines) for p in decl.params or ()]
         inside += [_symbol(s.name, lsp.SymbolKind.Field if s.random else lsp.SymbolKind.Variable, s.span, s.name_span,
-                           lines) for s in decl.body or () if isinstance(s, ast.Stmt)]
-        whole = lines.range(decl.span.start, max(decl.span.end, *(s.span.end for s in decl.body or ()), decl.span.end))
+                           lines) for s in nodes(decl.body) if isinstance(s, ast.Stmt)]
+        whole = lines.range(decl.span.start, max((s.span.end for s in decl.body or ()), default=decl.span.end))
         symbol = _symbol(decl.name, _KINDS.get(decl.kind, lsp.SymbolKind.Constant), decl.span, decl.name_span, lines)
         symbol.range, symbol.children, symbol.detail = whole, inside, head(decl)
         out.append(symbol)
