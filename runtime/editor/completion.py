@@ -15,7 +15,6 @@ from fdif_dsl.grammar import ast
 from fdif_dsl.grammar.edits import add_use
 from fdif_dsl.grammar.parse import starters
 from fdif_dsl.runtime.editor import describe
-from fdif_dsl.runtime.editor.elaboration import Note
 from fdif_dsl.runtime.editor.names import Names, Symbol
 from fdif_dsl.runtime.editor.positions import Lines
 from fdif_dsl.runtime.editor.project import Analysis
@@ -33,10 +32,10 @@ _BODIES = {"shape": "shape ${1:name} {\n  distance = $0\n}", "fn": "fn ${1:name}
 class Completion:
     """One place in one file."""
 
-    def __init__(self, analysis: Analysis, names: Names, notes: Mapping[ast.Stmt, Note], path: Path,
-                 offset: int, snippets: bool, known: Mapping[str, Module]) -> None:
+    def __init__(self, analysis: Analysis, names: Names, path: Path, offset: int, snippets: bool,
+                 known: Mapping[str, Module]) -> None:
         """`known` are the modules that a `use` line may name."""
-        self.analysis, self.names, self.notes, self.known = analysis, names, notes, known
+        self.analysis, self.names, self.known = analysis, names, known
         self.module = analysis.modules[path]
         self.scope = analysis.program.scopes[self.module]
         self.file = self.module.tree.file

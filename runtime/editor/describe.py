@@ -12,10 +12,11 @@ from fdif_dsl.runtime.editor.elaboration import Note
 from fdif_dsl.runtime.editor.names import Symbol
 
 _INPUTS = {
-    "shape.p": "the point, in voxels from the middle of the object", "profile.q": "the point of the section, in voxels",
-    "profile.t": "the place along the axis, from -1 to 1; 0 where nobody gives it",
-    "displacement.p": "the point in the world, in voxels from the middle of the grid",
-    "mapper.d": "the distance from the surface in voxels, negative inside",
+    ("shape", "p"): "the point, in voxels from the middle of the object",
+    ("profile", "q"): "the point of the section, in voxels",
+    ("profile", "t"): "the place along the axis, from -1 to 1; 0 where nobody gives it",
+    ("displacement", "p"): "the point in the world, in voxels from the middle of the grid",
+    ("mapper", "d"): "the distance from the surface in voxels, negative inside",
 }
 _GRID = {
     "grid": "the grid of the volume: `grid.min`, `grid.size`, `grid.limit`",
@@ -57,8 +58,8 @@ def doc(symbol: Symbol) -> str:
         return str(node.doc)
     if symbol.kind == "grid":
         return _GRID.get(symbol.name, "")
-    if symbol.kind == "input" and symbol.decl is None:
-        return next((text for key, text in _INPUTS.items() if key.endswith(f".{symbol.name}")), "")
+    if symbol.kind == "input":
+        return _INPUTS.get(node, "")
     return {"index": "counts from 0 to one less than its bound", "length": "the length of the array",
             "component": "a component of a vector"}.get(symbol.kind, "")
 
@@ -74,7 +75,7 @@ def type_of(symbol: Symbol, program: Program) -> str:
     if symbol.kind == "grid":
         return GRID_FIELDS.get(symbol.name, "")
     if symbol.kind == "input":
-        return next((types[symbol.name] for types in INPUTS.values() if symbol.name in types), "")
+        return INPUTS[symbol.node[0]][symbol.name]
     if symbol.decl is None:
         return ""
     typed = program.names.get(symbol.decl, {}).get(symbol.name)

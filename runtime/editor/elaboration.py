@@ -69,11 +69,6 @@ class Elaboration:
             self._divided[file] = tuple(divided(file))
         return self._divided[file]
 
-    def notes(self) -> Iterator[tuple[ast.Stmt, Note]]:
-        """All that is known of statements; one in a template may come several times."""
-        for found in list(self._known.values()):
-            yield from found.notes.items()
-
 
 def _parts(program: Program, scope: Scope, decl: ast.Decl) -> Iterator[ast.Decl]:
     """A declaration and all that it is made of."""

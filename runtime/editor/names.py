@@ -26,7 +26,7 @@ class Symbol:
     kind: str  # declaration parameter quantity index length input builtin prior constant grid component module
     name: str
     span: Span | None = None
-    node: Any = None  # the declaration, statement, parameter, built-in function or module
+    node: Any = None  # the declaration, statement, parameter, built-in function, module, or (kind, input)
     decl: ast.Decl | None = None  # in which it has its meaning
     module: Module | None = None
 
@@ -89,8 +89,11 @@ class Names:
 
     def given(self, decl: ast.Decl) -> dict[str, Symbol]:
         """The names that the language gives to a declaration of a kind: its point and the grid."""
-        inputs = {name: self.of_language("input", name, f"{decl.kind}.{name}") for name in INPUTS.get(decl.kind, {})}
+        inputs = {name: self.input(decl.kind, name) for name in INPUTS.get(decl.kind, {})}
         return {**inputs, **({"grid": self.of_language("grid", "grid")} if decl.kind in WITH_GRID else {})}
+
+    def input(self, kind: str, name: str) -> Symbol:
+        return self.of_language("input", name, f"{kind}.{name}", (kind, name))
 
     def of_language(self, kind: str, name: str, key: str = "", node: Any = None) -> Symbol:
         return self._built_in.setdefault(f"{kind} {key or name}", Symbol(kind, name, None, node))
@@ -192,8 +195,8 @@ class _Walk:
             return None
         if symbol.kind == "declaration" and symbol.module is not None:
             return self.names.inside(symbol.node, self.names.scopes[symbol.module]).get(name)
-        return self.names.of_language("input", name, f"profile.{name}") if symbol.kind in (
-            "parameter", "quantity") and name in INPUTS["profile"] else None
+        evaluated = symbol.kind in ("parameter", "quantity") and name in INPUTS["profile"]
+        return self.names.input("profile", name) if evaluated else None
 
 
 def nodes(node: Any) -> Iterator[Any]:

@@ -317,7 +317,7 @@ def _completion(server: Server, path: Path, position: lsp.Position) -> Completio
     editor = server.editor
     client = server.client_capabilities.text_document
     item = client and client.completion and client.completion.completion_item
-    return Completion(editor.analysis, editor.names, editor.notes, path, editor.lines(path).offset(position),
+    return Completion(editor.analysis, editor.names, path, editor.lines(path).offset(position),
                       bool(item and item.snippet_support), editor.known(path))
 
 

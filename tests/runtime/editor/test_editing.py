@@ -48,7 +48,7 @@ def ask_everything(editor: Editor, path: Path, offset: int) -> None:
         list(navigation.uses(one.symbol, analysis, names))
         if not navigation.refusal(one.symbol, analysis):
             navigation.bad_name(one.symbol, "fresh", analysis, names)
-    asked = Completion(analysis, names, editor.notes, path, offset, True, editor.known(path))
+    asked = Completion(analysis, names, path, offset, True, editor.known(path))
     asked.items()
     asked.signatures()
     tokens.tokens(module.tree.file.text, lines, names.of(module))
@@ -137,7 +137,7 @@ def test_words_come_from_the_tables_of_the_language(tmp_path: Path) -> None:
 
     def offered(offset: int) -> set[str]:
         return {item.label for item in Completion(
-            editor.analysis, editor.names, {}, path, offset, False, editor.known(path)).items()}
+            editor.analysis, editor.names, path, offset, False, editor.known(path)).items()}
 
     assert offered(len(text)) == starters()
     inside = offered(text.index("~ ") + 2)
@@ -161,3 +161,12 @@ def test_only_what_changed_is_unrolled_again(tmp_path: Path) -> None:
     editor.project.put(path, "\n# A line more.\n" + text.replace("x / 2", "x / 3"))
     second = elaborated()
     assert second[1] is first[1] and second[0] is not first[0]
+
+
+def test_an_input_is_that_of_its_kind(tmp_path: Path) -> None:
+    text = "displacement a { offset = p.x }\nshape b { distance = p.x }\n"
+    path = (tmp_path / "a.sdf").resolve()
+    editor = an_editor(tmp_path, {"a.sdf": text})
+    module = editor.analysis.modules[path]
+    told = [describe.doc(one.symbol) for one in editor.names.of(module) if one.span.text == "p"]
+    assert [words.split(",")[0] for words in told] == ["the point in the world", "the point"]
