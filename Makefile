@@ -12,12 +12,13 @@ sources := $(shell find fdif_dsl grammar compiler runtime shapes -type f ! -name
 # Idle threads sleep instead of spinning, which matters wherever others use the machine too.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help demo test lint docs clean
+.PHONY: help demo test lint docs vsix clean
 help:
 	@echo 'make demo   install, compile the library, make 8 volumes, pre-train a small network'
 	@echo 'make test   install, run the tests'
 	@echo 'make lint   install, run ruff and mypy'
 	@echo 'make docs   install, build the site in build/site/html; the first time draws its pictures, for minutes'
+	@echo 'make vsix   package the extension for VS Code; needs npm'
 	@echo 'make clean  remove what the others made'
 
 demo: $(VENV)/package
@@ -54,6 +55,11 @@ $(VENV)/docs: $(VENV)/dependencies
 	$(pip) install --quiet -c constraints.txt '.[docs]'
 	@touch $@
 
+# The extension for VS Code, in one file. The versions of what it is made with stand in its package-lock.json.
+vsix:
+	cd editors/vscode && npm ci --no-audit --no-fund && npm run package
+	@ls editors/vscode/*.vsix
+
 # The big dependencies, and torch first: what needs it then takes the one that is there.
 $(VENV)/dependencies: pyproject.toml constraints.txt
 	@test -n '$(PYTHON)' || { echo 'make: Python 3.11 or later is needed; say where it is: make PYTHON=/path/to/python3'; exit 1; }
@@ -75,4 +81,5 @@ $(VENV)/package: $(VENV)/dependencies $(sources)
 	@touch $@
 
 clean:
+	rm -rf editors/vscode/node_modules editors/vscode/dist editors/vscode/*.vsix
 	rm -rf $(VENV) build demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Literal
 
 from fdif_dsl.grammar.source import SourceFile, Span
 
@@ -20,6 +21,11 @@ class Expr:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "depth", 1 + max((c.depth for c in self.children()), default=0))
+
+
+@dataclass(frozen=True, eq=False)
+class Hole(Expr):
+    """What could not be read; see `recover`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,7 +205,7 @@ Body = tuple[Stmt | Fold, ...]
 class Decl:
     """A declaration: either `value` (after `=`) or `body` (in braces) is there.
 
-    `params` is None where no parameter list was written.
+    `params` is None where no parameter list was written. `broken` says what could not be read of it.
     """
 
     span: Span
@@ -210,6 +216,7 @@ class Decl:
     params: tuple[Param, ...] | None
     value: Expr | None
     body: Body | None
+    broken: Literal["", "body", "head"] = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,12 +229,14 @@ class Use:
 
 @dataclass(frozen=True, eq=False)
 class Module:
-    """One file. `comments` are the plain `#` comments, which the tree does not hold."""
+    """One file. `comments` are the plain `#` comments, which the tree does not hold. `complete`: the names of all
+    declarations are known, and all modules that it uses."""
 
     file: SourceFile
     uses: tuple[Use, ...]
     decls: tuple[Decl, ...]
     comments: tuple[Span, ...]
+    complete: bool = True
 
 
 def named(body: Body | None) -> tuple[Stmt, ...]:

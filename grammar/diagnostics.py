@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fdif_dsl.grammar.edits import Edit, edit_of
 from fdif_dsl.grammar.source import Span
 
 _WINDOW = 100  # characters of a source line that are shown
@@ -27,6 +28,7 @@ class Diagnostic:
     `labels[0]` is the place to blame; further labels are shown as notes. A mistake outside a text
     file (a scene's field, a command's option) has no label and says its place in `where`, for
     example `scene.json: objects[3].params.height`. A warning is something that works and is hardly meant.
+    `edit` does what the hint says, where a program can.
     """
 
     code: str
@@ -36,9 +38,11 @@ class Diagnostic:
     why: str = ""
     hint: str = ""
     warning: bool = False
+    edit: Edit | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form, for editors and `--format json`; that of a warning has a further key that says so."""
+        """The JSON form, for editors and `--format json`; that of a warning has a further key that says so, and so has
+        one whose hint is an edit."""
         return {
             **({"severity": "warning"} if self.warning else {}),
             "code": self.code,
@@ -47,6 +51,7 @@ class Diagnostic:
             "labels": [_label_dict(label) for label in self.labels],
             "why": self.why,
             "hint": self.hint,
+            **({"edit": {**_place(self.edit.span), "replacement": self.edit.text}} if self.edit else {}),
         }
 
     def render(self) -> str:
@@ -78,7 +83,7 @@ def error_at(span: Span, code: str, title: str, label: str = "", why: str = "", 
              notes: Sequence[tuple[Span, str]] = ()) -> Diagnostic:
     """A diagnostic that blames `span`; `notes` are further places with a sentence each."""
     labels = (Label(span, label), *(Label(s, text) for s, text in notes))
-    return Diagnostic(code, title, labels, why=why, hint=hint)
+    return Diagnostic(code, title, labels, why=why, hint=hint, edit=edit_of(span, hint))
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -98,11 +103,13 @@ def printable(text: str) -> str:
 
 
 def _label_dict(label: Label) -> dict[str, Any]:
-    file = label.span.file
-    line, column = file.line_column(label.span.start)
-    end_line, end_column = file.line_column(label.span.end)
-    return {"file": file.name, "line": line, "column": column, "end_line": end_line,
-            "end_column": end_column, "text": label.text}
+    return {**_place(label.span), "text": label.text}
+
+
+def _place(span: Span) -> dict[str, Any]:
+    line, column = span.file.line_column(span.start)
+    end_line, end_column = span.file.line_column(span.end)
+    return {"file": span.file.name, "line": line, "column": column, "end_line": end_line, "end_column": end_column}
 
 
 def _render_label(label: Label, arrow: str) -> list[str]:

@@ -19,6 +19,7 @@ from fdif_dsl.grammar.syntax_errors import explain_character, explain_token
 
 MAX_CHARACTERS = 64 * 1024  # about a second of parsing
 MAX_DEPTH = 100
+TOO_DEEP = "E0104"  # the code of what nests deeper
 MAX_NAME = 64
 _MAX_DIGITS = 40
 
@@ -46,24 +47,25 @@ def read_source(path: Path, name: str | None = None) -> SourceFile:
                                   hint="save it as UTF-8; is it a .sdf file at all?")) from None
 
 
-def parse(file: SourceFile) -> ast.Module:
-    """The syntax tree of a file.
+def parse(file: SourceFile, text: str | None = None) -> ast.Module:
+    """The syntax tree of a file; or of `text`, which is the file's with some of it blanked out.
 
     Raises:
         SdfError: with one diagnostic, for the first place that the grammar does not allow.
     """
     if len(file.text) > MAX_CHARACTERS:
         raise SdfError(too_large(file.name, f"{len(file.text)} characters"))
+    text = file.text if text is None else text
     lark, build = _parser()
     with _LOCK:
         build.start(file)
         try:
-            module = lark.parse(file.text)
+            module = lark.parse(text)
         except UnexpectedCharacters as error:
             raise SdfError(explain_character(file, error.pos_in_stream or 0)) from None
         except UnexpectedToken as error:
-            end = len(file.text) if error.token.type == "$END" else error.token.start_pos
-            before = list(lark.lex(file.text[:end]))
+            end = len(text) if error.token.type == "$END" else error.token.start_pos
+            before = list(lark.lex(text[:end]))
             raise SdfError(explain_token(file, error.token, set(error.accepts or error.expected), before)) from None
         except VisitError as error:
             raise error.orig_exc from None
@@ -83,6 +85,19 @@ def words(file: SourceFile) -> list[Token]:
 def keywords() -> frozenset[str]:
     """The words that can be no names."""
     return frozenset(t.pattern.value for t in _parser()[0].terminals if t.pattern.value.isalpha())
+
+
+@cache
+def starters(before: str = "") -> frozenset[str]:
+    """The words of the language that may come next behind a text that parses so far: in the beginning those that start
+    a declaration."""
+    lark, build = _parser()
+    signs = {t.name: t.pattern.value for t in lark.terminals}
+    with _LOCK:
+        build.start(SourceFile("", before))
+        parser = lark.parse_interactive(before)
+        parser.exhaust_lexer()
+    return frozenset(signs[t] for t in parser.accepts() if t in signs) & keywords()  # type: ignore[no-untyped-call]
 
 
 def too_large(name: str, size: str) -> Diagnostic:
@@ -115,12 +130,12 @@ class _Build(Transformer[Token, Any]):
         start = first.start_pos if isinstance(first, Token) else first.span.start
         last = first if last is None else last
         end = last.end_pos if isinstance(last, Token) else last.span.end
-        return Span(self.file, start or 0, end or 0)
+        return self.file.span(start or 0, end or 0)
 
     def _shallow(self, node: ast.Expr) -> ast.Expr:
         if node.depth > MAX_DEPTH:
             raise SdfError(error_at(
-                Span(self.file, node.span.start, node.span.start + 1), "E0104",
+                Span(self.file, node.span.start, node.span.start + 1), TOO_DEEP,
                 f"the formula nests more than {MAX_DEPTH} deep", "starts here",
                 hint="give parts of it names, or use a reduction such as `sum[i < n](...)`"))
         return node
@@ -198,7 +213,7 @@ class _Build(Transformer[Token, Any]):
         fold = ast.Fold(self._span(keyword, close), docs, binder,
                         tuple(s for s in body if isinstance(s, ast.Stmt | ast.Fold)))
         if fold.depth > MAX_DEPTH:
-            raise SdfError(error_at(self._span(keyword), "E0104", f"folds nest more than {MAX_DEPTH} deep",
+            raise SdfError(error_at(self._span(keyword), TOO_DEEP, f"folds nest more than {MAX_DEPTH} deep",
                                     "starts here", hint="put inner folds into functions"))
         return fold
 

@@ -25,6 +25,10 @@ class SourceFile:
         line = bisect_right(self._line_starts, offset)
         return line, offset - self._line_starts[line - 1] + 1
 
+    def span(self, start: int, end: int) -> Span:
+        """The place of characters `start` to `end` (exclusive)."""
+        return Span(self, start, end)
+
     def line_text(self, line: int) -> str:
         """The text of a 1-based line, without its end."""
         start = self._line_starts[line - 1]

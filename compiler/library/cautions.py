@@ -33,15 +33,15 @@ def cautions(paths: Sequence[Path | str]) -> list[Diagnostic]:
                for decl in module.tree.decls}
         for module in program.modules:
             if not module.standard:
-                found.update((caution.render(), caution) for caution in _divided(module.tree.file))
+                found.update((caution.render(), caution) for caution in divided(module.tree.file))
         for formula in elaborate(program):
             decl = own.get(formula.place)
             if decl is not None:
-                found.update((caution.render(), caution) for caution in _cautions(formula, decl))
+                found.update((caution.render(), caution) for caution in of_formula(formula, decl))
     return [*found.values()]
 
 
-def _divided(file: SourceFile) -> Iterator[Diagnostic]:
+def divided(file: SourceFile) -> Iterator[Diagnostic]:
     """Numbers that `//` divides at the end of a line, where other languages have a comment."""
     tokens = words(file)
     for a, sign, b, after in zip(tokens, tokens[1:], tokens[2:], [*tokens[3:], None], strict=False):
@@ -50,7 +50,8 @@ def _divided(file: SourceFile) -> Iterator[Diagnostic]:
                                    "a number, rounded down", hint=COMMENT), warning=True)
 
 
-def _cautions(formula: Formula, decl: ast.Decl) -> Iterator[Diagnostic]:
+def of_formula(formula: Formula, decl: ast.Decl) -> Iterator[Diagnostic]:
+    """Warnings about what a declaration was elaborated to."""
     poor = list(without_number(formula))
     for quantity, lost in poor:
         stmt = _statement(decl, quantity)

@@ -16,6 +16,7 @@ from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError, did_you_mean
 COMMANDS = {
     "check": "Say what is wrong in formula files.",
     "fmt": "Bring formula files into the canonical layout.",
+    "lsp": "Serve an editor: mistakes, docs and completion while typing.",
     "compile": "Compile a library into kernels that load at once.",
     "list": "List the classes, recipes or networks.",
     "show": "Show one class: its picture and its parameters.",

@@ -19,17 +19,29 @@ def check(modules: list[Module]) -> Program:
     Raises:
         FdifError: with the mistakes found, the first 20 of them.
     """
+    program, errors = survey(modules)
+    if errors:
+        raise FdifError(*told(errors))
+    return program
+
+
+def survey(modules: list[Module], most: int = MAX_TOLD) -> tuple[Program, list[Diagnostic]]:
+    """What is known of the modules, and the mistakes in them: a little more than `most`, where there are so many."""
     program = Program(modules, {}, set())
     errors: list[Diagnostic] = []
     for module in modules:
         program.scopes[module] = make_scope(module, program.scopes, errors)
     for module in modules:
         for decl in in_order(program.scopes[module], errors):
-            if len(errors) <= MAX_TOLD:
-                Body(program, program.scopes[module], decl, errors).check()
-    if errors:
-        raise FdifError(*told(errors))
-    return program
+            if len(errors) <= most:
+                own: list[Diagnostic] = []
+                body = Body(program, program.scopes[module], decl, own)
+                body.check()
+                program.names[decl] = body.names
+                if own or decl.broken or not module.complete:
+                    program.faulty.add(decl)
+                errors += own
+    return program, errors
 
 
 def told(errors: list[Diagnostic]) -> list[Diagnostic]:

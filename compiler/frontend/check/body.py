@@ -155,7 +155,7 @@ class Body(Folds):
         decl, wanted = self.decl, RESULTS[self.decl.kind]
         assert decl.body is not None
         names = [s.name for s in ast.named(decl.body)]
-        if all(s.name != wanted for s in ast.statements(decl.body)):  # in a round it has been told
+        if not decl.broken and all(s.name != wanted for s in ast.statements(decl.body)):  # in a round it has been told
             hint = did_you_mean(wanted, names)
             self.error(decl.name_span, "E0227", f"`{decl.name}` has no `{wanted}`", f"{kind_of(decl)} must give one",
                        hint=f"is it `{hint.split('`')[1]}`? the result is called `{wanted}`" if hint else

@@ -54,6 +54,8 @@ class Calls(Expressions):
             decl, _ = found
             if decl.kind == "const":
                 return Typed(self.program.value_types.get(decl, UNKNOWN))
+            if decl.broken == "head":
+                return Typed(UNKNOWN)
             if decl.kind == "fn":
                 return self.error(expr.span, "E0231", f"`{name}` is a function", "used without arguments",
                                   hint=f"call it: `{name}(...)`")
@@ -109,6 +111,8 @@ class Calls(Expressions):
                               hint=f"carry it, `{name} = start then next`, or write its formula here"
                               if any(name == s.name for s in ast.statements(self.decl.body)) else
                               "it counts the rounds: carry what is needed of it")
+        if not self.scope.module.complete:
+            return Typed(UNKNOWN)  # it may be declared in the file that was not found
         known = {*self.names, *self.scope.names(), *RESERVED}
         comment = habits.COMMENT if habits.after_slashes(span.file, span.start) else ""
         hint = (comment or self.where_is(name) or habits.name_hint(name, kind) or did_you_mean(name, known)
@@ -230,6 +234,10 @@ class Calls(Expressions):
                 self.expr(a.value)
             return self.error(expr.callee.span, "E0250", f"`{name}` cannot be called", "this is a constant",
                               hint="for a product write `*`", notes=[(decl.name_span, "declared here")])
+        if decl.broken == "head":
+            for a in expr.args:
+                self.expr(a.value)
+            return Typed(UNKNOWN)
         if decl.kind == "fn":
             return self.call_fn(expr, decl)
         return self.instance(expr.span, decl, expr.args)

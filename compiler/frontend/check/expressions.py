@@ -39,6 +39,9 @@ class Expressions:
     def expr(self, expr: ast.Expr) -> Typed:
         return getattr(self, f"_{type(expr).__name__.lower()}")(expr)  # type: ignore[no-any-return]
 
+    def _hole(self, expr: ast.Hole) -> Typed:
+        return Typed(UNKNOWN)
+
     def _number(self, expr: ast.Number) -> Typed:
         return Typed("int" if isinstance(expr.value, int) else "float")
 

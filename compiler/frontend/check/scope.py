@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from fdif_dsl.compiler.frontend.builtins import RESERVED
-from fdif_dsl.compiler.frontend.check.types import INPUTS
+from fdif_dsl.compiler.frontend.check.types import INPUTS, Typed
 from fdif_dsl.compiler.frontend.modules import Module
 from fdif_dsl.grammar import ast
 from fdif_dsl.grammar.diagnostics import Diagnostic, error_at, quote
@@ -34,7 +34,8 @@ class Scope:
 @dataclass
 class Program:
     """Checked modules. `varying` holds every statement whose value differs from point to point, `whole` every
-    one whose value must stay a whole number, `reduced` the type of what each reduction gives."""
+    one whose value must stay a whole number, `reduced` the type of what each reduction gives, `names` what is known
+    of each name inside a declaration, `faulty` every declaration with a mistake, or that may have one."""
 
     modules: list[Module]
     scopes: dict[Module, Scope]
@@ -42,6 +43,8 @@ class Program:
     value_types: dict[ast.Decl, str] = field(default_factory=dict)  # of functions and constants
     whole: set[ast.Stmt] = field(default_factory=set)
     reduced: dict[ast.Reduce, str] = field(default_factory=dict)
+    names: dict[ast.Decl, dict[str, Typed]] = field(default_factory=dict)
+    faulty: set[ast.Decl] = field(default_factory=set)
 
 
 def make_scope(module: Module, scopes: dict[Module, Scope], errors: list[Diagnostic]) -> Scope:
@@ -69,7 +72,7 @@ def make_scope(module: Module, scopes: dict[Module, Scope], errors: list[Diagnos
 
 def in_order(scope: Scope, errors: list[Diagnostic]) -> list[ast.Decl]:
     """The module's declarations, each after those that it mentions; one that needs itself is an error."""
-    uses = {d: {scope.own[n]: span for n, span in _mentions(d).items() if n in scope.own} for d in scope.own.values()}
+    uses = {d: {scope.own[n]: span for n, span in mentions(d).items() if n in scope.own} for d in scope.own.values()}
     order: dict[ast.Decl, None] = {}
     path: dict[ast.Decl, None] = {}
     for start in uses:
@@ -96,7 +99,7 @@ def in_order(scope: Scope, errors: list[Diagnostic]) -> list[ast.Decl]:
     return list(order)
 
 
-def _mentions(decl: ast.Decl) -> dict[str, Span]:
+def mentions(decl: ast.Decl) -> dict[str, Span]:
     """Names in a declaration that it does not define itself, each with a place."""
     roots: list[ast.Expr] = [p.default for p in decl.params or () if p.default is not None]
     roots += [decl.value] if decl.value is not None else []

@@ -9,18 +9,39 @@ Each module adds to the one before: `expressions`, `statements`, `calls`, and `d
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from fdif_dsl.compiler.frontend.check import told
 from fdif_dsl.compiler.frontend.check.scope import Program
 from fdif_dsl.compiler.frontend.elaborate.calls import MAX_CALLS
 from fdif_dsl.compiler.frontend.elaborate.declaration import Elaborator
 from fdif_dsl.compiler.frontend.elaborate.expressions import MAX_ITEMS, MAX_NODES
+from fdif_dsl.compiler.frontend.modules import Module
 from fdif_dsl.compiler.ir.formula import Formula
 from fdif_dsl.grammar import ast
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError, error_at
 
-__all__ = ["MAX_CALLS", "MAX_ITEMS", "MAX_NODES", "MAX_WORK", "elaborate"]
+__all__ = ["MAX_CALLS", "MAX_ITEMS", "MAX_NODES", "MAX_WORK", "closed", "elaborate"]
 
 MAX_WORK = 300_000  # operations of all formulas of a file
+
+
+def closed(modules: Sequence[Module], errors: list[Diagnostic]) -> Iterator[tuple[Module, list[ast.Decl]]]:
+    """The declarations of each module that stand for one formula. Names that two files declare are errors."""
+    seen: dict[tuple[str, str], ast.Decl] = {}
+    for module in modules:
+        decls = []
+        for decl in module.tree.decls:
+            if decl.params is not None or decl.kind in ("fn", "profile", "const"):
+                continue
+            if (first := seen.get((decl.kind, decl.name))) is not None:
+                errors.append(error_at(decl.name_span, "E0211", f"two files declare the {decl.kind} `{decl.name}`",
+                                       "again here", notes=[(first.name_span, "first here")],
+                                       hint="a library needs one meaning for each name: rename one"))
+                continue
+            seen[decl.kind, decl.name] = decl
+            decls.append(decl)
+        yield module, decls
 
 
 def elaborate(program: Program, *, optimised: bool = True) -> list[Formula]:
@@ -33,21 +54,12 @@ def elaborate(program: Program, *, optimised: bool = True) -> list[Formula]:
     """
     out: list[Formula] = []
     errors: list[Diagnostic] = []
-    seen: dict[tuple[str, str], ast.Decl] = {}
     for module in program.modules:  # constants first: a mistake in one is told once, at its own place
         if constants := [decl for decl in module.tree.decls if decl.kind == "const"]:
             Elaborator(program, constants[0]).constants_of(constants, program.scopes[module])
-    for module in program.modules:
+    for module, decls in closed(program.modules, errors):
         work = 0
-        for decl in module.tree.decls:
-            if decl.params is not None or decl.kind in ("fn", "profile", "const"):
-                continue
-            if (first := seen.get((decl.kind, decl.name))) is not None:
-                errors.append(error_at(decl.name_span, "E0211", f"two files declare the {decl.kind} `{decl.name}`",
-                                       "again here", notes=[(first.name_span, "first here")],
-                                       hint="a library needs one meaning for each name: rename one"))
-                continue
-            seen[decl.kind, decl.name] = decl
+        for decl in decls:
             elaborator = Elaborator(program, decl)
             try:
                 out.append(elaborator.formula(program.scopes[module], optimised))
