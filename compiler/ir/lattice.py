@@ -18,7 +18,8 @@ axis, so at 1/2 + u with |u| <= 1/4. Then the two nearest ones lie in the 27 cel
 point is off the middle of its cell along each axis, the greatest along x. Its own cell and the next one along x have
 points within (5/4 - a_x)^2 + (a_y + 1/4)^2 + (a_z + 1/4)^2, squared, which is at most FARTHEST^2. Those of cells
 beyond are no nearer than (7/4 - a_x)^2 + max(a_y - 1/4, 0)^2 + max(a_z - 1/4, 0)^2. That is not less, for
-(7/4 - a_x)^2 - (5/4 - a_x)^2 = 3/2 - a_x, while (a_y + 1/4)^2 - max(a_y - 1/4, 0)^2 <= max(a_y, 1/4), and no a exceeds 1/2.
+(7/4 - a_x)^2 - (5/4 - a_x)^2 = 3/2 - a_x, while (a_y + 1/4)^2 - max(a_y - 1/4, 0)^2 <= max(a_y, 1/4), and no a
+exceeds 1/2.
 """
 
 from __future__ import annotations
