@@ -18,8 +18,8 @@ axis, so at 1/2 + u with |u| <= 1/4. Then the two nearest ones lie in the 27 cel
 point is off the middle of its cell along each axis, the greatest along x. Its own cell and the next one along x have
 points within (5/4 - a_x)^2 + (a_y + 1/4)^2 + (a_z + 1/4)^2, squared, which is at most FARTHEST^2. Those of cells
 beyond are no nearer than (7/4 - a_x)^2 + max(a_y - 1/4, 0)^2 + max(a_z - 1/4, 0)^2. That is not less, for
-(7/4 - a_x)^2 - (5/4 - a_x)^2 = 3/2 - a_x, while (a_y + 1/4)^2 - max(a_y - 1/4, 0)^2 <= max(a_y, 1/4), 
-and no a exceeds 1/2.
+(7/4 - a_x)^2 - (5/4 - a_x)^2 = 3/2 - a_x, while (a_y + 1/4)^2 - max(a_y - 1/4, 0)^2 <= max(a_y, 1/4), and no a
+exceeds 1/2.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def lattice(target: Primitives, number: Callable[[float], Any], inline: Callable
     word, plus, times, mixed, shifted, odd, less, signed, flipped = target[7:]
     zero, half, one, four, six, ten, fifteen = (number(n) for n in (0, 0.5, 1, 4, 6, 10, -15))
     noise_scale, bits_24, bits_33 = number(NOISE_SCALE), number(2.0**-24), number(2.0**-33)
-    words, inverse_words, half_words = number(_WORDS), number(1 / _WORDS), number(_WORDS / 2)
+    words, inverse_words, half_words, end = (number(n) for n in (_WORDS, 1 / _WORDS, _WORDS / 2, _WORDS / 4))
 
     @inline
     def sheet(i: Any, j: Any) -> Any:
@@ -120,6 +120,11 @@ def lattice(target: Primitives, number: Callable[[float], Any], inline: Callable
         return signed(shifted(a, 8), x) * bits_24 + nothing
 
     @inline
+    def held(x: Any) -> Any:
+        """The word of a whole number x, those beyond 2^30 taken as that: a float32 has no fraction there."""
+        return word(least(end, most(-end, x)))
+
+    @inline
     def fade(t: Any) -> Any:
         return t * t * t * fma(t, fma(t, six, fifteen), ten)
 
@@ -137,9 +142,9 @@ def lattice(target: Primitives, number: Callable[[float], Any], inline: Callable
     @inline
     def noise(x: Any, y: Any, z: Any) -> Any:
         i, j, k = floor(x), floor(y), floor(z)
-        x, y, z = x - i, y - j, z - k  # 0 where i has no word: a float32 of 2^23 or more is whole
+        x, y, z = x - i, y - j, z - k
         x1, y1, z1 = x - one, y - one, z - one
-        i0, j0, k0 = times(word(i), _I), times(word(j), _J), times(word(k), _K)
+        i0, j0, k0 = times(held(i), _I), times(held(j), _J), times(held(k), _K)
         i1, j1, k1 = plus(i0, _I), plus(j0, _J), plus(k0, _K)
         s00, s10, s01, s11 = sheet(i0, j0), sheet(i1, j0), sheet(i0, j1), sheet(i1, j1)
         a, b = layer(k0), layer(k1)
