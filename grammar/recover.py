@@ -175,7 +175,7 @@ def _cuts(text: str) -> list[int]:
 
 
 def _starts_anew(text: str, word: re.Match[str]) -> bool:
-    """Whether a declaration starts with a word that leads a line, where brackets before it are open. An indented `const`
+    """Whether a declaration starts with a word that leads a line where brackets before it are open. An indented `const`
     is a habit inside of a body."""
     indented = text[word.start() - 1 : word.start()] not in ("", "\n")
     return _NAME.match(text, word.end()) is not None and not (indented and word.group() == "const")
