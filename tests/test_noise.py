@@ -163,4 +163,4 @@ finally:
 """
     done = subprocess.run([sys.executable, "-P", "-c", text], capture_output=True, text=True, check=True)
     seconds, megabytes = map(float, done.stdout.split()[-2:])
-    assert seconds < 4 and megabytes < 500, done.stdout
+    assert seconds < 2 and megabytes < 500, done.stdout

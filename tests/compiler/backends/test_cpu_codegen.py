@@ -289,3 +289,22 @@ def test_loops_become_vector_instructions(tmp_path: Path) -> None:
     assert len(re.findall(wide, text)) > 40
     assert re.search(r"v?sqrtps", text) and re.search(r"v?divps", text)
     assert not re.findall(r"\bcall", text)
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="reads x86 assembly")
+def test_noise_becomes_vector_instructions_and_cells_share_their_work(tmp_path: Path) -> None:
+    from fdif_dsl.compiler.backends.cpu.build import assembly
+
+    def text(*nodes: Node) -> str:
+        result = nodes[0] if len(nodes) == 1 else op("add", *nodes)
+        unit = codegen.points_kernel(result).unit
+        path = tmp_path / "kernel.py"
+        path.write_text(unit.source)
+        return assembly(unit, path)
+
+    names = ("noise", "hash", "cell_nearest", "cell_second")
+    noise, hash_, nearest, second = (op(name, X, Y, Z) for name in names)
+    alone, both = text(nearest), text(nearest, second)
+    for found in (text(noise), text(hash_), alone, both):
+        assert re.search(r"v?pmulld\s.*[xyz]mm", found) and not re.findall(r"\bcall", found)
+    assert len(both.splitlines()) < 1.3 * len(alone.splitlines())
