@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import fdif_dsl as fd
-from fdif_dsl.compiler.backends.cpu import CpuBackend, codegen
+from fdif_dsl.compiler.backends.cpu import CpuBackend, codegen, textures
 from fdif_dsl.compiler.ir.grid import Grid
 from fdif_dsl.compiler.ir.ops import OPS
 from fdif_dsl.runtime.scenes.render import place
@@ -37,6 +37,10 @@ shape stone {
 }
 shape ball { distance = length(p) - 8 }
 displacement rough { offset = 3 * fbm(p / 9, 3) }
+displacement moved {
+  by ~ uniform(vec3(-99, -99, -99), vec3(99, 99, 99))
+  offset = 3 * fbm(p / 9 + by, 2)
+}
 displacement walls { offset = 4 * (cells(p / 7).y - cells(p / 7).x) }
 mapper bright { intensity = where(d <= 0, 40 - 5 * d, 0) }
 mapper halo { intensity = 60 / (abs(d) + 1) }
@@ -116,11 +120,15 @@ def test_both_distances_of_cells(made: fd.Library, rng: np.random.Generator) -> 
         np.testing.assert_allclose(found, nearest + 10 * second, rtol=0, atol=2e-5)
 
 
+@pytest.mark.parametrize("memory", [textures._FIELDS, 0], ids=["worked out", "line by line"])
 @pytest.mark.parametrize("size", [(24, 40, 32), (5, 11, 19)])
-def test_neither_culling_nor_lines_change_a_voxel(volumes: fd.Library, size: tuple[int, int, int]) -> None:
-    """A displacement with noise is computed at those lines of a tile that the object may reach."""
-    with_, without = volumes.backend("cpu"), CpuBackend(volumes.formulas, culling=False)
-    recipe = fd.Recipe(grid=size, objects=6, displacements=["rough", "walls"], mappers=["bright", "halo"])
+def test_culling_changes_no_voxel(
+        volumes: fd.Library, size: tuple[int, int, int], memory: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A displacement with noise is worked out once for all objects, or, where it is an object's own or would take too
+    much memory, computed at those lines of a tile that the object may reach."""
+    monkeypatch.setattr(textures, "_FIELDS", memory)
+    with_, without = CpuBackend(volumes.formulas), CpuBackend(volumes.formulas, culling=False)
+    recipe = fd.Recipe(grid=size, objects=6, displacements=["rough", "moved", "walls"], mappers=["bright", "halo"])
     for index in range(12):
         scene = fd.sample_scene(volumes, 5, index, recipe)
         objects, grid = place(scene, volumes), Grid(scene.grid)
@@ -130,9 +138,35 @@ def test_neither_culling_nor_lines_change_a_voxel(volumes: fd.Library, size: tup
     assert wanted.counts.any()
 
 
+def test_what_is_worked_out_is_what_lines_give(volumes: fd.Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = fd.Recipe(grid=(24, 40, 33), objects=6, displacements=["rough", "walls"], mappers=["bright", "halo"])
+    scene = fd.sample_scene(volumes, 5, 2, recipe)
+    objects, grid = place(scene, volumes), Grid(scene.grid)
+    worked_out = CpuBackend(volumes.formulas).render(objects, grid)
+    monkeypatch.setattr(textures, "_FIELDS", 0)
+    by_line = CpuBackend(volumes.formulas).render(objects, grid)
+    assert worked_out.counts.any() and (worked_out.label != by_line.label).mean() < 1e-4
+    assert (abs(worked_out.image.astype(int) - by_line.image) > 1).mean() < 1e-4
+
+
+def test_what_is_no_number_somewhere_is_worked_out_too(tmp_path: Path) -> None:
+    """There the object is outside, and the bounds of such a tile say nothing."""
+    path = tmp_path / "odd.sdf"
+    path.write_text("""
+shape ball { distance = length(p) - 8 }
+displacement torn { offset = noise(p / 5) + where(p.x > 2, sqrt(-1 - p.y * p.y), 0) }
+mapper bright { intensity = where(d <= 0, 40 - 5 * d, 0) }
+""")
+    lib = fd.load_library(path)
+    scene = fd.sample_scene(lib, 1, 0, fd.Recipe(grid=(20, 24, 30), objects=3, displacements=["torn"]))
+    found, wanted = fd.render(scene, lib), fd.render(scene, lib, backend="interpret")
+    assert found.counts.any() and (found.label != wanted.label).mean() <= 1e-3
+    assert not found.label[:, :, 18:].any()
+
+
 def test_a_volume_is_the_one_of_the_definition(volumes: fd.Library) -> None:
-    scene = fd.sample_scene(volumes, 5, 1, fd.Recipe(grid=(20, 16, 24), objects=5, displacements=["rough", "walls"],
-                                                     mappers=["bright"]))
+    recipe = fd.Recipe(grid=(20, 16, 24), objects=5, displacements=["rough", "moved", "walls"], mappers=["bright"])
+    scene = fd.sample_scene(volumes, 5, 1, recipe)
     found, wanted = fd.render(scene, volumes), fd.render(scene, volumes, backend="interpret")
     assert (found.label != wanted.label).mean() <= 1e-3
     assert (abs(found.image.astype(int) - wanted.image) > 1).mean() <= 1e-3

@@ -80,7 +80,7 @@ class CpuBackend:
         self._addresses: dict[str, int] = {}
         self._textures = Textures(lambda prepared, roots, grid, slots: self._values(
             prepared, roots, slots, grid, np.eye(4)),
-                                  self._bounds_address, tile)
+                                  lambda kernel: self._addresses[kernel.name], self._bounds_address, tile, threads)
         self._ready: set[int] = set()  # formulas whose kernels for sampled scenes are loaded, by identity
 
     # Kernels ----------------------------------------------------------------------------------
@@ -278,7 +278,8 @@ class CpuBackend:
             tiles = math.prod(driver.tiles_of(grid, self._tile))
             if texture.shared:
                 shared = self._textures.tables(texture, grid, placed.displacement_slots)
-                displacement, reach = (self._addresses[texture.tile.name], shared), shared.low[-tiles:]
+                displacement = self._addresses[texture.tile.name], shared
+                reach = shared.low[-tiles:] if shared.field is None else None
             else:
                 own = self._own_tables(texture, numbers["displacement"], grid)
                 displacement, reach = (self._addresses[texture.tile.name], own), np.full(tiles, -np.inf, np.float32)

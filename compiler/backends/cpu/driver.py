@@ -142,12 +142,13 @@ NOTHING = Values(np.empty(0, np.float32), 0, 0)
 class Tables:
     """A displacement on one grid that all objects share: `values`; what it reads of each axis, float32 (values, voxels
     of the axis filled up to whole tiles); and its bounds over the boxes of each level, float32, level after level,
-    z y x."""
+    z y x. One that is dear may have been worked out: `field`, float32 (tiles, voxels of a tile)."""
 
     values: Values
     axes: tuple[np.ndarray, np.ndarray, np.ndarray]
     low: np.ndarray
     high: np.ndarray
+    field: np.ndarray | None = None
 
     @cached_property
     def columns(self) -> tuple[int, ...]:
@@ -221,8 +222,8 @@ class Job:
     """One object, ready for the driver. `inverse` is the float64 (3 or 4, 4) matrix from world to object coordinates;
     without a bounds kernel of the shape every tile is drawn. A displacement is a tile kernel and its tables. `limits`
     are those of `Grey`, or the object's `own`, which the driver may change. Whether the mapper `sees` the point decides
-    the kind of its kernel. A displacement that is dear is computed only where the object can be: `reach`, float32
-    (tiles,), has the least of it in each tile, which the driver works out for `OwnTables`."""
+    the kind of its kernel. A displacement that is dear and has no `field` is computed only where the object can be:
+    `reach`, float32 (tiles,), has the least of it in each tile, which the driver works out for `OwnTables`."""
 
     shape: Bounded
     inverse: np.ndarray
@@ -400,6 +401,10 @@ def _scratch(size: int) -> np.ndarray:
 
 def _columns(job: Job) -> Sequence[int]:
     """The entries of an object in the job table."""
-    displacement = _NO_TABLES if job.displacement is None else (job.displacement[0], *job.displacement[1].columns)
+    displacement, field = _NO_TABLES, None
+    if job.displacement is not None:
+        kernel, tables = job.displacement
+        displacement = kernel, *tables.columns
+        field = tables.field if isinstance(tables, Tables) else None
     return (*job.shape.columns, *displacement, *job.mapper.columns, job.limits.ctypes.data, job.own, job.sees,
-            job.label, job.reach.ctypes.data if job.reach is not None else 0)
+            job.label, *(0 if array is None else array.ctypes.data for array in (job.reach, field)))

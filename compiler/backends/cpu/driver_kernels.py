@@ -588,7 +588,11 @@ def draw_tiles(table: Any, first: int, last: int, scratch: Any) -> None:
                 call_points(object_[layout.SHAPE], px, py, pz, float32_at(object_[layout.SHAPE_VALUES]), distance,
                             VOXELS)
                 in_kernels += cycles() - before if MEASURED else 0
-                if object_[layout.REACH] != 0:
+                if object_[layout.OFFSETS] != 0:
+                    offsets = shift(float32_at(object_[layout.OFFSETS]), t * VOXELS)
+                    for i in range(VOXELS):
+                        distance[i] = distance[i] + offsets[i]
+                elif object_[layout.REACH] != 0:
                     before = cycles() if MEASURED else 0
                     count = lines_in_reach(distance, float32_at(object_[layout.REACH])[t],
                                            f32(float64_at(object_[layout.LIMITS])[0]), lines)

@@ -59,7 +59,8 @@ OWN = 31  # 1 where the limits are the object's own: its constant is found by cu
 SEES = 32  # 1 where the mapper reads the point
 CLASS = 33  # what its voxels are labelled
 REACH = 34  # float32 [tiles]: what a displacement that is dear adds at least; 0 where it is not
-COLUMNS = 35
+OFFSETS = 35  # float32 [tiles][voxels of a tile]: the displacement, where it has been worked out; else 0
+COLUMNS = 36
 
 # Columns of a search for the least value of a field
 FIELD = 0  # points kernel

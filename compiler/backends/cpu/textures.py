@@ -3,8 +3,9 @@ kept. (Those with numbers of an object's own are worked out as shapes are, see o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from typing import Any
 
 import numpy as np
@@ -20,18 +21,24 @@ from fdif_dsl.compiler.passes.mapper_limits import empty_from, limits
 from fdif_dsl.compiler.passes.schedule import run_voxels
 
 _MOST = 256  # grids and formulas that are kept
+_FIELDS = 256 * 2**20  # bytes of all displacements that are kept voxel by voxel
+_CHUNK = 1 << 15  # voxels of one call
 
 Slots = Mapping[int, float]
 ValuesOf = Callable[[Prepared, tuple[Node, ...], Grid, Slots], dict[Node, Any]]
 
 
 class Textures:
-    """`values` gives the numbers, in float64, of nodes that are computed before any voxel; `bounds_address` where a
-    bounds kernel is in memory, 0 where it shall not be used; `tile` has the sides of a tile."""
+    """`values` gives the numbers, in float64, of nodes that are computed before any voxel; `address` says where a
+    kernel is in memory, `bounds_address` the same of a bounds kernel, 0 where it shall not be used; `tile` has the
+    sides of a tile."""
 
-    def __init__(self, values: ValuesOf, bounds_address: Callable[[Kernel], int], tile: Sides) -> None:
+    def __init__(self, values: ValuesOf, address: Callable[[Kernel], int], bounds_address: Callable[[Kernel], int],
+                 tile: Sides, threads: int | None) -> None:
         self._values = values
+        self._address = address
         self._bounds_address = bounds_address
+        self._threads = threads
         self._tile = tile
         self._tables: dict[tuple[int, tuple[int, int, int]], Tables] = {}
         self._greys: dict[tuple[int, tuple[int, int, int]], Grey] = {}
@@ -47,7 +54,10 @@ class Textures:
         if found is None:
             if len(self._tables) >= _MOST:
                 self._tables.clear()
-            found = self._tables[key] = self._make_tables(prepared, grid, slots)
+            found = self._make_tables(prepared, grid, slots)
+            if prepared.tile.dear:
+                found = self._worked_out(prepared, found, grid)
+            self._tables[key] = found
         return found
 
     def _make_tables(self, prepared: Prepared, grid: Grid, slots: Slots) -> Tables:
@@ -63,6 +73,39 @@ class Textures:
         x, y, z = axes
         low, high = self._bounds_of_levels(prepared, values, grid)
         return Tables(Values.of([values[node] for node in kernel.values]), (x, y, z), low, high)
+
+    def _worked_out(self, prepared: Prepared, tables: Tables, grid: Grid) -> Tables:
+        """The same with its value at every voxel, and with bounds that are those of the values; as it is where that
+        would take too much memory."""
+        across = driver.tiles_of(grid, self._tile)
+        voxels = math.prod(self._tile)
+        size = math.prod(across) * voxels
+        kept = sum(t.field.nbytes for t in self._tables.values() if t.field is not None)
+        if kept + 4 * size > _FIELDS:
+            return tables
+        field = np.zeros((math.prod(across), voxels), np.float32)
+        # Where each voxel lies on its axes, tile after tile.
+        tiles = np.indices(across[::-1]).reshape(3, -1, 1) * np.array(self._tile[::-1]).reshape(3, 1, 1)
+        inside = np.indices(self._tile[::-1]).reshape(3, 1, -1)
+        kernel = driver.prototype(codegen.SIGNATURES["tile"])(self._address(prepared.tile))
+        at_once = max(_CHUNK // voxels, 1)
+
+        def work(k: int) -> None:
+            chosen = slice(k * at_once, (k + 1) * at_once)
+            z, y, x = tiles[:, chosen] + inside
+            spread = np.array([row[place.ravel()] for rows, place in zip(tables.axes, (x, y, z), strict=True)
+                               for row in rows], np.float32)
+            out = field[chosen]
+            kernel(spread.ctypes.data, tables.values.address, out.ctypes.data, out.size)
+
+        driver.share_out(-(-len(field) // at_once), driver.thread_count(self._threads), work)
+        if not self._bounds_address(prepared.bounds):
+            return replace(tables, field=field)
+        known = ~np.isnan(field).any(axis=1)
+        low, high = (np.where(known, ends, beyond).astype(np.float32).reshape(across[::-1])
+                     for ends, beyond in ((field.min(axis=1), -np.inf), (field.max(axis=1), np.inf)))
+        levels = _levels(low, np.minimum, np.inf), _levels(high, np.maximum, -np.inf)
+        return replace(tables, low=levels[0], high=levels[1], field=field)
 
     def _bounds_of_levels(self, prepared: Prepared, values: Mapping[Node, Any],
                           grid: Grid) -> tuple[np.ndarray, np.ndarray]:
