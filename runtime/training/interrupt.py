@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -85,12 +86,15 @@ def put_off() -> Iterator[None]:
 
 def shield() -> None:
     """Starts the process in which Python keeps track of shared memory such that no signal to the group ends it: others
-    of the group live on, and would complain. To be called before anything else may start it."""
+    of the group live on, and would complain. To be called before anything else may start it. It does not tell of what a
+    process that was ended left behind, as it removes that."""
     if hasattr(signal, "pthread_sigmask"):
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, _WARNED)
+        mask, options = signal.pthread_sigmask(signal.SIG_BLOCK, _WARNED), sys.warnoptions[:]
+        sys.warnoptions.append("ignore:resource_tracker")  # the process is started with these
         try:
             resource_tracker.ensure_running()
         finally:
+            sys.warnoptions[:] = options
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 

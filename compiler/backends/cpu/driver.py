@@ -401,7 +401,8 @@ def _scratch(size: int) -> np.ndarray:
 
 def _columns(job: Job) -> Sequence[int]:
     """The entries of an object in the job table."""
-    displacement, field = _NO_TABLES, None
+    displacement: tuple[int, ...] = _NO_TABLES
+    field = None
     if job.displacement is not None:
         kernel, tables = job.displacement
         displacement = kernel, *tables.columns

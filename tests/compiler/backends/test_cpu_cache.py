@@ -341,7 +341,7 @@ def test_all_that_kernels_are_made_with_is_in_the_fingerprint(lib: Library) -> N
         todo += [path.read_text() for path in new]
     assert {"level", "prelude", "prelude64", "addresses", "elementary"} <= {path.stem for path in found}
     # A unit is what is compiled, and not how; the others say that a level cannot be used.
-    apart = {"unit", "diagnostics", "source"}
+    apart = {"unit", "diagnostics", "edits", "source"}
     known = {path.resolve() for path in target.ingredients()}
     assert {path.stem for path in found - known} == apart
 
