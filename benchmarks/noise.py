@@ -3,22 +3,19 @@ share it and where each has its own.
 
     python benchmarks/noise.py [COUNT]
 
-The three take turns, COUNT volumes at a time, each drawn on all threads.
+The three take turns, COUNT volumes at a time, made ahead on all threads as a stream makes them.
 """
 
 from __future__ import annotations
 
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-import fdif_dsl as fd
-from fdif_dsl.runtime.bench.figures import number
-from fdif_dsl.runtime.bench.measure import spread
-from fdif_dsl.runtime.recipe import resolve
+from recipes import compare
 
-ROUNDS = 9
+import fdif_dsl as fd
+
 LIBRARY = """
 use std
 use classes
@@ -45,22 +42,7 @@ def main(count: int) -> None:
     of_paper = [*(name for name in lib.displacements if name not in ("shared", "own")), None]
     recipes = {"paper": fd.Recipe(displacements=of_paper), "shared": fd.Recipe(displacements=["shared"]),
                "own": fd.Recipe(displacements=["own"])}
-    lib.compile(formulas=[f for recipe in recipes.values() for f in resolve(recipe, lib).formulas])
-
-    def seconds(recipe: fd.Recipe, first: int) -> float:
-        scenes = [fd.sample_scene(lib, 7, index, recipe) for index in range(first, first + count)]
-        start = time.perf_counter()
-        for scene in scenes:
-            fd.render(scene, lib)
-        return (time.perf_counter() - start) / count
-
-    turns = [{what: seconds(recipe, turn * count) for what, recipe in recipes.items()} for turn in range(ROUNDS + 1)]
-    found = turns[1:]  # the first one loads kernels
-    for what in recipes:
-        milliseconds = spread(1000 * turn[what] for turn in found)
-        ratio = spread(turn[what] / turn["paper"] for turn in found)
-        print(f"{what}: {number(milliseconds.median)} ms a volume, {number(ratio.median)} paper volumes "
-              f"({number(ratio.least)} to {number(ratio.most)} in {ROUNDS} rounds of {count})")
+    compare(recipes, lib, count)
 
 
 if __name__ == "__main__":

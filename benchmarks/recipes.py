@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 
 import fdif_dsl as fd
@@ -22,10 +23,13 @@ ROUNDS = 7
 
 
 def main(name: str, count: int) -> None:
-    lib = fd.load_library()
     given = fd.Recipe.load(name)
     whole = replace(given, scanner=replace(given.scanner, **dict.fromkeys(SCANNER_STEPS, 1.0)))
-    recipes = {"paper": fd.Recipe(), name: given, f"{name}, every step": whole}
+    compare({"paper": fd.Recipe(), name: given, f"{name}, every step": whole}, fd.load_library(), count)
+
+
+def compare(recipes: Mapping[str, fd.Recipe], lib: fd.Library, count: int) -> None:
+    """Says what a volume of each recipe costs; they take turns, `count` volumes at a time. One of them is `paper`."""
     for recipe in recipes.values():
         lib.compile(formulas=resolve(recipe, lib).formulas)
 
