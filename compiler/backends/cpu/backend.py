@@ -275,16 +275,15 @@ class CpuBackend:
         reach = None
         if placed.displacement is not None:
             texture = self._prepare(placed.displacement)
-            tiles = math.prod(driver.tiles_of(grid, self._tile))
+            tiles, dear = math.prod(driver.tiles_of(grid, self._tile)), texture.tile.dear
+            tables: Tables | OwnTables
             if texture.shared:
-                shared = self._textures.tables(texture, grid, placed.displacement_slots)
-                displacement = self._addresses[texture.tile.name], shared
-                reach = shared.low[-tiles:] if shared.field is None else None
+                tables = self._textures.tables(texture, grid, placed.displacement_slots)
+                reach = tables.low[-tiles:] if dear and tables.field is None else None
             else:
-                own = self._own_tables(texture, numbers["displacement"], grid)
-                displacement, reach = (self._addresses[texture.tile.name], own), np.full(tiles, -np.inf, np.float32)
-            if not texture.tile.dear:
-                reach = None
+                tables = self._own_tables(texture, numbers["displacement"], grid)
+                reach = np.full(tiles, -np.inf, np.float32) if dear else None
+            displacement = self._addresses[texture.tile.name], tables
         if mapper.shared:
             grey = self._textures.grey(mapper, grid, placed.mapper_slots)
             shades, limits = Bounded(self._addresses[mapper.main.name], grey.values), grey.limits
