@@ -16,6 +16,12 @@ from monai.networks.nets import UNet
 
 network = UNet(spatial_dims=3, in_channels={channels}, out_channels=CLASSES, channels={widths}, strides=(2, 2, 2),
                num_res_units=2, norm="INSTANCE")""",
+    "resunet": """\
+from monai.networks.nets import DynUNet
+
+network = DynUNet(spatial_dims=3, in_channels={channels}, out_channels=CLASSES, kernel_size=[3] * 5,
+                  strides=[1, 2, 2, 2, 2], upsample_kernel_size=[2] * 4, filters={five_widths},
+                  norm_name=("INSTANCE", {{"affine": True}}), res_block=True)""",
     "swin_unetr": """\
 from monai.networks.nets import SwinUNETR
 
@@ -71,6 +77,7 @@ def _usage(pretrained: Pretrained, name: str, channels: int) -> str:
     code = CODE[pretrained.network].format(
         channels=channels, features=pretrained.features, patch=pretrained.patch,
         widths=tuple(pretrained.features * 2**i for i in range(4)),
+        five_widths=tuple(pretrained.features * 2**i for i in range(5)),
         **RESENC_L | {"strides": [stride[0] for stride in RESENC_L["strides"]]})
     fixed = "" if pretrained.network not in ("unetr", "primus_m") else (
         f" This network takes patches of {' x '.join(map(str, pretrained.patch))} voxels, and of no other size.")

@@ -20,7 +20,7 @@ from torch.utils.data import IterableDataset
 from fdif_dsl.runtime.finetuning.augmentation import augmentation
 from fdif_dsl.runtime.finetuning.data.medmnist import MedMnist
 from fdif_dsl.runtime.finetuning.data.normalisation import Scaling, scaled
-from fdif_dsl.runtime.finetuning.data.preprocessing import Prepared
+from fdif_dsl.runtime.finetuning.data.preprocessing import CUT, Prepared
 from fdif_dsl.runtime.finetuning.recipe import Augment, FinetuneRecipe
 
 Patch = tuple[int, int, int]
@@ -140,13 +140,18 @@ class Volumes(IterableDataset):  # type: ignore[type-arg, misc, unused-ignore]
 
 def as_seen(image: np.ndarray, patch: Patch, how: str) -> torch.Tensor:
     """An image (c, D, H, W) as the network sees it: as large as a patch, and normalised on its own: `unit` from its
-    lowest to its highest grey level, `keep` not at all, else to mean 0 and deviation 1."""
+    lowest to its highest grey level, `keep` not at all, else to mean 0 and deviation 1, `clipped` without its outliers."""
     out = torch.as_tensor(image.astype(np.float32))
     if tuple(out.shape[1:]) != patch:
         out = functional.interpolate(out[None], patch, mode="trilinear", align_corners=False)[0]
     flat = out.flatten(1)
     if how == "keep":
         return out
+    if how == "clipped":
+        low, high = (torch.as_tensor(part, dtype=torch.float32)[:, None]
+                     for part in np.percentile(flat.numpy(), CUT, axis=1))
+        flat = flat.clamp(low, high)
+        out = flat.view_as(out)
     shift, size = (flat.amin(1), flat.amax(1) - flat.amin(1)) if how == "unit" else (
         flat.mean(1), flat.std(1, correction=0))
     scaled: torch.Tensor = (out - shift[:, None, None, None]) / size.clamp_min(1e-8)[:, None, None, None]

@@ -36,7 +36,7 @@ class Data:
     orientation: str = LEFT_OUT
     """Where x, y and z point; arrays are (z, y, x)."""
     normalise: str = LEFT_OUT
-    """`zscore`, `ct` (cut to the foreground's 0.5th to 99.5th percentile, then by its mean and deviation), `unit` (from
+    """`zscore`, `clipped` (cut to the image's own 0.5th to 99.5th percentile before), `ct` (cut to the foreground's 0.5th to 99.5th percentile, then by its mean and deviation), `unit` (from
     0 to 1), `keep`; `auto` goes by the names of the channels."""
     memory: float = LEFT_OUT
     """GB of prepared cases that are kept in memory; the others wait in temporary files."""
@@ -99,6 +99,8 @@ class Validate:
     """How held-out cases are scored."""
 
     overlap: float = LEFT_OUT
+    at: Sequence[int] = LEFT_OUT
+    """Steps after which held-out cases are scored too, for a learning curve; no run ends by what it shows."""
     distance: bool = LEFT_OUT
     """Whether HD95 is computed beside Dice."""
     predictions: bool = LEFT_OUT

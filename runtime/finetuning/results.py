@@ -6,19 +6,20 @@ import csv
 import io
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from fdif_dsl.runtime.finetuning.bootstrap import Difference, interval, resampled_differences, resampled_means
-from fdif_dsl.runtime.finetuning.metrics import accuracy, auc, nanmean
+from fdif_dsl.runtime.finetuning.metrics import CaseScore, accuracy, auc, nanmean
 
 
 @dataclass(frozen=True)
 class Result:
     """`dice` and `hd95` (mm) are float64 (seeds, cases, classes): the held-out `cases`, and the `classes` without
     background. NaN is a class that a case has none of. `trained_on` are the names of the cases of each seed, `taken`
-    says what came from the weights, and is empty where there were none."""
+    says what came from the weights, and is empty where there were none. `curve` has what `dice` was after those steps
+    that the recipe asks for."""
 
     seeds: tuple[int, ...]
     cases: tuple[str, ...]
@@ -27,6 +28,7 @@ class Result:
     hd95: np.ndarray
     trained_on: tuple[tuple[str, ...], ...]
     taken: str = ""
+    curve: Mapping[int, np.ndarray] = field(default_factory=dict)
 
     def by_class(self, values: np.ndarray) -> np.ndarray:
         """The mean of each class over seeds and cases; NaN where no case has it."""
@@ -77,6 +79,17 @@ def table(results: Mapping[str, Result]) -> str:
             [start, seed, case, name, cell(result.dice[s, c, k]), cell(result.hd95[s, c, k])]
             for s, seed in enumerate(result.seeds) for c, case in enumerate(result.cases)
             for k, name in enumerate(result.classes))
+    return text.getvalue()
+
+
+def curve_table(curve: Mapping[int, Sequence[CaseScore]], cases: Sequence[str], classes: Sequence[str]) -> str:
+    """The Dice score of each held-out case and class after some steps, as CSV."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["step", "case", "class", "dice"])
+    rows.writerows([step, case, name, cell(value)] for step, scores in curve.items()
+                   for case, score in zip(cases, scores, strict=True)
+                   for name, value in zip(classes, score.dice, strict=True))
     return text.getvalue()
 
 

@@ -44,6 +44,12 @@ def _patch(value: Any) -> str | tuple[int, int, int]:
     return AUTO if value == AUTO else checks.sides(value)
 
 
+def _steps(value: Any) -> tuple[int, ...]:
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise Wrong("the steps are a list of whole numbers", hint="write them like [50, 100, 200]; [] for none")
+    return tuple(sorted({int(checks.whole(1, 10**9)(v)) for v in value}))
+
+
 def _seeds(value: Any) -> tuple[int, ...]:
     rule = checks.whole(0, 2**63 - 1)
     if isinstance(value, int) and not isinstance(value, bool):
@@ -66,7 +72,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "spacing": _spacing,
         "renumber": checks.truth,
         "orientation": _orientation,
-        "normalise": checks.one_of(AUTO, "zscore", "ct", "unit", "keep"),
+        "normalise": checks.one_of(AUTO, "clipped", "zscore", "ct", "unit", "keep"),
         "memory": checks.real(0, 10**6),
     },
     "train": rules(
@@ -94,6 +100,7 @@ RULES: dict[str, dict[str, Rule]] = {
     },
     "validate": {
         "overlap": checks.real(0, 0.9),
+        "at": _steps,
         "distance": checks.truth,
         "predictions": checks.truth,
     },

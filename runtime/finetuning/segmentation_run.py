@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from fdif_dsl.compiler.support.files import write_text
 from fdif_dsl.runtime.finetuning.checkpoint import save_weights
+from fdif_dsl.runtime.finetuning.data.cases import Case
 from fdif_dsl.runtime.finetuning.data.memory import within_memory
 from fdif_dsl.runtime.finetuning.data.normalisation import Levels, foreground, scaled, scaling
+from fdif_dsl.runtime.finetuning.data.nifti import Stored
 from fdif_dsl.runtime.finetuning.data.preprocessing import Prepared
 from fdif_dsl.runtime.finetuning.data.split import few
 from fdif_dsl.runtime.finetuning.inference import half, on_own_grid, predict, write_classes
 from fdif_dsl.runtime.finetuning.loader import Patches, Source
 from fdif_dsl.runtime.finetuning.metrics import CaseScore, nanmean, score
 from fdif_dsl.runtime.finetuning.preflight import Work
+from fdif_dsl.runtime.finetuning.results import curve_table
 from fdif_dsl.runtime.finetuning.trainer import Tuner, tune
 from fdif_dsl.runtime.finetuning.transfer import take_over
 from fdif_dsl.runtime.training.interrupt import Stop
@@ -27,18 +32,19 @@ from fdif_dsl.runtime.training.pictures import draw_predictions
 from fdif_dsl.runtime.training.run_folder import WEIGHTS
 from fdif_dsl.runtime.training.validation import Sample
 
-PICTURE, PREDICTIONS = "predictions.png", "predictions"
+PICTURE, PREDICTIONS, CURVE = "predictions.png", "predictions", "curve.csv"
 _PICTURED = 4  # held-out cases
 
 
 @dataclass(frozen=True)
 class Run:
     """A run of one seed: the cases that it was trained on, what came from the weights, and the score of each held-out
-    case."""
+    case. `curve` has the scores after those steps that the recipe asks for, without distances."""
 
     trained_on: tuple[str, ...]
     taken: str
     scores: list[CaseScore]
+    curve: dict[int, list[CaseScore]] = field(default_factory=dict)
 
     def __str__(self) -> str:
         dice = np.array([[score.dice for score in self.scores]])
@@ -77,23 +83,40 @@ def run(work: Work, seed: int, folder: Path, *, scratch: bool, stop: Stop, repor
                       recipe.train.workers)
     tuner = Tuner(network, DeepSupervision([classes], present=True), recipe.train,
                   taken.body if taken else frozenset(), seed)
-    tune(tuner, patches, work.settled.place, folder, stop, report)
+    curve: dict[int, list[CaseScore]] = {}
+
+    def on_the_way(step: int) -> None:
+        curve[step] = [score(found.classes, found.label, classes, distance=False)
+                       for found in _find(work, network, grey, stop)]
+
+    tune(tuner, patches, work.settled.place, folder, stop, report, on_the_way, recipe.validate.at)
+    if curve:
+        write_text(folder / CURVE, curve_table(curve, [case.name for case in work.held_out], data.classes[1:]))
     trained_on = tuple(case.name for case in cases)
     save_weights(folder / WEIGHTS, network, work.settled, recipe, seed, pretrained if taken else None, trained_on, {
         "task": "segmentation", "tasks": {"classes": list(data.classes)}, "labels": list(data.numbers),
         "channels": data.channels,
         "spacing": work.bank.spacing, "orientation": work.bank.orientation,
         "normalise": [[how, vars(levels)] for how, levels in zip(grey.how, grey.levels, strict=True)]})
-    return Run(trained_on, str(taken or ""), _score(work, network, grey, folder, stop))
+    return Run(trained_on, str(taken or ""), _score(work, network, grey, folder, stop), curve)
 
 
-def _score(work: Work, network: torch.nn.Module, grey: Grey, folder: Path, stop: Stop) -> list[CaseScore]:
-    """Scores each held-out case, and keeps pictures of the first, and all classes found where they are wanted."""
+@dataclass(frozen=True)
+class Found:
+    """What a network made of a held-out case: its `answer` on the grid that it sees, the `classes` of the case's own
+    voxels, and the `label` that these should have."""
+
+    case: Case
+    prepared: Prepared
+    answer: torch.Tensor
+    classes: np.ndarray
+    label: Stored
+
+
+def _find(work: Work, network: torch.nn.Module, grey: Grey, stop: Stop) -> Iterator[Found]:
+    """What the network, as it is, makes of each held-out case. Raises KeyboardInterrupt where `stop` is wanted."""
     device = torch.device("cuda" if work.settled.place.accelerator == "gpu" else "cpu")
     network.to(device).eval()
-    validate, classes = work.recipe.validate, work.bank.data.classes
-    scores: list[CaseScore] = []
-    samples: list[Sample] = []
     for case in work.held_out:
         if stop.wanted:
             raise KeyboardInterrupt
@@ -102,14 +125,23 @@ def _score(work: Work, network: torch.nn.Module, grey: Grey, folder: Path, stop:
                            "smaller train.patch needs less"):
             image = scaled(prepared.image, grey.of(prepared))
             with half(device, work.recipe.train.precision):
-                answer = predict(network, image, work.settled.plan.patch, validate.overlap, device)
-            found = on_own_grid(answer, prepared.affine, label)
-            scores.append(score(found, label, len(classes), validate.distance))
-            if len(samples) < _PICTURED:
-                samples.append(_sample(prepared, answer, work.bank.orientation))
+                answer = predict(network, image, work.settled.plan.patch, work.recipe.validate.overlap, device)
+            classes = on_own_grid(answer, prepared.affine, label)
+        yield Found(case, prepared, answer, classes, label)
+
+
+def _score(work: Work, network: torch.nn.Module, grey: Grey, folder: Path, stop: Stop) -> list[CaseScore]:
+    """Scores each held-out case, and keeps pictures of the first, and all classes found where they are wanted."""
+    validate, classes = work.recipe.validate, work.bank.data.classes
+    scores: list[CaseScore] = []
+    samples: list[Sample] = []
+    for found in _find(work, network, grey, stop):
+        scores.append(score(found.classes, found.label, len(classes), validate.distance))
+        if len(samples) < _PICTURED:
+            samples.append(_sample(found.prepared, found.answer, work.bank.orientation))
         if validate.predictions:
-            write_classes(np.asarray(work.bank.data.numbers)[found], label.affine,
-                          folder / PREDICTIONS / f"{case.name}.nii.gz")
+            write_classes(np.asarray(work.bank.data.numbers)[found.classes], found.label.affine,
+                          folder / PREDICTIONS / f"{found.case.name}.nii.gz")
     draw_predictions(samples, classes, folder / PICTURE, f"Held-out cases, {folder.name}")
     return scores
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -46,8 +46,22 @@ class Tuner(LightningModule):
             (body, lambda step: settings.body_lr if step >= settings.freeze else 0.0)])
 
 
-def tune(tuner: Tuner, batches: Any, place: Place, folder: Path, stop: Stop, report: Report | None) -> None:
-    """Trains for the recipe's steps; leaves metrics.csv in the folder.
+class OnTheWay(EndOnStop):
+    """Does something with the network after some steps, and leaves the network as it was."""
+
+    def __init__(self, stop: Stop, do: Callable[[int], None], at: Sequence[int]) -> None:
+        super().__init__(stop)
+        self.do, self.at = do, frozenset(at)
+
+    def after_step(self, trainer: Any, module: LightningModule, step: int, stop: bool) -> None:
+        if step in self.at and not stop:
+            self.do(step)
+            module.train()
+
+
+def tune(tuner: Tuner, batches: Any, place: Place, folder: Path, stop: Stop, report: Report | None,
+         on_the_way: Callable[[int], None], at: Sequence[int]) -> None:
+    """Trains for the recipe's steps; leaves metrics.csv in the folder. `on_the_way` is called after the steps `at`.
 
     Raises:
         FdifError: the GPU has not enough memory, or the loss is no longer a number.
@@ -55,7 +69,7 @@ def tune(tuner: Tuner, batches: Any, place: Place, folder: Path, stop: Stop, rep
     """
     train = tuner.settings
     with quiet(), _untracked():
-        trainer = make_trainer(train, place, [Log(folder, train.steps, report), EndOnStop(stop)], logger=False)
+        trainer = make_trainer(train, place, [Log(folder, train.steps, report), OnTheWay(stop, on_the_way, at)], logger=False)
         fit(trainer, tuner, DataLoader(batches, batch_size=None), stop,
             "a smaller train.batch or train.patch needs less")
     if stop.wanted:

@@ -28,6 +28,20 @@ def encode_unet(network: Any, image: Any) -> Any:
     return level(image)
 
 
+def resunet(features: int, channels: int, patch: Patch, inputs: int = 1) -> Any:
+    levels = 5
+    return _nets().DynUNet(
+        spatial_dims=3, in_channels=inputs, out_channels=channels, kernel_size=[3] * levels,
+        strides=[1] + [2] * (levels - 1), upsample_kernel_size=[2] * (levels - 1),
+        filters=[features * 2**i for i in range(levels)], norm_name=("INSTANCE", {"affine": True}), res_block=True)
+
+
+def encode_resunet(network: Any, image: Any) -> Any:
+    for level in (network.input_block, *network.downsamples, network.bottleneck):
+        image = level(image)
+    return image
+
+
 def swin_unetr(features: int, channels: int, patch: Patch, inputs: int = 1) -> Any:
     return _nets(einops=True).SwinUNETR(in_channels=inputs, out_channels=channels, feature_size=features)
 

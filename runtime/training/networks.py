@@ -58,6 +58,13 @@ NETWORKS = {n.name: n for n in (
             monai_networks.unet, monai_networks.encode_unet,
             ("model.2.", "model.1.submodule.2.", "model.1.submodule.1.submodule.2."), ("model",), "demo",
             ("model.0.conv.unit0.conv.weight", "model.0.residual.weight")),
+    Network("resunet", "MONAI's DynUNet with residual blocks, five levels, the first at full resolution", 16, 32, 1,
+            ("output_block.",), monai_networks.resunet, monai_networks.encode_resunet,
+            ("output_block.", "upsamples.", *(f"skip_layers.{'next_layer.' * i}upsample." for i in range(4))),
+            ("input_block", *(f"downsamples.{i}" for i in range(3)), "bottleneck",
+             *(f"upsamples.{i}" for i in range(4))), "laptop",
+            tuple(f"{where}.{part}.conv.weight" for where in ("input_block", "skip_layers.downsample")
+                  for part in ("conv1", "conv3"))),
     Network("swin_unetr", "Swin transformer encoder, convolutional decoder; the paper's (48 features)", 32, 64, 12,
             ("out.",), monai_networks.swin_unetr, monai_networks.encode_swin_unetr,
             ("out.", "decoder", "encoder1.", "encoder2.", "encoder3.", "encoder4."),

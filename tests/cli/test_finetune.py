@@ -65,7 +65,7 @@ def test_a_comparison_from_start_to_end(fdifc: Any, data: Path, weights: Path, t
     assert lines[:4] == [
         "fine-tuning unet for 2 steps on 1 of 2 cases, with 2 held out",
         f"{data}/datalist.json: 1 class, 1 channel; voxels (z, y, x) of 1 x 1 x 1 mm",
-        "grey levels: zscore",
+        "grey levels: clipped",
         "pretrained, seed 1"]
     assert [line for line in lines if "seed" in line and line[0] != " "][:4] == [
         "pretrained, seed 1", "pretrained, seed 2", "scratch, seed 1", "scratch, seed 2"]

@@ -46,6 +46,12 @@ class Prepared:
         return [(float(channel.mean()), float(channel.std(correction=0))) for channel in self.image]
 
     @cached_property
+    def clipped_moments(self) -> list[tuple[float, float]]:
+        """The same of each channel once it is cut to its outer percentiles."""
+        cut = [channel.clamp(low, high) for channel, (low, high) in zip(self.image, self.percentiles, strict=True)]
+        return [(float(channel.mean()), float(channel.std(correction=0))) for channel in cut]
+
+    @cached_property
     def percentiles(self) -> list[tuple[float, float]]:
         """The outer percentiles of each channel."""
         return [(float(low), float(high)) for low, high in (np.percentile(channel, CUT) for channel in self.image)]

@@ -14,7 +14,7 @@ from fdif_dsl.runtime.finetuning import Augment, open_data
 from fdif_dsl.runtime.finetuning.augmentation import augmentation
 from fdif_dsl.runtime.finetuning.data.normalisation import Scaling, foreground, scaled, scaling, schemes
 from fdif_dsl.runtime.finetuning.data.preprocessing import Prepared
-from fdif_dsl.runtime.finetuning.loader import Patches, Source
+from fdif_dsl.runtime.finetuning.loader import Patches, Source, as_seen
 
 NONE = Augment(flip=0, rotate=0, zoom=0, noise=0, contrast=0, shift=0)
 KEEP = (Scaling(-np.inf, np.inf, 0.0, 1.0),)
@@ -110,7 +110,8 @@ def test_label_and_image_change_alike() -> None:
 
 
 def test_channels_are_normalised_by_their_names() -> None:
-    assert schemes("auto", ("CT", "T1", "noNorm", "rescale_to_0_1"), 5) == ("ct", "zscore", "keep", "unit", "zscore")
+    assert schemes("auto", ("CT", "T1", "noNorm", "rescale_to_0_1"), 5) == (
+        "ct", "clipped", "keep", "unit", "clipped")
     assert schemes("unit", ("CT",), 2) == ("unit", "unit")
 
 
@@ -124,12 +125,39 @@ def test_what_each_scheme_makes_of_an_image() -> None:
     inside = image[0, :10].numpy()
     assert levels[0].mean == pytest.approx(inside.mean(), abs=1) and levels[0].low == pytest.approx(
         np.percentile(inside, 0.5), abs=1)
-    z, ct, unit, keep = (scaled(image, scaling(case, (how,), levels)) for how in ("zscore", "ct", "unit", "keep"))
+    z, ct, unit, keep, clipped = (scaled(image, scaling(case, (how,), levels))
+                                  for how in ("zscore", "ct", "unit", "keep", "clipped"))
     assert z.mean() == pytest.approx(0, abs=1e-4) and z.std() == pytest.approx(1, abs=1e-3)
     assert ct[0, :10].mean() == pytest.approx(0, abs=0.02)
     assert float(ct.max()) == pytest.approx((levels[0].high - levels[0].mean) / levels[0].deviation, rel=1e-5)
     assert (float(unit.min()), float(unit.max())) == pytest.approx((0, 1))
     assert torch.equal(keep, image)
+    grey = image.numpy()
+    cut = np.clip(grey, *np.percentile(grey, (0.5, 99.5)))
+    np.testing.assert_allclose(clipped, (cut - cut.mean()) / cut.std(), atol=1e-3)
+
+
+def test_an_outlier_does_not_move_what_is_clipped() -> None:
+    """One voxel of a million: with `zscore` the others would all be nearly the same."""
+    image = torch.as_tensor(np.random.default_rng(1).normal(300, 40, (1, 16, 16, 16)).astype(np.float32))
+    places = tuple(np.arange(4096)[k::2] for k in range(2))
+    plain, spoilt = (Prepared(its, torch.zeros_like(its), np.eye(4), places) for its in (image, image.clone()))
+    spoilt.image[0, 3, 3, 3] = 1e6
+    far = {}
+    for how in ("clipped", "zscore"):
+        one, other = (scaled(case.image, scaling(case, (how,), foreground([case]))) for case in (plain, spoilt))
+        change = (one - other).abs()
+        change[0, 3, 3, 3] = 0
+        far[how] = float(change.max())
+    assert far["clipped"] < 0.1 < 1 < far["zscore"]
+
+
+def test_a_whole_image_is_clipped_too() -> None:
+    image = np.random.default_rng(2).normal(10, 2, (1, 8, 8, 8))
+    image[0, 0, 0, 0] = 1e5
+    seen = as_seen(image, (8, 8, 8), "clipped").numpy()
+    cut = np.clip(image, *np.percentile(image, (0.5, 99.5)))
+    np.testing.assert_allclose(seen, (cut - cut.mean()) / cut.std(), atol=1e-3)
 
 
 # -- the grid that the network sees ----------------------------------------------------------------------

@@ -62,7 +62,7 @@ def test_raw_data_of_nnunet_with_weights(nnunet: Any, weights: Any, tiny: Any, t
     assert about["channels"] == 2 and about["spacing"] == [2.5, 1.0, 1.0]
     assert about["runs"]["pretrained"]["2"] == {"taken": result.taken, "trained_on": list(result.trained_on[1])}
     stored = torch.load(tmp_path / "run/pretrained-seed-1/weights.pt", weights_only=True)
-    assert [how for how, _ in stored["normalise"]] == ["zscore", "ct"] and stored["channels"] == 2
+    assert [how for how, _ in stored["normalise"]] == ["clipped", "ct"] and stored["channels"] == 2
     # What was fine-tuned can be fine-tuned again.
     assert Pretrained.read(tmp_path / "run/pretrained-seed-1").tasks == {"classes": ("background", "dim", "bright")}
 
@@ -105,6 +105,23 @@ def test_the_same_seed_gives_the_same_scores(datalist: Any, tiny: Any, tmp_path:
     assert not np.array_equal(one.dice, other.dice)
     with pytest.raises(ValueError, match="of another data set"):
         finetune(tiny(path, "data.spacing=keep"), tmp_path / "no", data=bank)
+
+
+def test_scores_on_the_way_change_nothing(datalist: Any, tiny: Any, tmp_path: Path) -> None:
+    path = datalist()
+    bank = open_data(tiny(path))
+    plain = finetune(tiny(path, "train.steps=4", "validate.distance=false"), tmp_path / "plain", data=bank)
+    watched = finetune(tiny(path, "train.steps=4", "validate.distance=false", "validate.at=[3, 1, 4, 900]",
+                            "train.seeds=[1, 2]"), tmp_path / "watched", data=bank)
+    np.testing.assert_array_equal(plain.dice[0], watched.dice[0])
+    assert plain.curve == {} and not (tmp_path / "plain/scratch-seed-1/curve.csv").exists()
+    assert list(watched.curve) == [1, 3, 4] and watched.curve[1].shape == watched.dice.shape
+    np.testing.assert_array_equal(watched.curve[4], watched.dice)
+    assert not np.array_equal(watched.curve[1], watched.dice)
+    table = rows(tmp_path / "watched/scratch-seed-2/curve.csv")
+    assert len(table) == 3 * watched.dice[0].size and {row["step"] for row in table} == {"1", "3", "4"}
+    last = [row for row in table if row["step"] == "4" and row["class"] == "bright"]
+    np.testing.assert_allclose([float(row["dice"] or "nan") for row in last], watched.dice[1, :, 1], rtol=1e-4)
 
 
 def test_a_comparison_is_of_the_same_cases(datalist: Any, weights: Any, tiny: Any, tmp_path: Path) -> None:

@@ -60,9 +60,9 @@ def test_hidden_files_are_no_cases(nnunet: Any, tiny: Any) -> None:
 
 @pytest.mark.parametrize(("wanted", "names", "channels", "how", "line"), [
     ("auto", ("CT ",), 1, ("ct",), "CT ct"),
-    ("auto", (" ct", "T1", "noNorm\t"), 3, ("ct", "zscore", "keep"), "ct ct, T1 zscore, noNorm keep"),
-    ("auto", (), 1, ("zscore",), "zscore"),
-    ("auto", ("CT",), 2, ("ct", "zscore"), "CT ct, 1 zscore"),
+    ("auto", (" ct", "T1", "noNorm\t"), 3, ("ct", "clipped", "keep"), "ct ct, T1 clipped, noNorm keep"),
+    ("auto", (), 1, ("clipped",), "clipped"),
+    ("auto", ("CT",), 2, ("ct", "clipped"), "CT ct, 1 clipped"),
     ("unit", ("CT", ""), 2, ("unit", "unit"), "CT unit, 1 unit"),
 ])
 def test_a_channel_is_normalised_by_its_name(

@@ -54,7 +54,7 @@ def test_a_run_on_labels_with_gaps(gaps: Path, tiny: Any, tmp_path: Path) -> Non
     assert (tmp_path / "run/labels.csv").read_text() == "class,label,name\n0,0,background\n1,40,40\n2,2035,2035\n"
     about = json.loads((tmp_path / "run/run.json").read_text())
     assert (about["classes"], about["labels"]) == (["background", "40", "2035"], [0, 40, 2035])
-    assert about["normalise"] == ["zscore"]
+    assert about["normalise"] == ["clipped"]
     assert torch.load(tmp_path / "run/scratch-seed-1/weights.pt", weights_only=True)["labels"] == [0, 40, 2035]
     # Predictions lie on the labels of the files, number by number.
     found = nibabel.load(tmp_path / f"run/scratch-seed-1/predictions/{result.cases[0]}.nii.gz")
