@@ -209,8 +209,8 @@ def a_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Pa
                                            'classes.mappers=["glow"]', "volume.grid=[64, 64, 64]", *overrides])
             row, meaning = find_network(network, "recipe"), resolve(recipe, library).meaning
             folder = made[network, *overrides] = tmp_path_factory.mktemp("run")
-            checkpoints = Checkpoints(folder, facts_of(recipe, row, meaning, library, 1), 1)
-            checkpoints.save_weights(make_learner(recipe, row, meaning), 30)
+            learner = make_learner(recipe, row, meaning)
+            Checkpoints(folder, facts_of(recipe, row, learner.objective.tasks, library, 1), 1).save_weights(learner, 30)
         return made[network, *overrides]
 
     yield run

@@ -69,6 +69,8 @@ def _rows(rows: list[tuple[str, str]]) -> str:
 
 def _meaning(plan: Plan) -> str:
     tasks = plan.meaning.tasks
+    if not tasks[0].parts:
+        return "A label is 1 where there is an object, and 0 where there is none."
     if len(tasks) == 1:
         return (f"A label is the {_and(tasks[0].parts)} of the object that a voxel belongs to; 0 is background. Where "
                 "objects overlap, the one with the fewest voxels is seen.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +34,7 @@ class Job:
         meaning = self.plan.meaning
         labels = volume.label.reshape(len(meaning.tasks), -1)
         return Record(case, {path: digest(data) for path, data in files.items()},
-                      tuple(meaning.labels(o) for o in scene.objects), tuple(map(count_voxels, labels)),
+                      tuple(map(meaning.labels, scene.objects, itertools.count(1))), tuple(map(count_voxels, labels)),
                       lost_to_nan(scene, self.plan.library, volume.counts.tolist()))
 
     def lacks(self, record: Record) -> bool:

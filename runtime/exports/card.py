@@ -8,7 +8,7 @@ from typing import Any
 
 from fdif_dsl.runtime.exports.form import Form
 from fdif_dsl.runtime.settings.reading import sections_toml
-from fdif_dsl.runtime.training.pretrained import Pretrained
+from fdif_dsl.runtime.training.pretrained import MEASURES, Pretrained
 from fdif_dsl.runtime.training.run_folder import SUMMARY
 
 CARD = "README.md"
@@ -93,6 +93,6 @@ def _scores(pretrained: Pretrained) -> str:
             return ""
     except (OSError, ValueError, KeyError, TypeError):  # another run's, or none
         return ""
-    measure = "Dice" if pretrained.task == "segmentation" else "share named right"
+    measure = MEASURES[pretrained.task]
     return f"{measure} {mean:.3f}, the mean over classes" if math.isfinite(mean) else ""
 

@@ -81,7 +81,7 @@ def _usage(pretrained: Pretrained, name: str, channels: int) -> str:
         **RESENC_L | {"strides": [stride[0] for stride in RESENC_L["strides"]]})
     fixed = "" if pretrained.network not in ("unetr", "primus_m") else (
         f" This network takes patches of {' x '.join(map(str, pretrained.patch))} voxels, and of no other size.")
-    rest = "the last layers" if pretrained.task == "segmentation" else "the decoder"
+    rest = "the decoder" if pretrained.task == "classification" else "the last layers"
     return f"""\
 `CLASSES` is the number of yours, background among them.
 

@@ -140,7 +140,7 @@ class Volumes(IterableDataset):  # type: ignore[type-arg, misc, unused-ignore]
 
 def as_seen(image: np.ndarray, patch: Patch, how: str) -> torch.Tensor:
     """An image (c, D, H, W) as the network sees it: as large as a patch, and normalised on its own: `unit` from its
-    lowest to its highest grey level, `keep` not at all, else to mean 0 and deviation 1, `clipped` without its outliers."""
+    lowest to its highest grey level, `keep` not at all, else to mean 0 and deviation 1, `clipped` without outliers."""
     out = torch.as_tensor(image.astype(np.float32))
     if tuple(out.shape[1:]) != patch:
         out = functional.interpolate(out[None], patch, mode="trilinear", align_corners=False)[0]

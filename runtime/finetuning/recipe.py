@@ -36,8 +36,9 @@ class Data:
     orientation: str = LEFT_OUT
     """Where x, y and z point; arrays are (z, y, x)."""
     normalise: str = LEFT_OUT
-    """`zscore`, `clipped` (cut to the image's own 0.5th to 99.5th percentile before), `ct` (cut to the foreground's 0.5th to 99.5th percentile, then by its mean and deviation), `unit` (from
-    0 to 1), `keep`; `auto` goes by the names of the channels."""
+    """`zscore`, `clipped` (the same, once cut to the image's own 0.5th to 99.5th percentile), `ct` (cut to those of the
+    foreground, then by its mean and deviation), `unit` (from 0 to 1), `keep`; `auto` goes by the names of the channels.
+    """
     memory: float = LEFT_OUT
     """GB of prepared cases that are kept in memory; the others wait in temporary files."""
 

@@ -14,8 +14,8 @@ from fdif_dsl.compiler.support.files import write_text
 from fdif_dsl.runtime.finetuning.checkpoint import save_weights
 from fdif_dsl.runtime.finetuning.data.cases import Case
 from fdif_dsl.runtime.finetuning.data.memory import within_memory
-from fdif_dsl.runtime.finetuning.data.normalisation import Levels, foreground, scaled, scaling
 from fdif_dsl.runtime.finetuning.data.nifti import Stored
+from fdif_dsl.runtime.finetuning.data.normalisation import Levels, foreground, scaled, scaling
 from fdif_dsl.runtime.finetuning.data.preprocessing import Prepared
 from fdif_dsl.runtime.finetuning.data.split import few
 from fdif_dsl.runtime.finetuning.inference import half, on_own_grid, predict, write_classes
@@ -27,7 +27,7 @@ from fdif_dsl.runtime.finetuning.trainer import Tuner, tune
 from fdif_dsl.runtime.finetuning.transfer import take_over
 from fdif_dsl.runtime.training.interrupt import Stop
 from fdif_dsl.runtime.training.log import Report
-from fdif_dsl.runtime.training.losses import DeepSupervision
+from fdif_dsl.runtime.training.losses import DeepSupervision, DiceAndCrossEntropy
 from fdif_dsl.runtime.training.pictures import draw_predictions
 from fdif_dsl.runtime.training.run_folder import WEIGHTS
 from fdif_dsl.runtime.training.validation import Sample
@@ -81,7 +81,7 @@ def run(work: Work, seed: int, folder: Path, *, scratch: bool, stop: Stop, repor
     grey = Grey(work.schemes, foreground(prepared))
     patches = Patches([Source(p, grey.of(p)) for p in prepared], chosen.patch, recipe.train.batch, recipe.augment, seed,
                       recipe.train.workers)
-    tuner = Tuner(network, DeepSupervision([classes], present=True), recipe.train,
+    tuner = Tuner(network, DeepSupervision(DiceAndCrossEntropy([classes], present=True)), recipe.train,
                   taken.body if taken else frozenset(), seed)
     curve: dict[int, list[CaseScore]] = {}
 

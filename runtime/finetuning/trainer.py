@@ -60,7 +60,7 @@ class OnTheWay(EndOnStop):
 
 
 def tune(tuner: Tuner, batches: Any, place: Place, folder: Path, stop: Stop, report: Report | None,
-         on_the_way: Callable[[int], None], at: Sequence[int]) -> None:
+         on_the_way: Callable[[int], None] = lambda step: None, at: Sequence[int] = ()) -> None:
     """Trains for the recipe's steps; leaves metrics.csv in the folder. `on_the_way` is called after the steps `at`.
 
     Raises:
@@ -69,7 +69,8 @@ def tune(tuner: Tuner, batches: Any, place: Place, folder: Path, stop: Stop, rep
     """
     train = tuner.settings
     with quiet(), _untracked():
-        trainer = make_trainer(train, place, [Log(folder, train.steps, report), OnTheWay(stop, on_the_way, at)], logger=False)
+        callbacks = [Log(folder, train.steps, report), OnTheWay(stop, on_the_way, at)]
+        trainer = make_trainer(train, place, callbacks, logger=False)
         fit(trainer, tuner, DataLoader(batches, batch_size=None), stop,
             "a smaller train.batch or train.patch needs less")
     if stop.wanted:

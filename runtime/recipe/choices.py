@@ -65,7 +65,7 @@ def resolve(recipe: Recipe, library: Library) -> Choices:
     if mistakes:
         raise FdifError(*mistakes)
     meaning = meaning_of(recipe.label, [f.name for f in shapes if f], [d.name if d else None for d in displacements],
-                         [f.name for f in mappers if f])
+                         [f.name for f in mappers if f], recipe.object_range[1])
     for task in meaning.tasks:
         if task.count > MOST:
             raise FdifError(complain(recipe.source, "volume", "label", Wrong(

@@ -22,12 +22,15 @@ MEANINGS: dict[str, tuple[tuple[str, ...], ...]] = {
     "shape_mapper": (("shape", "mapper"),),
     "shape_displacement_mapper": (("shape", "displacement", "mapper"),),
     "multi_task": (("shape",), ("displacement",), ("mapper",)),
+    "object": ((),),
+    "instance": (("number",),),
 }
-"""The meanings by name, each with its tasks; a task is the list of choices that it tells apart."""
+"""The meanings by name, each with its tasks; a task is the list of choices that it tells apart. What tells nothing
+apart has one class; `number` is the place of an object in its scene."""
 
 MOST = 2**16 - 1
 """The greatest label."""
-BACKGROUND, NONE = "background", "none"
+BACKGROUND, NONE, OBJECT, NUMBER = "background", "none", "object", "number"
 
 
 class Labelled(Protocol):
@@ -56,7 +59,7 @@ class Task:
 
     @property
     def name(self) -> str:
-        return "_".join(self.parts)
+        return "_".join(self.parts) or OBJECT
 
     @property
     def count(self) -> int:
@@ -66,17 +69,19 @@ class Task:
     @cached_property
     def classes(self) -> tuple[str, ...]:
         """The class names in the order of labels; the first is background."""
-        return (BACKGROUND, *("+".join(name or NONE for name in names) for names in itertools.product(*self.choices)))
+        return (BACKGROUND, *("+".join(name or NONE for name in names) or OBJECT
+                              for names in itertools.product(*self.choices)))
 
     @cached_property
     def _places(self) -> tuple[dict[str | None, int], ...]:
         return tuple({name: i for i, name in enumerate(names)} for names in self.choices)
 
-    def label(self, o: Labelled) -> int:
-        """The label of an object. Raises `FdifError` for what the recipe does not draw."""
+    def label(self, o: Labelled, number: int) -> int:
+        """The label of an object, which is number `number` of its scene, from 1. Raises `FdifError` for what the recipe
+        does not draw."""
         label = 0
         for part, places in zip(self.parts, self._places, strict=True):
-            name = getattr(o, part)
+            name = str(number) if part == NUMBER else getattr(o, part)
             if name not in places:
                 raise FdifError(Diagnostic(
                     "E0506", f"the recipe draws no {part} `{name or NONE}`, so it has no label for it",
@@ -97,17 +102,20 @@ class Meaning:
         """The smallest type that holds every label of every task."""
         return np.uint8 if max(task.count for task in self.tasks) < 2**8 else np.uint16
 
-    def labels(self, o: Labelled) -> tuple[int, ...]:
-        """The label of an object in each task; less 1, it is the class of a volume that holds this object only."""
-        return tuple(task.label(o) for task in self.tasks)
+    def labels(self, o: Labelled, number: int) -> tuple[int, ...]:
+        """The label of an object in each task, by what it is made of and its number in the scene, from 1; less 1, it is
+        the class of a volume that holds this object only."""
+        return tuple(task.label(o, number) for task in self.tasks)
 
     def table(self, objects: Sequence[Labelled]) -> np.ndarray:
         """(tasks, 1 + objects), of `dtype`: from the number of an object, which counts from 1, to its labels."""
-        return np.array([(0,) * len(self.tasks), *map(self.labels, objects)], self.dtype).T
+        return np.array([(0,) * len(self.tasks), *map(self.labels, objects, itertools.count(1))], self.dtype).T
 
 
 def meaning_of(name: str, shapes: Sequence[str], displacements: Sequence[str | None],
-               mappers: Sequence[str]) -> Meaning:
-    """The meaning of that name for what a recipe chooses from. A task may have more classes than `MOST`."""
-    choices = {"shape": tuple(shapes), "displacement": tuple(displacements), "mapper": tuple(mappers)}
+               mappers: Sequence[str], most: int) -> Meaning:
+    """The meaning of that name for what a recipe chooses from, and up to `most` objects of a scene. A task may have
+    more classes than `MOST`."""
+    choices = {"shape": tuple(shapes), "displacement": tuple(displacements), "mapper": tuple(mappers),
+               NUMBER: tuple(map(str, range(1, max(1, most) + 1)))}
     return Meaning(name, tuple(Task(parts, tuple(choices[part] for part in parts)) for parts in MEANINGS[name]))

@@ -38,7 +38,12 @@ class Recipe:
     mappers: Sequence[str] = LEFT_OUT
     label: str = LEFT_OUT
     """What a label means: `shape`, the object's class; `shape_mapper` and `shape_displacement_mapper`, a class for each
-    combination; `multi_task`, three labels, for shape, displacement and mapper. See `meaning.py`."""
+    combination; `multi_task`, three labels, for shape, displacement and mapper; `object`, one class for any object;
+    `instance`, the number of the object in its scene. See `meaning.py`."""
+    images: str | None = LEFT_OUT
+    """A folder of NIfTI files, or a MONAI data list, whose images are trained on in place of volumes; None for none."""
+    spacing: str | tuple[float, float, float] = LEFT_OUT
+    """The voxels of these images as the network sees them, (z, y, x) in mm, or `keep`."""
     placement: Placement = field(default_factory=Placement)
     scanner: Scanner = field(default_factory=Scanner)
     training: Training = field(default_factory=Training)
@@ -77,17 +82,24 @@ class Recipe:
         the paper, which has none, is left out."""
         return {
             "volume": {"grid": list(self.grid), "objects": self.objects if isinstance(self.objects, int)
-                       else list(self.objects), "label": self.label},
+                       else list(self.objects), "label": self.label, **self._images()},
             "placement": asdict(self.placement),
             "classes": {"shapes": "all" if self.shapes is None else list(self.shapes),
                         "displacements": ["none" if d is None else d for d in self.displacements],
                         "mappers": list(self.mappers)},
             **({} if self.scanner == Scanner() else {"scanner": self.scanner.to_dict()}),
             "train": {key: getattr(self.training, key) for key in FORM.rules["train"]} | {
-                "patch": list(self.training.patch) if self.training.patch else "grid"},
+                "patch": list(self.training.patch) if self.training.patch else "grid",
+                "targets": list(self.training.targets)},
             "augment": asdict(self.augment),
             "monitor": asdict(self.monitor) | {"wandb": self.monitor.wandb or "none"},
         }
+
+    def _images(self) -> dict[str, Any]:
+        """What a recipe without images leaves out."""
+        if self.images is None:
+            return {}
+        return {"images": self.images, "spacing": self.spacing if isinstance(self.spacing, str) else list(self.spacing)}
 
     def to_toml(self, about: str) -> str:
         """The recipe in full as a TOML text, which `load` reads again."""

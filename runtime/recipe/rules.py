@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fdif_dsl.compiler.ir.grid import MAX_SIDE
@@ -12,6 +12,8 @@ from fdif_dsl.runtime.settings.checks import Rule, Wrong
 from fdif_dsl.runtime.settings.form import Form
 from fdif_dsl.runtime.settings.training import rules
 
+TARGETS = ("object", "middle", "distance")
+"""What the task `structure` learns of every voxel."""
 OBJECTS = 10_000
 """The most objects of a volume."""
 
@@ -52,11 +54,36 @@ def _patch(value: Any) -> tuple[int, int, int] | None:
     return None if value is None or value == "grid" else checks.sides(value)
 
 
+def _images(value: Any) -> str | None:
+    return None if value is None or value == "none" else str(checks.text(value))
+
+
+def _spacing(value: Any) -> str | tuple[float, float, float]:
+    if value == "keep":
+        return "keep"
+    if isinstance(value, str) or not isinstance(value, Sequence) or len(value) != 3:
+        raise Wrong("the spacing is three numbers", hint='write [z, y, x] in mm, or "keep"')
+    z, y, x = (float(checks.real(1e-6, 1e6)(v)) for v in value)
+    return z, y, x
+
+
+def _targets(value: Any) -> tuple[str, ...]:
+    found = tuple(checks.names(value))
+    rule = checks.one_of(*TARGETS)
+    if not found:
+        raise Wrong("the list is empty", "there would be nothing to learn", f"write some of {', '.join(TARGETS)}")
+    if len(set(found)) < len(found):
+        raise Wrong("a target stands twice in the list", hint="name it once")
+    return tuple(str(rule(name)) for name in found)
+
+
 RULES: dict[str, dict[str, Rule]] = {
     "volume": {
         "grid": checks.sides,
         "objects": _objects,
         "label": checks.one_of(*MEANINGS),
+        "images": _images,
+        "spacing": _spacing,
     },
     "placement": {
         "translate": checks.real(0, 10),
@@ -89,9 +116,13 @@ RULES: dict[str, dict[str, Rule]] = {
         "gamma_power": checks.between(checks.real(0.1, 10), "[0.7, 1.4]"),
     },
     "train": rules(
-        "task network features batch crops patch dice optimizer lr weight_decay schedule steps warmup accumulate clip "
-        "ema precision compile recompute accelerator devices nodes volumes workers seed", {
-            "task": checks.one_of("segmentation", "classification"),
+        "task targets reach mask mask_size network features batch crops patch dice optimizer lr weight_decay schedule "
+        "steps warmup accumulate clip ema precision compile recompute accelerator devices nodes volumes workers seed", {
+            "task": checks.one_of("segmentation", "classification", "structure", "masked"),
+            "targets": _targets,
+            "reach": checks.whole(1, 64),
+            "mask": checks.real(0.01, 0.99),
+            "mask_size": checks.whole(1, MAX_SIDE),
             "features": checks.whole(1, 4096),
             "crops": checks.whole(1, 65536),
             "patch": _patch,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -108,7 +109,17 @@ class Training(Optimisation):
     """How a network is trained: what it learns, the optimisation, and on which devices."""
 
     task: str = LEFT_OUT
-    """`segmentation`, or `classification` of volumes that hold one object."""
+    """`segmentation`; `classification` of volumes that hold one object; `structure`, which learns `targets` of the
+    labels `instance`; or `masked`, which fills in what is hidden of an image."""
+    targets: Sequence[str] = LEFT_OUT
+    """What the task `structure` learns: what is in an `object`, what is in the one in the `middle`, and the `distance`
+    of the nearest border."""
+    reach: int = LEFT_OUT
+    """The distance in voxels beyond which borders are equally far."""
+    mask: float = LEFT_OUT
+    """The share of an image that the task `masked` hides."""
+    mask_size: int = LEFT_OUT
+    """The side of a hidden block, in voxels."""
     network: str = LEFT_OUT
     """A name of `fdifc list networks`, or a function of one's own as `package.module:function`."""
     features: int = LEFT_OUT

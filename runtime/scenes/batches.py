@@ -10,7 +10,7 @@ import numpy as np
 
 from fdif_dsl.compiler.backends.cuda.batch import Batch
 from fdif_dsl.runtime.recipe import Choices, Recipe
-from fdif_dsl.runtime.recipe.meaning import Meaning, Task
+from fdif_dsl.runtime.recipe.meaning import NUMBER, Meaning, Task
 from fdif_dsl.runtime.scenes.render import place
 from fdif_dsl.runtime.scenes.sampler import Drawn, draw_objects, sample_scene
 
@@ -39,7 +39,7 @@ def sample_batch(lib: Library, seed: int, indices: Sequence[int], recipe: Recipe
     places = iter(range(len(textures)))
     displaced = np.array([-1 if d is None else next(places) for d in choices.displacements])[drawn.displacement]
     numbers = _numbers(drawn.counts)
-    labels = [_labels(task, drawn) for task in choices.meaning.tasks]
+    labels = [_labels(task, drawn, numbers) for task in choices.meaning.tasks]
     several = numbered or len(labels) > 1
     batch = Batch(
         choices.shapes, textures, choices.mappers, drawn.counts.astype(np.int32), drawn.shape.astype(np.int32),
@@ -52,11 +52,11 @@ def sample_batch(lib: Library, seed: int, indices: Sequence[int], recipe: Recipe
     return SceneBatch(batch, tables)
 
 
-def _labels(task: Task, drawn: Drawn) -> np.ndarray:
+def _labels(task: Task, drawn: Drawn, numbers: np.ndarray) -> np.ndarray:
     """The label of each object, as `Task.label` says."""
     label = np.zeros(len(drawn.shape), np.int64)
     for part, names in zip(task.parts, task.choices, strict=True):
-        label = label * len(names) + getattr(drawn, part)
+        label = label * len(names) + (numbers - 1 if part == NUMBER else getattr(drawn, part))
     return label + 1
 
 

@@ -13,6 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from fdif_dsl.runtime.recipe import Recipe
 from fdif_dsl.runtime.training.augmentation import crops, normalise
+from fdif_dsl.runtime.training.objective import Objective
 from fdif_dsl.runtime.training.optimiser import configure
 
 
@@ -20,14 +21,15 @@ class Learner(LightningModule):
     """A network that learns the tasks of a recipe.
 
     All that is random in a step depends on the seed and the numbers of its volumes, so that a resumed run continues as
-    the first would have. `network` maps (b, 1, *patch) to what `loss` takes together with labels
-    (b, tasks, *patch). `average` is the mean of its weights where the recipe wants one, else None.
+    the first would have. `network` maps (b, 1, *patch) to what the loss of `objective` takes.
+    `average` is the mean of its weights where the recipe wants one, else None.
     """
 
-    def __init__(self, network: torch.nn.Module, loss: torch.nn.Module, recipe: Recipe,
+    def __init__(self, network: torch.nn.Module, objective: Objective, recipe: Recipe,
                  blocks: Sequence[str] = ()) -> None:
         super().__init__()
-        self.network, self.loss, self.recipe = network, loss, recipe
+        self.network, self.objective, self.recipe = network, objective, recipe
+        self.loss = objective.loss
         self.settings = recipe.training
         self.patch = recipe.training.patch or recipe.grid
         self.average: AveragedModel | None = None
@@ -53,7 +55,9 @@ class Learner(LightningModule):
         image = normalise(batch["image"], self.recipe.augment.normalise)
         image, label = crops(image, batch["label"], self.patch, self.settings.crops, self.recipe.augment,
                              self.settings.seed, numbers)
-        loss: torch.Tensor = self.loss(self.network(image), label)
+        which = [(number, crop) for number in numbers for crop in range(self.settings.crops)]
+        image, right = self.objective.pose(image, label, self.settings.seed, which)
+        loss: torch.Tensor = self.loss(self.network(image), right)
         return loss
 
     def on_train_start(self) -> None:

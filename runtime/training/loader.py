@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from fdif_dsl.runtime.streams.images import ImageStream
 from fdif_dsl.runtime.streams.stream import VolumeStream, use_one_thread
 from fdif_dsl.runtime.training.interrupt import put_off, serve
 
@@ -20,7 +21,7 @@ class Batches(IterableDataset):  # type: ignore[type-arg, misc, unused-ignore]
     a step what one process with a batch as large as all theirs would see, whatever the number of workers.
     """
 
-    def __init__(self, stream: VolumeStream, size: int, first: int, rank: int, world: int) -> None:
+    def __init__(self, stream: VolumeStream | ImageStream, size: int, first: int, rank: int, world: int) -> None:
         super().__init__()
         self.stream, self.size, self.first, self.rank, self.world = stream, size, first, rank, world
 

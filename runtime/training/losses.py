@@ -48,17 +48,17 @@ class DiceAndCrossEntropy(nn.Module):
 
 
 class DeepSupervision(nn.Module):
-    """The loss of segmentation. Of a network that has several outputs, from fine to coarse, it is that of each,
-    weighted as nnU-Net does: each half as much as the one before, the coarsest next to nothing."""
+    """A loss of voxels. Of a network that has several outputs, from fine to coarse, it is that of each, weighted as
+    nnU-Net does: each half as much as the one before, the coarsest next to nothing."""
 
-    def __init__(self, classes: Sequence[int], present: bool) -> None:
+    def __init__(self, loss: nn.Module) -> None:
         super().__init__()
-        self.loss = DiceAndCrossEntropy(classes, present)
+        self.loss = loss
 
     @classmethod
     def of(cls, recipe: Recipe, meaning: Meaning) -> DeepSupervision:
-        """That of a recipe's tasks."""
-        return cls([task.count + 1 for task in meaning.tasks], recipe.training.dice == "present")
+        """The loss of segmentation, of a recipe's tasks."""
+        return cls(DiceAndCrossEntropy([task.count + 1 for task in meaning.tasks], recipe.training.dice == "present"))
 
     def forward(self, output: Output, label: torch.Tensor) -> torch.Tensor:
         if isinstance(output, torch.Tensor):

@@ -36,6 +36,25 @@ def mean(scores: Sequence[Score]) -> float:
     return float(np.mean([score.mean for score in scores]))
 
 
+class Errors:
+    """Squared errors, summed over a set, and how much the values vary by themselves."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.table = torch.zeros(4, dtype=torch.float64, device=device)  # errors, values, their squares, how many
+
+    def add(self, found: torch.Tensor, there: torch.Tensor) -> None:
+        """Values of any shape."""
+        error, value = (found - there).double(), there.double()
+        self.table += torch.stack([error.square().sum(), value.sum(), value.square().sum(),
+                                   torch.tensor(value.numel(), dtype=torch.float64, device=value.device)])
+
+    def explained(self, task: str, name: str) -> Score:
+        """The share of the variance that is explained: 1 without an error, 0 for who always answers with the mean."""
+        errors, total, squares, count = self.table.tolist()
+        variance = squares - total**2 / max(count, 1)
+        return Score(task, (name,), (1 - errors / variance if variance > 0 else math.nan,), (int(count),))
+
+
 class Counts:
     """What scores are made of, summed over a set: for each class, what is there, what is found, and what is both."""
 

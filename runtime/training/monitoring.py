@@ -59,7 +59,9 @@ class Watch(EndOnStop):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.monitor.validate:
-            self.validation = Validation(self.library, self.recipe, trainer.global_rank, trainer.world_size)
+            learner: Any = pl_module
+            self.validation = Validation(self.library, self.recipe, learner.objective, trainer.global_rank,
+                                         trainer.world_size)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         done = trainer.global_step
@@ -91,7 +93,7 @@ class Watch(EndOnStop):
             return best
         write_text(self.directory / SCORES, _table(self.history))
         if samples:
-            draw_predictions(samples, validation.tasks[0].classes, self.directory / PICTURE,
+            draw_predictions(samples, next(iter(validation.objective.tasks.values())), self.directory / PICTURE,
                              f"Held-out volumes, step {step}")
         values = {f"validation/{score.task}": score.mean for score in scores}
         for logger in trainer.loggers:

@@ -36,6 +36,15 @@ def check_settings(recipe: Recipe, network: Network, patch: Patch, where: str) -
             wrong("train.network", f"`{network.name}` cannot classify",
                   "it is not known which part of it is its encoder",
                   "take a network of `fdifc list networks`, or segment")
+    if training.task == "structure" and (recipe.label != "instance" or recipe.images is not None):
+        wrong("volume.label", "`structure` needs the number of each object", "it learns where one object ends and "
+              "another begins, which classes do not say", 'set label = "instance" in [volume], and no images')
+    if recipe.images is not None and training.task != "masked":
+        wrong("volume.images", f"`{training.task}` cannot learn from images alone", "they have no labels",
+              'set task = "masked" in [train]')
+    if recipe.images is not None and training.volumes == "gpu":
+        wrong("train.volumes", "images are not drawn on a GPU", "they are read from files",
+              'set volumes = "cpu" in [train]')
     if training.recompute and not network.blocks:
         wrong("train.recompute", f"`{network.name}` cannot compute its activations again",
               "its batch norm would count each batch twice, or its parts are not known", "leave out train.recompute")

@@ -18,6 +18,7 @@ from fdif_dsl.runtime.training.devices import Place, find_place, is_first
 from fdif_dsl.runtime.training.extra import require
 from fdif_dsl.runtime.training.networks import Network, find_network
 from fdif_dsl.runtime.training.preflight import check_disk, check_settings
+from fdif_dsl.runtime.training.pretrained import MEASURES
 from fdif_dsl.runtime.training.quiet import quiet
 from fdif_dsl.runtime.training.resume import check_folder, check_same, clear, read
 from fdif_dsl.runtime.training.run_folder import LAST, RECIPE, SUMMARY, facts_of, write_about, write_json, write_recipe
@@ -82,7 +83,7 @@ def pretrain(library: Library, recipe: Recipe, directory: Path, *, name: str, re
         raise FdifError(*mistakes, *unfit)
 
     module = make_learner(recipe, network, meaning)
-    facts = facts_of(recipe, network, meaning, library, place.world)
+    facts = facts_of(recipe, network, module.objective.tasks, library, place.world)
 
     def check() -> None:
         check_folder(directory, resume, overwrite)
@@ -107,7 +108,7 @@ def _train(library: Library, recipe: Recipe, directory: Path, name: str, module:
            facts: dict[str, Any], checkpoint: Path | None, report: Report | None, announce: Announce | None,
            on_interrupt: Callable[[], None] | None) -> Run | None:
     """The run itself, in a folder that is ready for it; from `checkpoint` on, where there is one."""
-    from fdif_dsl.runtime.streams.stream import VolumeStream
+    from fdif_dsl.runtime.streams import open_stream
     from fdif_dsl.runtime.training.checkpoints import Checkpoints, WholeFiles
     from fdif_dsl.runtime.training.interrupt import Stop, stop_on_interrupt
     from fdif_dsl.runtime.training.loader import Batches, loader
@@ -125,8 +126,7 @@ def _train(library: Library, recipe: Recipe, directory: Path, name: str, module:
             training, place, [log, watch], accumulate_grad_batches=training.accumulate, plugins=[WholeFiles()],
             logger=_loggers(directory, recipe, name, done))
         on_gpu = training.volumes == "gpu"
-        stream = VolumeStream(library, recipe, seed=training.seed,
-                              device=f"cuda:{trainer.local_rank}" if on_gpu else None)
+        stream = open_stream(library, recipe, training.seed, f"cuda:{trainer.local_rank}" if on_gpu else None)
         batches = Batches(stream, training.batch, done * training.accumulate, trainer.global_rank, trainer.world_size)
         fit(trainer, module, loader(batches, 0 if on_gpu else training.workers), stop,
             "a smaller train.batch, train.crops or train.patch needs less, and so does train.recompute=true; "
@@ -140,29 +140,28 @@ def _train(library: Library, recipe: Recipe, directory: Path, name: str, module:
     draw_loss(losses, directory / LOSS_CURVE, f"Pre-training on the recipe {name}")
     if watch.history:
         draw_scores(watch.history, directory / SCORE_CURVE, f"Held-out volumes of the recipe {name}",
-                    "Dice" if training.task == "segmentation" else "share named right")
+                    MEASURES[training.task])
     write_json(directory / SUMMARY, _summary(run, facts))
     return run
 
 
 def make_learner(recipe: Recipe, row: Network, meaning: Meaning) -> Any:
-    """The network of a recipe with its losses; the same seed makes the same weights."""
+    """The network of a recipe with its objective; the same seed makes the same weights."""
     import torch
 
     from fdif_dsl.runtime.training.heads import Classifier
     from fdif_dsl.runtime.training.learner import Learner
-    from fdif_dsl.runtime.training.losses import DeepSupervision, VolumeCrossEntropy
+    from fdif_dsl.runtime.training.objective import objective_of
 
     training = recipe.training
     patch = training.patch or recipe.grid
     torch.manual_seed(training.seed % 2**63)
     blocks = row.blocks if training.recompute else ()
+    objective = objective_of(recipe, meaning)
     if training.task == "classification":
-        sizes = [task.count for task in meaning.tasks]
-        network = Classifier(row.build(training.features, 1, patch), row, sum(sizes), patch)
-        return Learner(network, VolumeCrossEntropy(sizes), recipe, [f"network.{block}" for block in blocks])
-    channels = sum(task.count + 1 for task in meaning.tasks)
-    return Learner(row.build(training.features, channels, patch), DeepSupervision.of(recipe, meaning), recipe, blocks)
+        network = Classifier(row.build(training.features, 1, patch), row, objective.channels, patch)
+        return Learner(network, objective, recipe, [f"network.{block}" for block in blocks])
+    return Learner(row.build(training.features, objective.channels, patch), objective, recipe, blocks)
 
 
 def _summary(run: Run, facts: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 ABOUT = "fdif"
 """The key in an exported file under which it says what the weights are, beside what its tool reads."""
 
+MEASURES = {"segmentation": "Dice", "classification": "share named right", "structure": "Dice",
+            "masked": "share explained"}
+"""What a validation scores by, for each task."""
+
 _GIVE = f"give the folder of a run of `fdifc pretrain`, or {BEST_WEIGHTS} or {WEIGHTS} in it"
 _ZIP = b"PK\x03\x04"  # how a file of torch begins
 

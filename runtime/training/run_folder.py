@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,6 @@ from fdif_dsl.compiler.support.files import replacing, write_text
 if TYPE_CHECKING:
     from fdif_dsl.compiler.library import Library
     from fdif_dsl.runtime.recipe import Recipe
-    from fdif_dsl.runtime.recipe.meaning import Meaning
     from fdif_dsl.runtime.training.networks import Network
 
 LAST, BEST = "last.ckpt", "best.ckpt"
@@ -35,12 +34,14 @@ def versions() -> dict[str, str]:
     return found
 
 
-def facts_of(recipe: Recipe, network: Network, meaning: Meaning, library: Library, processes: int) -> dict[str, Any]:
-    """What stands in `weights.pt` beside the weights and the step: plain values, which `pretrained.py` reads."""
+def facts_of(recipe: Recipe, network: Network, tasks: Mapping[str, Sequence[str]], library: Library,
+             processes: int) -> dict[str, Any]:
+    """What stands in `weights.pt` beside the weights and the step: plain values, which `pretrained.py` reads. `tasks`
+    are those of the objective."""
     training = recipe.training
     return {"network": training.network, "features": training.features, "patch": list(training.patch or recipe.grid),
             "head": list(network.head), "task": training.task, "label": recipe.label,
-            "tasks": {task.name: list(task.classes) for task in meaning.tasks}, "recipe": recipe.to_dict(),
+            "tasks": {name: list(classes) for name, classes in tasks.items()}, "recipe": recipe.to_dict(),
             "library": library.hash, "seed": training.seed, "processes": processes, "fdif_dsl": version("fdif-dsl")}
 
 

@@ -30,14 +30,15 @@ class Size:
 
 
 def size_of(row: Network, recipe: Recipe, meaning: Meaning) -> Size:
-    """The size of a step that trains a network to segment as a recipe says."""
+    """The size of a step that trains a network as a recipe says, were it not to classify."""
     import torch
 
-    from fdif_dsl.runtime.training.losses import DeepSupervision
+    from fdif_dsl.runtime.training.objective import objective_of
 
     training = recipe.training
     patch = training.patch or recipe.grid
-    network = _without_values(row, training.features, sum(task.count + 1 for task in meaning.tasks), patch)
+    objective = objective_of(recipe, meaning)
+    network = _without_values(row, training.features, objective.channels, patch)
     parameters = sum(p.numel() for p in network.parameters())
     copies = 2 + (2 if training.optimizer == "adamw" else 1) + (training.ema > 0)
     own = {p.untyped_storage()._cdata for p in (*network.parameters(), *network.buffers())}
@@ -46,7 +47,7 @@ def size_of(row: Network, recipe: Recipe, meaning: Meaning) -> Size:
         output = network(torch.zeros(samples, 1, *patch, device="meta"))
     with _kept() as of_loss:
         label = torch.zeros(samples, len(meaning.tasks), *patch, device="meta", dtype=torch.int64)
-        DeepSupervision.of(recipe, meaning)(output, label)
+        objective.loss(output, label)
     activations = sum(t.untyped_storage().nbytes() for place, t in of_network.items() if place not in own)
     if training.precision != "32":
         activations //= 2  # the loss is computed in single precision

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from fdif_dsl.runtime.recipe import Recipe
-from fdif_dsl.runtime.streams.stream import VolumeStream
+from fdif_dsl.runtime.streams import open_stream
 from fdif_dsl.runtime.training.augmentation import normalise
-from fdif_dsl.runtime.training.heads import split
-from fdif_dsl.runtime.training.losses import volume_classes
-from fdif_dsl.runtime.training.metrics import Counts, Score
+from fdif_dsl.runtime.training.metrics import Score
+from fdif_dsl.runtime.training.objective import Objective
 
 if TYPE_CHECKING:
     from fdif_dsl.compiler.library import Library
@@ -32,53 +31,55 @@ def held_out_seed(seed: int) -> int:
 class Validation:
     """A fixed set of volumes, rendered once. Process r of R keeps volumes r, r + R, ...; scores are those of all."""
 
-    def __init__(self, library: Library, recipe: Recipe, rank: int = 0, world: int = 1) -> None:
+    def __init__(self, library: Library, recipe: Recipe, objective: Objective, rank: int = 0, world: int = 1) -> None:
         self.recipe = replace(recipe, training=replace(recipe.training, patch=None))
         self.patch = recipe.training.patch or recipe.grid
-        stream = VolumeStream(library, self.recipe, held_out_seed(recipe.training.seed))
-        self.tasks = stream.meaning.tasks
-        self.world = world
+        self.objective, self.world = objective, world
+        stream = open_stream(library, self.recipe, held_out_seed(recipe.training.seed))
         kinds = torch.uint8, torch.uint8 if stream.meaning.dtype().itemsize == 1 else torch.int32
-        pairs = stream.volumes(range(rank, recipe.monitor.volumes, world))
+        self.numbers = range(rank, recipe.monitor.volumes, world)
+        pairs = stream.volumes(self.numbers)
         # Kept as they are on disk: an eighth of what a network takes.
         self.pairs = [((128 * pair["image"]).to(kinds[0]).cpu(), pair["label"].to(kinds[1]).cpu()) for pair in pairs]
 
     def run(self, network: torch.nn.Module, device: torch.device) -> tuple[list[Score], list[Sample]]:
-        """The score of each task, and a few samples to look at (none for classification)."""
-        classification = self.recipe.training.task == "classification"
-        sizes = [task.count + (not classification) for task in self.tasks]
-        counts = [Counts(size, device) for size in sizes]
+        """The score of each task, and a few samples to look at (none where there are no classes of voxels)."""
+        tallies = self.objective.tallies(device)
         samples: list[Sample] = []
         training = network.training
         network.eval()
         with torch.no_grad():
-            for image, label in self.pairs:
-                whole = image.to(device).float()[None] / 128
-                there = label.to(device).long()[None]
-                parts = split(self._predict(network, whole), sizes)
-                wanted = volume_classes(there) if classification else there
-                for i, part in enumerate(parts):
-                    counts[i].add(part.argmax(1), wanted[:, i])
-                if not classification and len(samples) < _SAMPLES:
-                    samples.append((whole[0, 0].cpu(), label[0], parts[0].argmax(1)[0].cpu()))
+            for number, pair in zip(self.numbers, self.pairs, strict=True):
+                whole, label = pair[0].to(device).float()[None] / 128, pair[1].to(device).long()[None]
+                if not self.objective.whole:
+                    whole, label = (middle(part, self.patch) for part in (whole, label))
+                image, right = self.objective.pose(normalise(whole, self.recipe.augment.normalise), label,
+                                                   self.recipe.training.seed, [(number, 0)])
+                found = self.objective.count(tallies, self._predict(network, image), right)
+                if found is not None and len(samples) < _SAMPLES:
+                    samples.append((whole[0, 0].cpu(), right[0, 0].cpu().long(), found.cpu()))
         network.train(training)
         if self.world > 1:
-            for count in counts:
-                torch.distributed.all_reduce(count.table)
-        scores = [(c.share if classification else c.dice)(task.name, task.classes)
-                  for c, task in zip(counts, self.tasks, strict=True)]
-        return scores, samples
+            for tally in tallies:
+                torch.distributed.all_reduce(tally.table)
+        return self.objective.scores(tallies), samples
 
     def _predict(self, network: torch.nn.Module, image: torch.Tensor) -> torch.Tensor:
         """The network's answer for a whole volume (1, 1, D, H, W), patch by patch where it is larger than one."""
         from monai.inferers.utils import sliding_window_inference
 
-        image = normalise(image, self.recipe.augment.normalise)
         if tuple(image.shape[2:]) == self.patch:
             return finest(network(image))
         out: Any = sliding_window_inference(image, self.patch, 1, lambda part: finest(network(part)), overlap=0.25,
                                             mode="gaussian")
         return torch.as_tensor(out)
+
+
+def middle(image: torch.Tensor, patch: tuple[int, int, int]) -> torch.Tensor:
+    """The patch in the middle of an image (..., D, H, W)."""
+    for axis, side in zip((-3, -2, -1), patch, strict=True):
+        image = image.narrow(axis, (image.shape[axis] - side) // 2, side)
+    return image
 
 
 def finest(output: torch.Tensor | Sequence[torch.Tensor]) -> torch.Tensor:

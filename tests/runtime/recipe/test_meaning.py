@@ -59,13 +59,14 @@ def test_the_label_of_an_object_is_its_class(label: str) -> None:
             for mapper in MAPPERS:
                 o = an_object(shape, displacement, mapper)
                 names = {"shape": shape, "displacement": displacement or "none", "mapper": mapper}
-                assert [task.classes[label] for task, label in zip(its.tasks, its.labels(o), strict=True)] == [
-                    "+".join(names[part] for part in task.parts) for task in its.tasks]
+                names["number"] = "2"
+                assert [task.classes[label] for task, label in zip(its.tasks, its.labels(o, 2), strict=True)] == [
+                    "+".join(names[part] for part in task.parts) or "object" for task in its.tasks]
 
 
 def test_what_a_recipe_does_not_draw_has_no_label() -> None:
     with pytest.raises(FdifError) as caught:
-        meaning("multi_task").labels(an_object("torus", "sawtooth", "modular_5"))
+        meaning("multi_task").labels(an_object("torus", "sawtooth", "modular_5"), 1)
     assert str(caught.value) == """\
 error[E0506]: the recipe draws no displacement `sawtooth`, so it has no label for it
   hint: render the scene without a meaning to have class ids of the library as labels"""
@@ -81,11 +82,15 @@ def test_a_volume_has_the_labels_of_its_objects(label: str, backend: str) -> Non
     assert np.array_equal(np.asarray(volume.image), np.asarray(render(scene, STD, backend).image))
     labels = np.asarray(volume.label).reshape(len(its.tasks), *scene.grid)
     assert labels.dtype == np.uint8 and volume.label.ndim == (3 if len(its.tasks) == 1 else 4)
-    possible = {its.labels(o): STD.shapes[o.shape].id for o in scene.objects} | {(0,) * len(its.tasks): 0}
+    possible = {its.labels(o, k): STD.shapes[o.shape].id for k, o in enumerate(scene.objects, 1)} | {(0,) * len(its.tasks): 0}
     found = np.zeros(scene.grid, np.int64)
     for values, shape in possible.items():
         found[(labels == np.array(values).reshape(-1, 1, 1, 1)).all(0)] = shape
-    assert np.array_equal(found, np.asarray(render(scene, STD, backend).label))
+    plain = np.asarray(render(scene, STD, backend).label)
+    if label == "object":
+        assert np.array_equal(labels[0], plain > 0)
+        return
+    assert np.array_equal(found, plain)
     assert len(np.unique(found)) == 3
 
 
@@ -97,7 +102,7 @@ def test_labels_grow_with_the_number_of_classes() -> None:
     volume = render(sample_scene(STD, 0, 0, many), STD, meaning=its)
     assert volume.label.dtype == np.uint16 and volume.label.max() > 255
     names = [f"s{i}" for i in range(300)]
-    two = meaning_of("multi_task", names, [None], ["a"])
+    two = meaning_of("multi_task", names, [None], ["a"], 2)
     assert two.table([an_object("s299", None, "a")]).tolist() == [[0, 300], [0, 1], [0, 1]]
 
 

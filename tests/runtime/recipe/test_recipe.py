@@ -91,7 +91,7 @@ def test_none_in_a_list_is_one_of_the_equal_choices() -> None:
 
 def test_built_in_recipes_load_and_fit_the_standard_library() -> None:
     assert list(recipes()) == ["paper", "classification", "demo", "paper-primus-m", "paper-resenc-l",
-                               "paper-swin-unetr", "paper-unetr", "paper-vnet", "scanner"]
+                               "paper-swin-unetr", "paper-unetr", "paper-vnet", "scanner", "structure"]
     for name, about in recipes().items():
         assert about.endswith(".")
         assert resolve(Recipe.load(name), STD).shapes
@@ -203,7 +203,7 @@ error[E0504]: [volume] has no key `gird`
   |
 2 | gird = [96, 96, 96]
   | ^^^^
-  why: its keys are `grid`, `objects`, `label`
+  why: its keys are `grid`, `objects`, `label`, `images`, `spacing`
   hint: did you mean `grid`?"""),
     "key of another section": ("[classes]\nlr = 0.1\n", """\
 error[E0504]: [classes] has no key `lr`
@@ -284,7 +284,7 @@ error[E0504]: `shape_maper` is not supported
   |
 2 | label = "shape_maper"
   | ^^^^^
-  why: there are `shape`, `shape_mapper`, `shape_displacement_mapper`, `multi_task`
+  why: there are `shape`, `shape_mapper`, `shape_displacement_mapper`, `multi_task`, `object`, `instance`
   hint: did you mean `shape_mapper`?"""),
     "repeated": ("[classes]\nshapes = [\"sphere\", \"sphere\"]\n", """\
 error[E0504]: `sphere` stands twice in the list
@@ -352,7 +352,7 @@ def test_a_recipe_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert message(Recipe.load, "papper") == """\
 error[E0501]: no recipe is called `papper`
   why: the built-in recipes are `paper`, `classification`, `demo`, `paper-primus-m`, `paper-resenc-l`, \
-`paper-swin-unetr`, `paper-unetr`, `paper-vnet`, `scanner`
+`paper-swin-unetr`, `paper-unetr`, `paper-vnet`, `scanner`, `structure`
   hint: did you mean `paper`?"""
     assert message(Recipe.load, "x.toml") == """\
 error[E0502]: cannot read the recipe

@@ -76,7 +76,7 @@ def test_the_loss_of_a_batch_is_the_mean_of_its_samples() -> None:
 
 def test_deep_supervision_weighs_each_output_half_as_much_as_the_finer() -> None:
     recipe = Recipe(training=Training(dice="all"))
-    deep = DeepSupervision.of(recipe, meaning_of("shape", ["a", "b"], [None], ["m"]))
+    deep = DeepSupervision.of(recipe, meaning_of("shape", ["a", "b"], [None], ["m"], 2))
     random = torch.Generator().manual_seed(0)
     label = torch.randint(0, 3, (1, 1, 8, 8, 8), generator=random)
     outputs = [torch.randn(1, 3, s, s, s, generator=random) for s in (8, 4, 2)]

@@ -35,14 +35,14 @@ def the(name: str) -> Any:
     ("resenc_l", 2, 102.35), ("primus_m", 2, 146.6), ("swin_unetr", 8, 62.2), ("unetr", 8, 92.8), ("vnet", 8, 45.6)])
 def test_parameters_are_as_published(name: str, classes: int, millions: float) -> None:
     row = the(name)
-    meaning = meaning_of("shape", [str(i) for i in range(classes - 1)], [None], ["m"])
+    meaning = meaning_of("shape", [str(i) for i in range(classes - 1)], [None], ["m"], 2)
     size = size_of(row, Recipe.load(row.recipe), meaning)
     digits = len(str(millions).partition(".")[2])
     assert round(size.parameters / 1e6, digits) == millions
 
 
 def test_memory_grows_with_the_batch_and_not_the_state() -> None:
-    meaning = meaning_of("shape", ["a", "b"], [None], ["m"])
+    meaning = meaning_of("shape", ["a", "b"], [None], ["m"], 2)
     one, two = (size_of(NETWORKS["unet"], Recipe.load("demo", [f"train.batch={n}"]), meaning) for n in (1, 2))
     assert two.state == one.state == 16 * one.parameters  # weights, gradients, two moments, in single precision
     assert two.activations == pytest.approx(2 * one.activations, rel=0.01)

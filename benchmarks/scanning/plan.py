@@ -1,0 +1,135 @@
+"""What is run: the arms, and how many cases, seeds and steps."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+SCRATCH, MASKED = "scratch", "masked"
+
+_ALIKE = ("train.network=resunet", "train.features=8", "train.batch=4", "train.crops=1", "train.accelerator=cpu",
+          'train.precision="32"', "train.workers=0", "volume.grid=[32, 32, 32]", "train.patch=grid",
+          "train.optimizer=adamw", "train.schedule=cosine", "train.lr=3e-3", "train.warmup=40", "train.clip=1.0",
+          "augment.normalise=zscore", "augment.flip=0.5", "monitor.validate=0", "monitor.checkpoint=500")
+"""What is the same in every pre-training: the network, the optimisation, the size and number of volumes."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What an arm is, the recipe that it is pre-trained with, and values that replace the recipe's. `own` says whether
+    it learns from a data set's own images, so that it is pre-trained for each."""
+
+    about: str
+    recipe: str = ""
+    values: tuple[str, ...] = ()
+    own: bool = False
+
+
+ARMS: dict[str, Arm] = {
+    SCRATCH: Arm("random weights"),
+    "fdif": Arm("FDIF as published: 109 shapes, nine displacements, ten mappers, a class for each shape", "paper",
+                ("train.dice=present",)),
+    "structure": Arm("smooth objects as a scanner shows them: object, middle, distance of borders", "structure"),
+    "masked": Arm("a masked auto-encoder on the data set's own training images, without their labels", "structure",
+                  ("train.task=masked",), own=True),
+    "masked-formula": Arm("a masked auto-encoder on the volumes of `structure`", "structure", ("train.task=masked",)),
+}
+"""All arms by name."""
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A data set of the user's, and the voxels (z, y, x), in mm, that the network sees of it."""
+
+    path: Path
+    spacing: tuple[float, float, float]
+
+    @property
+    def name(self) -> str:
+        return self.path.parent.name if self.path.suffix == ".json" else self.path.name
+
+    @classmethod
+    def read(cls, text: str) -> DataSet:
+        """`PATH@MM` or `PATH@Z,Y,X`. Raises ValueError for anything else."""
+        path, _, sizes = text.rpartition("@")
+        try:
+            numbers = [float(size) for size in sizes.split(",")]
+        except ValueError:
+            numbers = []
+        if not path or len(numbers) not in (1, 3) or min(numbers) <= 0:
+            raise ValueError(f"`{text}` does not say which voxels the network sees: write PATH@4 for 4 mm, or "
+                             "PATH@3,1,1 for z, y, x")
+        z, y, x = numbers * 3 if len(numbers) == 1 else numbers
+        return cls(Path(path), (z, y, x))
+
+    def overrides(self, path: Path) -> tuple[str, ...]:
+        return f"data.path={json.dumps(str(path))}", f"data.spacing={list(self.spacing)}"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A fine-tuning of an arm on some cases of a data set; 0 is all."""
+
+    data: str
+    arm: str
+    cases: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.data}, {self.arm}, {self.cases or 'all'} cases, seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`steps` are those of a fine-tuning, `at` those after which it is scored, `pretrain` those of every pre-training.
+    `values` replace those of the recipe `small`, for every arm alike."""
+
+    data: tuple[DataSet, ...]
+    part: str
+    arms: tuple[str, ...]
+    cases: tuple[int, ...] = (1, 2, 4, 8, 0)
+    seeds: tuple[int, ...] = (1, 2, 3, 4, 5)
+    steps: int = 600
+    pretrain: int = 10_000
+    patch: tuple[int, int, int] = (32, 32, 32)
+    values: tuple[str, ...] = ()
+    jobs: int = 2
+
+    @property
+    def at(self) -> tuple[int, ...]:
+        """Doubled from step to step: 1/32, 1/16, ... of all."""
+        return tuple(self.steps // 2**i for i in range(5, -1, -1))
+
+    @property
+    def fixed(self) -> dict[str, Any]:
+        """What may not change between calls that share a folder; the rest says which runs there are."""
+        kept = {key: value for key, value in asdict(self).items()
+                if key in ("part", "steps", "pretrain", "patch", "values")}
+        return {**kept, "arms": {name: asdict(arm) for name, arm in ARMS.items()}}
+
+    @property
+    def runs(self) -> list[Run]:
+        """All fine-tunings, seed by seed, so that a benchmark that is cut short can be reported."""
+        return [Run(data.name, arm, cases, seed)
+                for seed in self.seeds for cases in self.cases for data in self.data for arm in self.arms]
+
+    def pretraining(self, arm: str, data: str) -> str | None:
+        """What the pre-training of an arm is called, for a data set; None where there is none."""
+        if not ARMS[arm].recipe:
+            return None
+        return f"pre-training, {arm}" + (f", {data}" if ARMS[arm].own else "")
+
+    def pretrain_values(self, arm: str, images: Path) -> tuple[str, ...]:
+        """Values of the arm's recipe; `images` is the data list of unlabelled images, where it learns from such."""
+        own = (f"volume.images={json.dumps(str(images))}",) if ARMS[arm].own else ()
+        return (*_ALIKE, f"train.steps={self.pretrain}", *ARMS[arm].values, *own)
+
+    def finetune_values(self, run: Run) -> tuple[str, ...]:
+        """Values of the recipe `small`."""
+        return ("train.network=resunet", "train.features=8", f"train.patch={list(self.patch)}",
+                "train.accelerator=cpu", f"train.steps={self.steps}", "train.warmup=20",
+                f"validate.at={list(self.at)}", "validate.distance=false", "data.validation=list", *self.values,
+                f"data.cases={run.cases}", f"train.seeds=[{run.seed}]")
