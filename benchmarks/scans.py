@@ -81,9 +81,12 @@ def _tasks(plan: Plan, folder: Path, lists: dict[str, Path]) -> list[Task]:
 
 def _numbers(context: click.Context, parameter: click.Parameter, text: str) -> tuple[int, ...]:
     try:
-        return tuple(dict.fromkeys(int(part) for part in text.split(",")))
+        numbers = tuple(int(part) for part in text.split(","))
     except ValueError:
         raise click.BadParameter(f"`{text}` is no list of whole numbers like 1,2,4") from None
+    if parameter.name == "patch" and len(numbers) != 3:
+        raise click.BadParameter(f"`{text}` is not three numbers: z, y, x")
+    return numbers if parameter.name == "patch" else tuple(dict.fromkeys(numbers))
 
 
 def _data(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> tuple[DataSet, ...]:
@@ -99,17 +102,21 @@ def _data(context: click.Context, parameter: click.Parameter, texts: tuple[str, 
 @click.option("--arm", "arms", multiple=True, type=click.Choice(list(ARMS)), help="Those to run; all if none is given.")
 @click.option("--cases", default="1,2,4,8,0", show_default=True, callback=_numbers, help="0 is all.")
 @click.option("--seeds", default="1,2,3,4,5", show_default=True, callback=_numbers)
-@click.option("--steps", type=click.IntRange(32), default=Plan.steps, show_default=True, help="Of fine-tuning.")
+@click.option("--steps", type=click.IntRange(8), default=Plan.steps, show_default=True, help="Of fine-tuning.")
 @click.option("--pretrain", type=click.IntRange(1), default=Plan.pretrain, show_default=True,
               help="Steps of pre-training.")
+@click.option("--network", default=Plan.network, show_default=True, help="A name of `fdifc list networks`.")
+@click.option("--features", type=click.IntRange(1), default=Plan.features, show_default=True, help="Its width.")
+@click.option("--patch", default="32,32,32", show_default=True, callback=_numbers, help="z, y, x.")
 @click.option("--set", "values", multiple=True, help="KEY=VALUE of the recipe `small`, for every arm.")
 @click.option("--jobs", type=click.IntRange(1), default=Plan.jobs, show_default=True, help="Runs side by side.")
 @click.option("-o", "folder", type=click.Path(path_type=Path, file_okay=False), default=Path("scans"),
               show_default=True, help="The folder for the networks and the results.")
 def main(data: tuple[DataSet, ...], part: str, arms: tuple[str, ...], cases: tuple[int, ...], seeds: tuple[int, ...],
-         steps: int, pretrain: int, values: tuple[str, ...], jobs: int, folder: Path) -> None:
+         steps: int, pretrain: int, network: str, features: int, patch: tuple[int, int, int], values: tuple[str, ...],
+         jobs: int, folder: Path) -> None:
     chosen = tuple(dict.fromkeys((SCRATCH, *(arms or ARMS))))
-    plan = Plan(data, part, chosen, cases, seeds, steps, pretrain, values=values, jobs=jobs)
+    plan = Plan(data, part, chosen, cases, seeds, steps, pretrain, network, features, patch, values, jobs)
     with report_errors():
         try:
             click.echo(measure(plan, folder, click.echo))

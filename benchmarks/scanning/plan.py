@@ -9,11 +9,10 @@ from typing import Any
 
 SCRATCH, MASKED = "scratch", "masked"
 
-_ALIKE = ("train.network=resunet", "train.features=8", "train.batch=4", "train.crops=1", "train.accelerator=cpu",
-          'train.precision="32"', "train.workers=0", "volume.grid=[32, 32, 32]", "train.patch=grid",
-          "train.optimizer=adamw", "train.schedule=cosine", "train.lr=3e-3", "train.warmup=40", "train.clip=1.0",
+_ALIKE = ("train.batch=4", "train.crops=1", 'train.precision="32"', "train.workers=0", "train.patch=grid",
+          "train.optimizer=adamw", "train.schedule=cosine", "train.lr=3e-3", "train.clip=1.0",
           "augment.normalise=zscore", "augment.flip=0.5", "monitor.validate=0", "monitor.checkpoint=500")
-"""What is the same in every pre-training: the network, the optimisation, the size and number of volumes."""
+"""What is the same in every pre-training, beside the network and the size of volumes."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +83,9 @@ class Run:
 
 @dataclass(frozen=True)
 class Plan:
-    """`steps` are those of a fine-tuning, `at` those after which it is scored, `pretrain` those of every pre-training.
-    `values` replace those of the recipe `small`, for every arm alike."""
+    """`steps` are those of a fine-tuning, `at` those after which it is scored, `pretrain` those of every pre-training,
+    whose volumes are as large as the `patch` of a fine-tuning. `values` replace those of the recipe `small`, for every
+    arm alike."""
 
     data: tuple[DataSet, ...]
     part: str
@@ -94,20 +94,22 @@ class Plan:
     seeds: tuple[int, ...] = (1, 2, 3, 4, 5)
     steps: int = 600
     pretrain: int = 10_000
+    network: str = "resunet"
+    features: int = 8
     patch: tuple[int, int, int] = (32, 32, 32)
     values: tuple[str, ...] = ()
     jobs: int = 2
 
     @property
     def at(self) -> tuple[int, ...]:
-        """Doubled from step to step: 1/32, 1/16, ... of all."""
-        return tuple(self.steps // 2**i for i in range(5, -1, -1))
+        """An eighth, a quarter and half of all steps, and all."""
+        return tuple(self.steps // 2**i for i in range(3, -1, -1))
 
     @property
     def fixed(self) -> dict[str, Any]:
         """What may not change between calls that share a folder; the rest says which runs there are."""
         kept = {key: value for key, value in asdict(self).items()
-                if key in ("part", "steps", "pretrain", "patch", "values")}
+                if key in ("part", "steps", "pretrain", "network", "features", "patch", "values")}
         return {**kept, "arms": {name: asdict(arm) for name, arm in ARMS.items()}}
 
     @property
@@ -122,14 +124,22 @@ class Plan:
             return None
         return f"pre-training, {arm}" + (f", {data}" if ARMS[arm].own else "")
 
+    @property
+    def _both(self) -> tuple[str, ...]:
+        """What is the same before and after."""
+        return (f"train.network={json.dumps(self.network)}", f"train.features={self.features}",
+                "train.accelerator=cpu")
+
     def pretrain_values(self, arm: str, images: Path) -> tuple[str, ...]:
         """Values of the arm's recipe; `images` is the data list of unlabelled images, where it learns from such."""
         own = (f"volume.images={json.dumps(str(images))}",) if ARMS[arm].own else ()
-        return (*_ALIKE, f"train.steps={self.pretrain}", *ARMS[arm].values, *own)
+        return (*self._both, *_ALIKE, f"volume.grid={list(self.patch)}", f"train.steps={self.pretrain}",
+                f"train.warmup={min(40, self.pretrain // 10)}",
+                *ARMS[arm].values, *own)
 
     def finetune_values(self, run: Run) -> tuple[str, ...]:
         """Values of the recipe `small`."""
-        return ("train.network=resunet", "train.features=8", f"train.patch={list(self.patch)}",
-                "train.accelerator=cpu", f"train.steps={self.steps}", "train.warmup=20",
+        return (*self._both, f"train.patch={list(self.patch)}", f"train.steps={self.steps}",
+                f"train.warmup={min(20, self.steps // 10)}",
                 f"validate.at={list(self.at)}", "validate.distance=false", "data.validation=list", *self.values,
                 f"data.cases={run.cases}", f"train.seeds=[{run.seed}]")

@@ -27,13 +27,14 @@ def pretrain_arm(folder: Path, recipe: str, values: tuple[str, ...]) -> dict[str
     Raises:
         KeyboardInterrupt: it was interrupted; a checkpoint is left.
     """
+    from fdif_dsl.compiler.library import load_library
     from fdif_dsl.runtime.recipe import Recipe
-    from fdif_dsl.runtime.training.pretrain import library_of, pretrain
+    from fdif_dsl.runtime.training.pretrain import pretrain
 
     start = time.perf_counter()
     resume = (folder / LAST).exists()
-    read = Recipe.load(recipe, values)
-    run = pretrain(library_of(read), read, folder, name=recipe, resume=resume, overwrite=not resume)
+    run = pretrain(load_library(), Recipe.load(recipe, values), folder, name=recipe, resume=resume,
+                   overwrite=not resume)
     assert run is not None
     if run.interrupted:
         raise KeyboardInterrupt

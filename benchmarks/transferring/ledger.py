@@ -39,5 +39,5 @@ class Ledger:
         return dict(self._all["results"])
 
     def add(self, name: str, result: Any) -> None:
-        self._all["results"][name] = result
+        self._all["results"][name] = json.loads(json.dumps(result))  # as it comes back from the file
         write_text(self.path, json.dumps(self._all, indent=1) + "\n")

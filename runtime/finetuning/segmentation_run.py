@@ -89,16 +89,20 @@ def run(work: Work, seed: int, folder: Path, *, scratch: bool, stop: Stop, repor
         curve[step] = [score(found.classes, found.label, classes, distance=False)
                        for found in _find(work, network, grey, stop)]
 
-    tune(tuner, patches, work.settled.place, folder, stop, report, on_the_way, recipe.validate.at)
-    if curve:
-        write_text(folder / CURVE, curve_table(curve, [case.name for case in work.held_out], data.classes[1:]))
+    at, steps = recipe.validate.at, recipe.train.steps
+    tune(tuner, patches, work.settled.place, folder, stop, report, on_the_way, [step for step in at if step < steps])
     trained_on = tuple(case.name for case in cases)
     save_weights(folder / WEIGHTS, network, work.settled, recipe, seed, pretrained if taken else None, trained_on, {
         "task": "segmentation", "tasks": {"classes": list(data.classes)}, "labels": list(data.numbers),
         "channels": data.channels,
         "spacing": work.bank.spacing, "orientation": work.bank.orientation,
         "normalise": [[how, vars(levels)] for how, levels in zip(grey.how, grey.levels, strict=True)]})
-    return Run(trained_on, str(taken or ""), _score(work, network, grey, folder, stop), curve)
+    scores = _score(work, network, grey, folder, stop)
+    if steps in at:
+        curve[steps] = scores
+    if curve:
+        write_text(folder / CURVE, curve_table(curve, [case.name for case in work.held_out], data.classes[1:]))
+    return Run(trained_on, str(taken or ""), scores, curve)
 
 
 @dataclass(frozen=True)

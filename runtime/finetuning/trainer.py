@@ -55,7 +55,8 @@ class OnTheWay(EndOnStop):
 
     def after_step(self, trainer: Any, module: LightningModule, step: int, stop: bool) -> None:
         if step in self.at and not stop:
-            self.do(step)
+            with _tracking(True):  # cases may have to be read
+                self.do(step)
             module.train()
 
 
@@ -68,7 +69,7 @@ def tune(tuner: Tuner, batches: Any, place: Place, folder: Path, stop: Stop, rep
         KeyboardInterrupt: `stop` is wanted.
     """
     train = tuner.settings
-    with quiet(), _untracked():
+    with quiet(), _tracking(False):
         callbacks = [Log(folder, train.steps, report), OnTheWay(stop, on_the_way, at)]
         trainer = make_trainer(train, place, callbacks, logger=False)
         fit(trainer, tuner, DataLoader(batches, batch_size=None), stop,
@@ -78,10 +79,10 @@ def tune(tuner: Tuner, batches: Any, place: Place, folder: Path, stop: Stop, rep
 
 
 @contextmanager
-def _untracked() -> Iterator[None]:
-    """Keeps MONAI from noting where each patch came from, which takes longer than cutting it."""
+def _tracking(on: bool) -> Iterator[None]:
+    """Whether MONAI notes where each patch comes from, which takes longer than cutting it."""
     before = get_track_meta()
-    set_track_meta(False)
+    set_track_meta(on)
     try:
         yield
     finally:

@@ -112,7 +112,7 @@ def test_scores_on_the_way_change_nothing(datalist: Any, tiny: Any, tmp_path: Pa
     bank = open_data(tiny(path))
     plain = finetune(tiny(path, "train.steps=4", "validate.distance=false"), tmp_path / "plain", data=bank)
     watched = finetune(tiny(path, "train.steps=4", "validate.distance=false", "validate.at=[3, 1, 4, 900]",
-                            "train.seeds=[1, 2]"), tmp_path / "watched", data=bank)
+                            "train.seeds=[1, 2]"), tmp_path / "watched")  # cases are read on the way
     np.testing.assert_array_equal(plain.dice[0], watched.dice[0])
     assert plain.curve == {} and not (tmp_path / "plain/scratch-seed-1/curve.csv").exists()
     assert list(watched.curve) == [1, 3, 4] and watched.curve[1].shape == watched.dice.shape

@@ -82,7 +82,8 @@ def test_a_volume_has_the_labels_of_its_objects(label: str, backend: str) -> Non
     assert np.array_equal(np.asarray(volume.image), np.asarray(render(scene, STD, backend).image))
     labels = np.asarray(volume.label).reshape(len(its.tasks), *scene.grid)
     assert labels.dtype == np.uint8 and volume.label.ndim == (3 if len(its.tasks) == 1 else 4)
-    possible = {its.labels(o, k): STD.shapes[o.shape].id for k, o in enumerate(scene.objects, 1)} | {(0,) * len(its.tasks): 0}
+    possible = {its.labels(o, k): STD.shapes[o.shape].id for k, o in enumerate(scene.objects, 1)}
+    possible[(0,) * len(its.tasks)] = 0
     found = np.zeros(scene.grid, np.int64)
     for values, shape in possible.items():
         found[(labels == np.array(values).reshape(-1, 1, 1, 1)).all(0)] = shape

@@ -49,6 +49,34 @@ error[E0851]: classification needs whole volumes
   hint: set patch = "grid" in [train]""".replace("...", str(tmp_path / "small.toml"))
 
 
+def test_structure_needs_the_numbers_of_objects(own: Library, small: Any, tmp_path: Path) -> None:
+    assert refused(own, small("train.task=structure", 'volume.label="object"'), tmp_path / "run") == """\
+error[E0851]: `structure` needs the number of each object
+  --> command line:1:8
+  |
+1 | volume.label="object"
+  |        ^^^^^
+  why: it learns where one object ends and another begins, which classes do not say
+  hint: set label = "instance" in [volume], and no images"""
+
+
+def test_images_alone_have_nothing_to_segment(own: Library, small: Any, tmp_path: Path) -> None:
+    assert refused(own, small('volume.images="scans"'), tmp_path / "run") == """\
+error[E0851]: `segmentation` cannot learn from images alone
+  --> command line:1:8
+  |
+1 | volume.images="scans"
+  |        ^^^^^^
+  why: they have no labels
+  hint: set task = "masked" in [train]"""
+
+
+def test_images_are_not_drawn_on_a_gpu(
+        own: Library, small: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = small('volume.images="scans"', "train.task=masked", "train.volumes=gpu")
+    assert "error[E0851]: images are not drawn on a GPU" in refused(own, recipe, tmp_path / "run")
+
+
 def test_a_network_whose_encoder_is_not_known_cannot_classify(
         own: Library, small: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine.py").write_text("def net(): pass\n")

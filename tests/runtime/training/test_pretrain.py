@@ -131,7 +131,8 @@ def test_workers_change_nothing(own: Library, small: Any, tmp_path: Path) -> Non
     (), ("train.ema=0.9", "train.accumulate=2", "train.clip=0.5", "train.batch=1"),
     ("train.optimizer=sgd", "train.schedule=poly", "volume.label=multi_task", "train.network=tiny:dropping",
      "volume.grid=[16, 16, 24]", "train.patch=[16, 16, 16]", "train.steps=4"),
-], ids=["plain", "averaged", "dropout"])
+    ("train.task=masked", "train.crops=2", "volume.grid=[16, 16, 24]", "train.patch=[16, 16, 16]", "train.steps=4"),
+], ids=["plain", "averaged", "dropout", "masked"])
 def test_a_resumed_run_is_the_same_bit_for_bit(
         own: Library, small: Any, tmp_path: Path, tiny: None, how: tuple[str, ...]) -> None:
     recipe = small("monitor.checkpoint=1", "train.warmup=0", *how)
@@ -304,6 +305,37 @@ def test_volumes_can_be_classified(own: Library, small: Any, tmp_path: Path) -> 
     assert made.scores[0].classes == ("ball", "cube") and sum(made.scores[0].size) == 24
     assert made.scores[0].mean > 0.8  # a ball and a cube can be told apart
     NETWORKS["unet"].build(4, 1, (16, 16, 16)).load_state_dict(weights(tmp_path / "run"))
+
+
+def test_the_structure_of_volumes_can_be_learnt(own: Library, small: Any, tmp_path: Path) -> None:
+    """What is an object, which is in the middle, how far its border is: of crops, whose middle is not the volume's."""
+    recipe = small("train.task=structure", "volume.label=instance", "volume.grid=[20, 20, 20]",
+                   "train.patch=[16, 16, 16]", "train.steps=60", "train.batch=4", "monitor.validate=60",
+                   "monitor.volumes=12")
+    made = run(own, recipe, tmp_path / "run")
+    assert [(score.task, score.classes) for score in made.scores] == [
+        ("object", ("object",)), ("middle", ("the object in the middle",)), ("distance", ("inside",))]
+    assert made.scores[0].mean > 0.7 and made.scores[2].mean > 0.7
+    stored = torch.load(tmp_path / "run/weights.pt", weights_only=True)
+    assert (stored["task"], sum(map(len, stored["tasks"].values()))) == ("structure", 5)
+    assert weights(tmp_path / "run")["model.2.0.conv.bias"].shape == (5,)
+
+
+def test_images_of_ones_own_can_be_filled_in(own: Library, small: Any, tmp_path: Path) -> None:
+    import nibabel
+
+    places = np.meshgrid(*[np.arange(20)] * 3, indexing="ij")
+    for i in range(3):
+        smooth = sum(np.sin(place / 4 + i) for place in places).astype(np.float32)
+        nibabel.save(nibabel.Nifti1Image(smooth, np.eye(4)), tmp_path / f"{i}.nii.gz")
+    recipe = small("train.task=masked", f'volume.images="{tmp_path}"', "train.steps=80", "train.batch=4",
+                   "train.mask_size=2", "monitor.validate=80", "augment.normalise=zscore", "augment.shift=0")
+    made = run(own, recipe, tmp_path / "run")
+    assert [(score.task, score.classes) for score in made.scores] == [("masked", ("grey level",))]
+    assert made.scores[0].mean > 0.5
+    assert not (tmp_path / "run/predictions.png").exists()
+    stored = torch.load(tmp_path / "run/weights.pt", weights_only=True)
+    assert stored["recipe"]["volume"]["images"] == str(tmp_path)
 
 
 def test_patches_of_larger_volumes_are_validated_as_a_whole(own: Library, small: Any, tmp_path: Path) -> None:
