@@ -27,7 +27,7 @@ def draw_curves(plan: Plan, results: Mapping[str, Any], folder: Path) -> None:
                 panel.plot(plan.at, found.mean(data.name, arm, cases), marker="o", markersize=3, label=arm)
             panel.set_xscale("log", base=2)
             panel.set_xticks(plan.at, map(str, plan.at))
-            panel.set_title(f"{cases or 'all'} cases", fontsize=10)
+            panel.set_title("1 case" if cases == 1 else f"{cases or 'all'} cases", fontsize=10)
             panel.set_xlabel("steps")
             panel.grid(alpha=0.3)
         figure.axes[0].set_ylabel("Dice points")

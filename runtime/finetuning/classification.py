@@ -61,7 +61,7 @@ def _results(recipe: FinetuneRecipe, directory: Path, name: str, compare: bool, 
     if recipe.data.normalise == "ct":
         raise FdifError(complain(recipe.source, "data", "normalise", Wrong(
             "`ct` needs labelled voxels", "images of MedMNIST have a class as a whole",
-            'write "zscore", "unit" or "keep"'), code="E0947"))
+            'write "clipped", "zscore", "unit" or "keep"'), code="E0947"))
     if recipe.data.cases > len(data.train.labels):
         raise FdifError(complain(recipe.source, "data", "cases", Wrong(
             f"there are {len(data.train.labels)} images to train on, and {recipe.data.cases} are asked for",

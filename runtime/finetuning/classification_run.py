@@ -12,7 +12,7 @@ from fdif_dsl.runtime.finetuning.checkpoint import save_weights
 from fdif_dsl.runtime.finetuning.data.medmnist import MedMnist
 from fdif_dsl.runtime.finetuning.data.split import few
 from fdif_dsl.runtime.finetuning.inference import half
-from fdif_dsl.runtime.finetuning.loader import Volumes, as_seen
+from fdif_dsl.runtime.finetuning.loader import Volumes, as_seen, scheme
 from fdif_dsl.runtime.finetuning.metrics import accuracy, auc
 from fdif_dsl.runtime.finetuning.preflight import Settled
 from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
@@ -62,7 +62,7 @@ def run(recipe: FinetuneRecipe, settled: Settled, data: MedMnist, seed: int, fol
     save_weights(folder / WEIGHTS, network, settled, recipe, seed, pretrained, trained_on, {
         "classifier": on_cpu(classifier.head.state_dict()), "task": "classification",
         "tasks": {"classes": [str(k) for k in range(data.classes)]}, "channels": data.channels,
-        "normalise": recipe.data.normalise})
+        "normalise": scheme(recipe)})
     return Run(trained_on, str(taken or ""), data.test.labels, _chances(classifier, data, recipe, settled))
 
 
@@ -73,6 +73,6 @@ def _chances(classifier: Classifier, data: MedMnist, recipe: FinetuneRecipe, set
     with torch.inference_mode(), half(device, recipe.train.precision):
         for first in range(0, len(data.test.labels), _AT_ONCE):
             images = data.test.images[first : first + _AT_ONCE]
-            seen = torch.stack([as_seen(image, settled.plan.patch, recipe.data.normalise) for image in images])
+            seen = torch.stack([as_seen(image, settled.plan.patch, scheme(recipe)) for image in images])
             out.append(classifier(seen.to(device)).float().softmax(1).cpu())
     return torch.cat(out).double().numpy()

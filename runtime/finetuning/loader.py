@@ -19,7 +19,7 @@ from torch.utils.data import IterableDataset
 
 from fdif_dsl.runtime.finetuning.augmentation import augmentation
 from fdif_dsl.runtime.finetuning.data.medmnist import MedMnist
-from fdif_dsl.runtime.finetuning.data.normalisation import Scaling, scaled
+from fdif_dsl.runtime.finetuning.data.normalisation import Scaling, scaled, schemes
 from fdif_dsl.runtime.finetuning.data.preprocessing import CUT, Prepared
 from fdif_dsl.runtime.finetuning.recipe import Augment, FinetuneRecipe
 
@@ -119,7 +119,7 @@ class Volumes(IterableDataset):  # type: ignore[type-arg, misc, unused-ignore]
                  seed: int) -> None:
         super().__init__()
         self.data, self.which, self.patch, self.seed = data, which, patch, seed
-        self.batch, self.how = recipe.train.batch, recipe.data.normalise
+        self.batch, self.how = recipe.train.batch, scheme(recipe)
         self.augment = augmentation(recipe.augment, label=False)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
@@ -136,6 +136,11 @@ class Volumes(IterableDataset):  # type: ignore[type-arg, misc, unused-ignore]
         seen = as_seen(self.data.train.images[image], self.patch, self.how)
         out: torch.Tensor = self.augment({"image": seen})["image"]
         return out
+
+
+def scheme(recipe: FinetuneRecipe) -> str:
+    """How whole images are normalised, whose channels have no names."""
+    return schemes(recipe.data.normalise, (), 1)[0]
 
 
 def as_seen(image: np.ndarray, patch: Patch, how: str) -> torch.Tensor:

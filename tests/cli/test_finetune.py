@@ -20,6 +20,7 @@ from fdif_dsl.runtime.training.networks import NETWORKS
 mend_torchvision()  # before a command imports Lightning itself
 
 QUICK = ("--steps", "2", "train.features=4", "train.patch=[16, 16, 16]", "data.folds=2", "validate.distance=false")
+ALONE = (*QUICK, "train.network=unet")  # without weights
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ def test_a_comparison_from_start_to_end(fdifc: Any, data: Path, weights: Path, t
     assert lines[header].split() == ["class", "pretrained", "scratch", "difference", "95", "%", "interval"]
     assert lines[header + 1].startswith("[box]") and lines[header + 2].startswith("mean")
     assert lines[-1].startswith(f"every score in {tmp_path / 'run/scores.csv'}; ")
-    again = fdifc("finetune", "small", "--data", data, *QUICK, "-o", tmp_path / "run")
+    again = fdifc("finetune", "small", "--data", data, *ALONE, "-o", tmp_path / "run")
     assert again.exit_code == 1 and "holds an earlier fine-tuning" in again.stderr
     whole = fdifc("finetune", tmp_path / "run/finetune.toml", "--fold", 1, "-o", tmp_path / "other")
     assert whole.exit_code == 0 and "HD95 mm" in whole.stdout
@@ -169,7 +170,7 @@ def test_three_channels_are_none_for_vnet(fdifc: Any, data: Path, tmp_path: Path
 
 def test_ctrl_c_ends_a_run(interrupted: Any, data: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    code, said = interrupted(out / "scratch-seed-1/metrics.csv", "finetune", "small", "--data", data, *QUICK, "--steps",
+    code, said = interrupted(out / "scratch-seed-1/metrics.csv", "finetune", "small", "--data", data, *ALONE, "--steps",
                              100000, "-o", out)
     assert code == 130
     assert said[-2:] == [
@@ -180,7 +181,7 @@ def test_ctrl_c_ends_a_run(interrupted: Any, data: Path, tmp_path: Path) -> None
 
 def test_two_runs_in_one_folder(fdifc: Any, started: Any, data: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    command = ("finetune", "small", "--data", data, *QUICK, "--steps", 100000, "-o", out)
+    command = ("finetune", "small", "--data", data, *ALONE, "--steps", 100000, "-o", out)
     log = out / "scratch-seed-1/metrics.csv"
     first = started(log, *command)
     for option in ([], ["--overwrite"]):
@@ -199,7 +200,7 @@ error[E0883]: another run is writing into {out}
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
 def test_a_signal_of_a_cluster_ends_a_run(number: signal.Signals, interrupted: Any, data: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    code, said = interrupted(out / "scratch-seed-1/metrics.csv", "finetune", "small", "--data", data, *QUICK, "--steps",
+    code, said = interrupted(out / "scratch-seed-1/metrics.csv", "finetune", "small", "--data", data, *ALONE, "--steps",
                              100000, "-o", out, number=number)
     assert (code, said[-2:]) == (130, [
         "finishing this step; Ctrl-C again ends the run at once",
@@ -207,7 +208,7 @@ def test_a_signal_of_a_cluster_ends_a_run(number: signal.Signals, interrupted: A
 
 
 def test_a_job_of_slurm_without_srun(started: Any, data: Path, tmp_path: Path) -> None:
-    process = started(None, "finetune", "small", "--data", data, *QUICK, "-o", tmp_path / "run", SLURM_NTASKS="4",
+    process = started(None, "finetune", "small", "--data", data, *ALONE, "-o", tmp_path / "run", SLURM_NTASKS="4",
                       SLURM_JOB_ID="17", SLURM_PROCID="0", SLURM_LOCALID="0", SLURM_NODEID="0")
     _, said = process.communicate(timeout=120)
     assert process.returncode == 0, said

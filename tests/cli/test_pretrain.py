@@ -105,7 +105,7 @@ error[E0831]: the loss of step 1 is nan
     (('"unet"', '"unett"'), """\
 error[E0811]: unknown network `unett`
   --> small: train.network
-  why: there are unet, swin_unetr, unetr, vnet, resenc_l, primus_m
+  why: there are unet, resunet, swin_unetr, unetr, vnet, resenc_l, primus_m
   hint: did you mean `unet`?
 """),
     (("grid = [16, 16, 16]", "grid = [16, 16, 20]"), """\

@@ -14,7 +14,8 @@ from fdif_dsl.runtime.training.networks import NETWORKS
 from fdif_dsl.runtime.training.pretrained import Pretrained
 
 SMALL = {"unet": ("train.features=4", "volume.grid=[16, 16, 16]"), "vnet": ("volume.grid=[32, 32, 32]",),
-         "swin_unetr": ("train.features=12",), "unetr": ("train.features=4", "volume.grid=[32, 32, 32]")}
+         "resunet": ("train.features=4", "volume.grid=[32, 32, 32]"), "swin_unetr": ("train.features=12",),
+         "unetr": ("train.features=4", "volume.grid=[32, 32, 32]")}
 CLASSES = 5  # the run has three
 
 
@@ -43,7 +44,8 @@ def test_the_network_takes_it_and_only_the_head_is_missing(
     assert done.next == (f'network.load_state_dict(torch.load("{done.files[0]}", weights_only=True), strict=False)')
 
 
-@pytest.mark.parametrize(("network", "channels"), [("unet", 3), ("vnet", 2), ("swin_unetr", 2), ("unetr", 3)])
+@pytest.mark.parametrize(("network", "channels"), [
+    ("unet", 3), ("resunet", 2), ("vnet", 2), ("swin_unetr", 2), ("unetr", 3)])
 def test_channels_that_are_alike_give_what_one_gave(
         a_run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: str, channels: int) -> None:
     pretrained = Pretrained.read(a_run(network, *SMALL[network]))

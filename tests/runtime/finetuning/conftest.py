@@ -147,8 +147,9 @@ def tiny() -> Callable[..., FinetuneRecipe]:
     """A recipe for a data set that takes a second: `tiny(path, "train.steps=5")`."""
 
     def load(path: Path, *overrides: str) -> FinetuneRecipe:
+        its_own = any(override.startswith("train.weights") for override in overrides)
         return FinetuneRecipe.load("small", [
             f'data.path="{path}"', "data.folds=3", "train.features=4", "train.patch=[16, 16, 16]", "train.steps=3",
-            "train.warmup=0", *overrides])
+            "train.warmup=0", *(() if its_own else ("train.network=unet",)), *overrides])
 
     return load

@@ -31,7 +31,7 @@ error[E0947]: `ct` needs labelled voxels
 1 | data.normalise="ct"
   |      ^^^^^^^^^
   why: images of MedMNIST have a class as a whole
-  hint: write "zscore", "unit" or "keep\""""
+  hint: write "clipped", "zscore", "unit" or "keep\""""
     many = FinetuneRecipe.load("medmnist", [f'data.path="{medmnist}"', "data.cases=13"])
     with pytest.raises(FdifError, match="there are 12 images to train on, and 13 are asked for"):
         classify(many, tmp_path / "run")
@@ -71,9 +71,9 @@ def test_test_images_of_one_class_have_no_area(medmnist: Path, weights: Any, tmp
     recipe = FinetuneRecipe.load("medmnist", [
         f'data.path="{medmnist}"', f'train.weights="{weights()}"', "train.steps=1", "train.warmup=0", "train.batch=2"])
     found = compare_classified(recipe, tmp_path / "run", hooks=Hooks(on_start=said.append, on_scores=said.append))
-    assert said[0].splitlines()[2] == "grey levels: zscore"
+    assert said[0].splitlines()[2] == "grey levels: clipped"
     assert all(line.endswith(", no AUC: all test images have the same class") for line in said[1:])
     assert np.isnan([found.pretrained.auc, found.auc.mean, found.auc.low]).all() and 0 <= found.scratch.accuracy <= 1
     assert rows(tmp_path / "run/comparison.csv")[1] == {
         "score": "auc", "pretrained": "", "scratch": "", "difference": "", "low": "", "high": ""}
-    assert json.loads((tmp_path / "run/run.json").read_text())["normalise"] == ["zscore"]
+    assert json.loads((tmp_path / "run/run.json").read_text())["normalise"] == ["clipped"]

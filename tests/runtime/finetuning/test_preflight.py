@@ -45,7 +45,7 @@ error[E0935]: the recipe's features is 8, and that of the weights is 6
     ("train.network=unte", """\
 error[E0811]: unknown network `unte`
   --> small: train.network
-  why: there are unet, swin_unetr, unetr, vnet, resenc_l, primus_m
+  why: there are unet, resunet, swin_unetr, unetr, vnet, resenc_l, primus_m
   hint: did you mean `unet`?"""),
 ])
 def test_a_recipe_that_contradicts_the_weights(override: str, said: str, weights: Any, tiny: Any) -> None:

@@ -20,7 +20,8 @@ def build(name: str, features: int, patch: Patch, channels: int = 3, inputs: int
     return NETWORKS[name].build(features, channels, patch, inputs)
 
 
-@pytest.mark.parametrize(("name", "patch"), [("unet", (16, 16, 16)), ("vnet", (32, 32, 32))])
+@pytest.mark.parametrize(("name", "patch"), [
+    ("unet", (16, 16, 16)), ("resunet", (32, 32, 32)), ("vnet", (32, 32, 32))])
 def test_the_same_image_in_every_channel_gives_what_one_gave(name: str, patch: Patch, weights: Any) -> None:
     before = Pretrained.read(weights(name, 4, patch))
     one, two = build(name, 4, patch), build(name, 4, patch, inputs=2)

@@ -21,7 +21,7 @@ from fdif_dsl.runtime.training.sizes import size_of
 from fdif_dsl.runtime.training.validation import finest
 
 # Those of 100 million parameters are looked at in `test_recipes.py`.
-LIGHT = ("unet", "unetr", "vnet")
+LIGHT = ("unet", "resunet", "unetr", "vnet")
 WIDE = {"resenc_l": "dynamic_network_architectures", "primus_m": "timm"}
 
 
@@ -94,12 +94,12 @@ def test_a_classifier_trains_its_encoder_and_nothing_else(name: str) -> None:
     assert trained and not any(key.startswith(row.head) for key in trained)
 
 
-@pytest.mark.parametrize("name", ["unet", "unetr"])
+@pytest.mark.parametrize("name", ["unet", "resunet", "unetr"])
 def test_activations_computed_again_change_nothing(name: str) -> None:
     from fdif_dsl.runtime.training.learner import recompute
 
     row = NETWORKS[name]
-    patch = (16, 16, 16)
+    patch = (32, 32, 32) if name == "resunet" else (16, 16, 16)
     network = row.build(row.feature_step or 16, 3, patch)
     image = torch.rand(1, 1, *patch)
 
@@ -126,7 +126,7 @@ def test_an_unknown_network() -> None:
     assert message(find_network, "swin_unet", "mine") == """\
 error[E0811]: unknown network `swin_unet`
   --> mine: train.network
-  why: there are unet, swin_unetr, unetr, vnet, resenc_l, primus_m
+  why: there are unet, resunet, swin_unetr, unetr, vnet, resenc_l, primus_m
   hint: did you mean `swin_unetr`?"""
 
 
