@@ -21,8 +21,9 @@ from importlib.resources import files
 from pathlib import Path
 
 from fdif_dsl.compiler.frontend import elaborate, modules
+from fdif_dsl.compiler.frontend.built_in import standard_folder
 from fdif_dsl.compiler.frontend.builtins import BUILTINS, CONSTANTS, PRIORS, Builtin
-from fdif_dsl.compiler.frontend.modules import load_modules, standard_folder
+from fdif_dsl.compiler.frontend.modules import load_modules
 from fdif_dsl.compiler.ir.ops import OPS
 from fdif_dsl.grammar import parse as parsing
 from fdif_dsl.grammar.ast import Decl

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from fdif_dsl.compiler.frontend.modules import load_modules, standard_files
+from fdif_dsl.compiler.frontend.built_in import standard_files
+from fdif_dsl.compiler.frontend.modules import load_modules
 from fdif_dsl.compiler.library import Library, load_library
 from fdif_dsl.compiler.library.entries import Entry, Table
 from fdif_dsl.grammar import ast

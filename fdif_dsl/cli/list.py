@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import click
@@ -18,16 +17,16 @@ WHAT = ("shapes", "displacements", "mappers", "recipes", "networks")
 
 @click.command("list")
 @click.argument("what", required=False, type=click.Choice(WHAT))
-@library
-def command(what: str | None, library_path: Path | None) -> None:
+@library()
+def command(what: str | None, paths: tuple[str, ...]) -> None:
     """List the classes of one kind with their parameters, or the recipes, or the networks; or else all of them."""
-    tables = [_table(each, library_path) for each in ((what,) if what else WHAT)]
+    tables = [_table(each, paths) for each in ((what,) if what else WHAT)]
     console = stdout()
     for table in tables:
         console.print(table)
 
 
-def _table(what: str, library_path: Path | None) -> Table:
+def _table(what: str, paths: tuple[str, ...]) -> Table:
     table = Table(title=what, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     if what == "recipes":
         from fdif_dsl.runtime.finetuning import finetune_recipes
@@ -43,7 +42,7 @@ def _table(what: str, library_path: Path | None) -> Table:
     else:
         from fdif_dsl.compiler.library import load_library
 
-        classes = of_kind(load_library(library_path), what.removesuffix("s"))
+        classes = of_kind(load_library(paths or None), what.removesuffix("s"))
         if what == "shapes":
             _fill(table, ("id", "name", "parameters", "about"), (
                 (str(i), name, parameters(c.formula), line(c.formula.doc))

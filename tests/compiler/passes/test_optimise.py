@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fdif_dsl as fd
+from fdif_dsl.compiler.frontend.built_in import standard_files
 from fdif_dsl.compiler.frontend.check import check
 from fdif_dsl.compiler.frontend.elaborate import elaborate
-from fdif_dsl.compiler.frontend.modules import load_modules, standard_files
+from fdif_dsl.compiler.frontend.modules import load_modules
 from fdif_dsl.compiler.ir.graph import Graph, Node, reachable, to_text
 from fdif_dsl.compiler.ir.ops import OPS
 from fdif_dsl.compiler.passes import PASSES, optimise
