@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import click
@@ -42,16 +43,16 @@ def _table(what: str, paths: tuple[str, ...]) -> Table:
     else:
         from fdif_dsl.compiler.library import load_library
 
-        classes = of_kind(load_library(paths or None), what.removesuffix("s"))
+        formulas = [c.formula for c in of_kind(load_library(paths or None), what.removesuffix("s")).values()]
+        columns: dict[str, list[str]] = {"name": [f.name for f in formulas]}
         if what == "shapes":
-            _fill(table, ("id", "name", "parameters", "about"), (
-                (str(i), name, parameters(c.formula), line(c.formula.doc))
-                for i, (name, c) in enumerate(classes.items(), start=1)))
-        elif any(parameters(c.formula) for c in classes.values()):
-            _fill(table, ("name", "parameters", "about"), (
-                (name, parameters(c.formula), line(c.formula.doc)) for name, c in classes.items()))
-        else:
-            _fill(table, ("name", "about"), ((name, line(c.formula.doc)) for name, c in classes.items()))
+            columns = {"id": [str(i) for i in range(1, len(formulas) + 1)], **columns}
+        if len({module(f) for f in formulas}) > 1:
+            columns["module"] = [module(f) for f in formulas]
+        if what == "shapes" or any(parameters(f) for f in formulas):
+            columns["parameters"] = [parameters(f) for f in formulas]
+        columns["about"] = [line(f.doc) for f in formulas]
+        _fill(table, tuple(columns), zip(*columns.values(), strict=True))
     return table
 
 
@@ -88,6 +89,11 @@ def networks() -> Iterator[tuple[str, ...]]:
         except FdifError as error:  # a package that is not installed
             figures = error.diagnostics[0].hint.removeprefix("pip install "), ""
         yield n.name, *figures, n.recipe, f"multiples of {n.divisor}, at least {n.least}", n.about
+
+
+def module(formula: Any) -> str:
+    """The name of the file that declares a class."""
+    return Path(formula.place.rsplit(":", 2)[0]).stem
 
 
 def parameters(formula: Any) -> str:

@@ -89,12 +89,13 @@ def test_none_in_a_list_is_one_of_the_equal_choices() -> None:
 # -- files ---------------------------------------------------------------------------------------------
 
 
-def test_built_in_recipes_load_and_fit_the_standard_library() -> None:
-    assert list(recipes()) == ["paper", "classification", "demo", "paper-primus-m", "paper-resenc-l",
-                               "paper-swin-unetr", "paper-unetr", "paper-vnet", "scanner"]
+def test_built_in_recipes_load_and_fit_their_libraries() -> None:
+    assert list(recipes()) == ["paper", "classification", "demo", "organic", "paper-primus-m", "paper-resenc-l",
+                               "paper-swin-unetr", "paper-unetr", "paper-vnet", "scanner", "textures"]
     for name, about in recipes().items():
         assert about.endswith(".")
-        assert resolve(Recipe.load(name), STD).shapes
+        recipe = Recipe.load(name)
+        assert resolve(recipe, STD if recipe.library == ("standard",) else load_library(recipe.library)).shapes
 
 
 def test_a_recipe_of_ones_own(tmp_path: Path) -> None:
@@ -351,8 +352,8 @@ def test_a_recipe_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.chdir(tmp_path)
     assert message(Recipe.load, "papper") == """\
 error[E0501]: no recipe is called `papper`
-  why: the built-in recipes are `paper`, `classification`, `demo`, `paper-primus-m`, `paper-resenc-l`, \
-`paper-swin-unetr`, `paper-unetr`, `paper-vnet`, `scanner`
+  why: the built-in recipes are `paper`, `classification`, `demo`, `organic`, `paper-primus-m`, \
+`paper-resenc-l`, `paper-swin-unetr`, `paper-unetr`, `paper-vnet`, `scanner`, `textures`
   hint: did you mean `paper`?"""
     assert message(Recipe.load, "x.toml") == """\
 error[E0502]: cannot read the recipe
