@@ -139,6 +139,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "solids shapes": lambda: _standard("solids", "shape"),
     "displacements displacements": lambda: _standard("displacements", "displacement"),
     "mappers mappers": lambda: _standard("mappers", "mapper"),
+    "organic shapes": lambda: _standard("organic", "shape"),
+    "textures displacements": lambda: _standard("textures", "displacement"),
+    "textures mappers": lambda: _standard("textures", "mapper"),
     "scanner": lambda: _keys(Scanner, "scanner"),
 }
 
