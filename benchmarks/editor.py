@@ -19,7 +19,7 @@ from lsprotocol import types as lsp
 from pygls.lsp.client import LanguageClient
 from pygls.uris import from_fs_path
 
-from fdif_dsl.compiler.frontend.modules import standard_folder
+from fdif_dsl.compiler.frontend.built_in import standard_folder
 
 KEYS = 60
 PARTS = "use std\n\nfn half(x) = x / 2\n\nprofile coin(size = 3) { distance = length(q) - size }\n"

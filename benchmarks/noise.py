@@ -42,7 +42,7 @@ def main(count: int) -> None:
     of_paper = [*(name for name in lib.displacements if name not in ("shared", "own")), None]
     recipes = {"paper": fd.Recipe(displacements=of_paper), "shared": fd.Recipe(displacements=["shared"]),
                "own": fd.Recipe(displacements=["own"])}
-    compare(recipes, lib, count)
+    compare({name: (recipe, lib) for name, recipe in recipes.items()}, count)
 
 
 if __name__ == "__main__":

@@ -25,15 +25,17 @@ ROUNDS = 7
 def main(name: str, count: int) -> None:
     given = fd.Recipe.load(name)
     whole = replace(given, scanner=replace(given.scanner, **dict.fromkeys(SCANNER_STEPS, 1.0)))
-    compare({"paper": fd.Recipe(), name: given, f"{name}, every step": whole}, fd.load_library(), count)
+    standard, own = fd.load_library(), fd.load_library(given.library)
+    compare({"paper": (fd.Recipe(), standard), name: (given, own), f"{name}, every step": (whole, own)}, count)
 
 
-def compare(recipes: Mapping[str, fd.Recipe], lib: fd.Library, count: int) -> None:
-    """Says what a volume of each recipe costs; they take turns, `count` volumes at a time. One of them is `paper`."""
-    for recipe in recipes.values():
+def compare(recipes: Mapping[str, tuple[fd.Recipe, fd.Library]], count: int) -> None:
+    """Says what a volume of each recipe in its library costs; they take turns, `count` volumes at a time. One of them
+    is `paper`."""
+    for recipe, lib in recipes.values():
         lib.compile(formulas=resolve(recipe, lib).formulas)
 
-    def seconds(recipe: fd.Recipe, first: int) -> float:
+    def seconds(recipe: fd.Recipe, lib: fd.Library, first: int) -> float:
         def volume(index: int) -> fd.Volume:
             return fd.scan(fd.sample_scene(lib, 7, index, recipe), lib, recipe, 7, index)
 
@@ -42,7 +44,7 @@ def compare(recipes: Mapping[str, fd.Recipe], lib: fd.Library, count: int) -> No
             pass
         return (time.perf_counter() - start) / count
 
-    turns = [{what: seconds(recipe, turn * count) for what, recipe in recipes.items()} for turn in range(ROUNDS + 1)]
+    turns = [{what: seconds(*run, turn * count) for what, run in recipes.items()} for turn in range(ROUNDS + 1)]
     found = turns[1:]  # the first one loads kernels
     for what in recipes:
         milliseconds = spread(1000 * turn[what] for turn in found)

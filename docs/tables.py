@@ -21,8 +21,9 @@ from importlib.resources import files
 from pathlib import Path
 
 from fdif_dsl.compiler.frontend import elaborate, modules
+from fdif_dsl.compiler.frontend.built_in import standard_folder
 from fdif_dsl.compiler.frontend.builtins import BUILTINS, CONSTANTS, PRIORS, Builtin
-from fdif_dsl.compiler.frontend.modules import load_modules, standard_folder
+from fdif_dsl.compiler.frontend.modules import load_modules
 from fdif_dsl.compiler.ir.ops import OPS
 from fdif_dsl.grammar import parse as parsing
 from fdif_dsl.grammar.ast import Decl
@@ -138,6 +139,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "solids shapes": lambda: _standard("solids", "shape"),
     "displacements displacements": lambda: _standard("displacements", "displacement"),
     "mappers mappers": lambda: _standard("mappers", "mapper"),
+    "organic shapes": lambda: _standard("organic", "shape"),
+    "textures displacements": lambda: _standard("textures", "displacement"),
+    "textures mappers": lambda: _standard("textures", "mapper"),
     "scanner": lambda: _keys(Scanner, "scanner"),
 }
 

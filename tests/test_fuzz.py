@@ -8,9 +8,10 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fdif_dsl.compiler.frontend.built_in import standard_folder
 from fdif_dsl.compiler.frontend.check import check
 from fdif_dsl.compiler.frontend.elaborate import elaborate
-from fdif_dsl.compiler.frontend.modules import Module, load_modules, standard_folder
+from fdif_dsl.compiler.frontend.modules import Module, load_modules
 from fdif_dsl.compiler.ir.formula import Formula
 from fdif_dsl.grammar.diagnostics import FdifError
 from fdif_dsl.grammar.format import format_source

@@ -10,18 +10,25 @@ import pytest
 import torch
 
 import fdif_dsl as fd
+from fdif_dsl.compiler.ir.formula import Formula
 from fdif_dsl.compiler.ir.grid import Grid
 from fdif_dsl.runtime.scenes.sampler_definition import sample_parameters
 
+WIDE = (48, 48, 48)
 GRID = (12, 12, 12)  # small, since an onion's wall scans it for every difference
 NAMES = list(fd.load_library().shapes)
+BESIDE = fd.load_library(["organic", "textures"])
 POINTS = 32
+Values = dict[str, torch.Tensor]
 
 
 @cache
-def parameters(name: str, seed: int = 5) -> dict[str, torch.Tensor]:
-    """One random instance; `thickness` is left to follow from the others."""
-    formula = fd.load_library().shapes[name].formula
+def parameters(name: str, seed: int = 5) -> Values:
+    """One random instance of a shape; `thickness` is left to follow from the others."""
+    return instance(fd.load_library().shapes[name].formula, seed)
+
+
+def instance(formula: Formula, seed: int) -> Values:
     draws = np.random.default_rng(seed).random((formula.draws, 1))
     values = sample_parameters(formula, Grid(GRID), draws)
     return {k: torch.tensor(v[0]) for k, v in values.items()}
@@ -43,13 +50,42 @@ def smooth_slope(f: Any, x: torch.Tensor, direction: torch.Tensor) -> tuple[torc
 
 @pytest.mark.parametrize("name", NAMES)
 def test_gradients(lib: fd.Library, name: str) -> None:
-    shape = lib.shapes[name]
-    rng = np.random.default_rng(11)
-    points = torch.tensor(rng.uniform(-5, 5, (POINTS, 3)))
-    params = parameters(name)
+    assert_gradients(lambda at, given: lib.shapes[name].distance(at, params=given, backend="torch", grid=GRID),
+                     parameters(name))
 
-    def distance(at: torch.Tensor, given: dict[str, torch.Tensor]) -> torch.Tensor:
-        found = shape.distance(at, params=given, backend="torch", grid=GRID)
+
+@pytest.mark.parametrize("name", BESIDE.shapes)
+def test_gradients_of_organic_shapes(name: str) -> None:
+    """In all that is no whole number: of a count there is no difference."""
+    formula = BESIDE.shapes[name].formula
+    params = instance(formula, 5)
+    whole = {q.name: params.pop(q.name) for q in formula.quantities if q.random and q.source.startswith("integer(")}
+    assert_gradients(lambda at, given: BESIDE.shapes[name].distance(at, params={**given, **whole}, backend="torch",
+                                                                    grid=WIDE), params, 3)
+
+
+@pytest.mark.parametrize("name", BESIDE.displacements)
+def test_gradients_of_displacements(name: str) -> None:
+    assert_gradients(lambda at, given: BESIDE.displacements[name].offset(at, WIDE, params=given, backend="torch"),
+                     instance(BESIDE.displacements[name].formula, 5), 3)
+
+
+# One grey level has no slope.
+@pytest.mark.parametrize("name", [name for name in BESIDE.mappers if name != "flat"])
+def test_gradients_of_mappers(name: str) -> None:
+    """The distance is that to a plane, so the point decides of both."""
+    mapper = BESIDE.mappers[name]
+    assert_gradients(lambda at, given: mapper.intensity(at[:, 0] - 2 + 0.3 * at[:, 1], params=given, points=at,
+                                                        backend="torch", grid=WIDE), instance(mapper.formula, 5), 3)
+
+
+def assert_gradients(function: Any, params: Values, stretch: float = 1) -> None:
+    """Derivatives of a function of points and parameters are its differences, in a cube of 10 times `stretch`."""
+    rng = np.random.default_rng(11)
+    points = torch.tensor(rng.uniform(-5, 5, (POINTS, 3)) * stretch)
+
+    def distance(at: torch.Tensor, given: Values) -> torch.Tensor:
+        found = function(at, given)
         assert isinstance(found, torch.Tensor) and found.dtype == torch.float64
         return found
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import as_file, files
 from pathlib import Path
 
+from fdif_dsl.compiler.frontend.built_in import standard_folder
 from fdif_dsl.grammar import ast
 from fdif_dsl.grammar.diagnostics import Diagnostic, did_you_mean, error_at
 from fdif_dsl.grammar.parse import SdfError, read_source
@@ -30,16 +30,6 @@ class Module:
     @property
     def name(self) -> str:
         return self.path.stem
-
-
-def standard_folder() -> Path:
-    """Where the standard library's `.sdf` files are."""
-    with as_file(files("fdif_dsl.shapes").joinpath("std.sdf")) as path:
-        return path.parent
-
-
-def standard_files() -> list[Path]:
-    return sorted(standard_folder().glob("*.sdf"))
 
 
 def load_modules(paths: Sequence[Path]) -> list[Module]:

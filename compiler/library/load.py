@@ -6,17 +6,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fdif_dsl.compiler.frontend.built_in import STANDARD, is_library, libraries, library_files
 from fdif_dsl.compiler.library import artefact
 from fdif_dsl.compiler.library.artefact import MANIFEST
 from fdif_dsl.compiler.library.library import Library
-from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
+from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError, did_you_mean
 
 if TYPE_CHECKING:
     from fdif_dsl.compiler.frontend.modules import Module
 
 
 def load_library(path: str | Path | Sequence[str | Path] | None = None) -> Library:
-    """The standard library; or that of a `.sdf` file, of a folder of them, or a compiled artefact.
+    """The standard library; or those of the paths together, which are names of built-in libraries, `.sdf` files,
+    folders of them, or a compiled artefact alone.
+
+    A text that is the name of a built-in library (`standard`, or a file of `shapes/`) means that; "./organic" and
+    Path("organic") are places on disk.
 
     A library holds the closed declarations of its files and of everything they `use`, each file
     after those it uses, so that the standard classes keep their ids when a file adds some.
@@ -24,24 +29,41 @@ def load_library(path: str | Path | Sequence[str | Path] | None = None) -> Libra
     Raises:
         FdifError: with every mistake found in the files.
     """
-    paths = [] if path is None else [Path(path)] if isinstance(path, str | Path) else [Path(p) for p in path]
-    if len(paths) == 1 and (paths[0] / MANIFEST).exists():
-        return _from_artefact(paths[0])
+    paths = [STANDARD] if path is None else [path] if isinstance(path, str | Path) else list(path)
+    if len(paths) == 1 and (Path(paths[0]) / MANIFEST).exists() and not is_library(paths[0]):
+        return _from_artefact(Path(paths[0]))
     # The front end is imported only where there is something to parse: an artefact needs none of it.
-    from fdif_dsl.compiler.frontend.modules import load_modules, standard_files
+    from fdif_dsl.compiler.frontend.modules import load_modules
 
-    files: list[Path] = standard_files() if path is None else []
+    return from_modules(load_modules(sources_of(paths)))
+
+
+def sources_of(paths: Sequence[str | Path]) -> list[Path]:
+    """The files of text that paths, or names of built-in libraries, stand for.
+
+    Raises:
+        FdifError: where a folder holds none, or nothing has that name.
+    """
+    found: list[Path] = []
     for one in paths:
-        if one.is_dir():
-            inside = sorted(one.glob("*.sdf"))
+        place = Path(one)
+        if is_library(one):
+            found += library_files(str(one))
+        elif place.is_dir():
+            inside = sorted(place.glob("*.sdf"))
             if not inside:
                 raise FdifError(Diagnostic("E0604", "the folder holds no library", where=str(one),
                                            why=f"it has neither .sdf files nor a {MANIFEST}",
                                            hint="name a folder of .sdf files, or one that `fdifc compile` wrote"))
-            files += inside
+            found += inside
+        elif place.suffix or place.exists() or place.name != str(one):
+            found.append(place)
         else:
-            files.append(one)
-    return from_modules(load_modules(files))
+            raise FdifError(Diagnostic("E0625", f"there is no library `{one}`",
+                                       why=f"the built-in ones are {', '.join(f'`{name}`' for name in libraries())}",
+                                       hint=did_you_mean(str(one), libraries())
+                                       or "one of your own is a .sdf file or a folder of them"))
+    return found
 
 
 def from_modules(modules: list[Module]) -> Library:

@@ -7,14 +7,15 @@ import inspect
 import multiprocessing
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from pathlib import Path
 
 from PIL import Image
 
-from fdif_dsl.compiler.frontend.modules import load_modules, standard_files
+from fdif_dsl.compiler.frontend.built_in import libraries, standard_files
+from fdif_dsl.compiler.frontend.modules import load_modules
 from fdif_dsl.compiler.library import Library, load_library
 from fdif_dsl.compiler.library.entries import Entry, Table
 from fdif_dsl.grammar import ast
@@ -22,7 +23,7 @@ from fdif_dsl.runtime import pictures
 from fdif_dsl.runtime.pictures.portrait import draw
 
 KINDS = {
-    "shapes": "Classes of solids, in the order of their ids, which are the labels of the volumes.",
+    "shapes": "Classes of solids. A library's are in the order of their ids, which are the labels of the volumes.",
     "displacements": "Surface textures: what is added to a distance.",
     "mappers": "From distance to grey level.",
 }
@@ -34,7 +35,7 @@ _SOLID, _BALL = (0.005, 0.216, 0.44, 0.944), (0.62, 0.19, 0.96, 0.93)
 def make(cache_folder: Path, pages: Path) -> None:
     """Writes the pages and their pictures into the folder `pages`. Pictures are kept in a folder of `cache_folder` for
     as long as neither a formula nor the code that draws changes."""
-    library = load_library()
+    library = _library()
     kept = cache_folder / _state(library)
     for old in cache_folder.glob("*"):
         if old != kept:
@@ -93,22 +94,32 @@ def _draw(name: str, folder: Path) -> str:
 
 @cache
 def _library() -> Library:
-    return load_library()
+    """All libraries that come along, as one."""
+    return load_library(libraries())
 
 
 def _overview(kind: str, about: str, entries: Table[Entry]) -> str:
-    cards = "\n".join(f"[![]({name}.small.webp)<br>{name.replace('_', '_<wbr>')}]({name}.md)" for name in entries)
+    modules = dict.fromkeys(_module(entry) for entry in entries.values())
+    parts = [f"# {kind.capitalize()}", f"{about} There are {len(entries)}; each page has a picture drawn by "
+             "`fdifc show`, the parameters and the source."]
+    for module in modules:
+        cards = "\n".join(f"[![]({name}.small.webp)<br>{name.replace('_', '_<wbr>')}]({name}.md)"
+                          for name, entry in entries.items() if _module(entry) == module)
+        parts += [f"## Of `{module}`", f":::{{container}} gallery\n{cards}\n:::"]
     names = "\n".join(entries)
-    return (f"# {kind.capitalize()}\n\n{about} There are {len(entries)}; each page has a picture drawn by "
-            f"`fdifc show`, the parameters and the source.\n\n:::{{container}} gallery\n{cards}\n:::\n\n"
-            f"```{{toctree}}\n:hidden:\n{names}\n```\n")
+    return "\n\n".join(parts) + f"\n\n```{{toctree}}\n:hidden:\n{names}\n```\n"
+
+
+def _module(entry: Entry) -> str:
+    """The module that declares a class."""
+    return Path(entry.formula.place.rsplit(":", 2)[0]).stem
 
 
 def _page(entry: Entry, declared: dict[tuple[str, str], ast.Decl]) -> str:
     formula = entry.formula
     rows = [(f"`{name}`", "int", f"`{value}`", "fixed: part of the class") for name, value in formula.integers.items()]
     rows += [(f"`{q.name}`", q.type, f"`{'~' if q.random else '='} {q.source}`", q.doc) for q in formula.quantities]
-    parts = [f"# {entry.name}", f"{entry.doc}", f"A {formula.kind}, number {entry.id} of its kind.",
+    parts = [f"# {entry.name}", f"{entry.doc}", f"A {formula.kind} of the library `{_module(entry)}`.",
              f"![The picture that fdifc show makes of {entry.name}]({entry.name}.webp)"]
     if rows:
         table = ["| parameter | type | value | about |", "| --- | --- | --- | --- |"]
@@ -123,7 +134,7 @@ def _page(entry: Entry, declared: dict[tuple[str, str], ast.Decl]) -> str:
 
 
 def _declarations() -> dict[tuple[str, str], ast.Decl]:
-    """Every declaration of the standard library, by the name of its module and its own, but those of `std`: functions
+    """Every declaration that comes along, by the name of its module and its own, but those of `std`: functions
     that the reference of the language lists."""
     return {(module.name, decl.name): decl for module in load_modules(standard_files()) if module.name != "std"
             for decl in module.tree.decls}
@@ -131,22 +142,46 @@ def _declarations() -> dict[tuple[str, str], ast.Decl]:
 
 def _sources(entry: Entry, declared: dict[tuple[str, str], ast.Decl]) -> Iterator[tuple[str, str]]:
     """The declaration of a class and those it is made of: module and text, joined where they stand in one module."""
-    first = next(key for key, decl in declared.items() if decl.name == entry.name and decl.kind == entry.formula.kind)
+    first = (_module(entry), entry.name)
     found, open_ends = [first], [first]
     while open_ends:
-        used = _names(declared[open_ends.pop()])
-        new = [key for key in declared if key[1] in used and key not in found]
+        key = open_ends.pop()
+        meant = {_home(name, key[0], declared) for name in _names(declared[key])}
+        new = [key for key in declared if key in meant and key not in found]
         found += new
         open_ends += new
     for module in dict.fromkeys(module for module, _ in found):
         yield module, "\n\n".join(_text(declared[key]) for key in found if key[0] == module)
 
 
+def _home(name: str, module: str, declared: dict[tuple[str, str], ast.Decl]) -> tuple[str, str] | None:
+    """What a name in a module means: a declaration of its own, or of a module that it uses."""
+    return next(((place, name) for place in _seen()[module] if (place, name) in declared), None)
+
+
+@cache
+def _seen() -> dict[str, list[str]]:
+    """Each module with those that it uses after it."""
+    return {module.name: [module.name, *(used.name for used in module.uses)]
+            for module in load_modules(standard_files())}
+
+
 def _names(decl: ast.Decl) -> set[str]:
-    """The names that a declaration uses."""
-    values = [stmt.value for stmt in decl.body or ()] + ([decl.value] if decl.value else [])
+    """The names that a declaration uses and does not define itself."""
+    stmts = list(_statements(decl.body or ()))
+    values = [value for stmt in stmts for value in stmt.formulas()] + ([decl.value] if decl.value else [])
     values += [p.default for p in decl.params or () if p.default]
-    return {expr.name for expr in ast.walk(*values) if isinstance(expr, ast.Name)}
+    own = {stmt.name for stmt in stmts} | {p.name for p in decl.params or ()}
+    return {expr.name for expr in ast.walk(*values) if isinstance(expr, ast.Name)} - own
+
+
+def _statements(body: Iterable[ast.Stmt | ast.Fold]) -> Iterator[ast.Stmt]:
+    """Those of a body, and of its folds."""
+    for item in body:
+        if isinstance(item, ast.Fold):
+            yield from _statements(item.body)
+        else:
+            yield item
 
 
 def _text(decl: ast.Decl) -> str:
@@ -154,7 +189,7 @@ def _text(decl: ast.Decl) -> str:
     lines, first = decl.span.file.text.splitlines(), decl.span.file.line_column(decl.span.start)[0] - 1
     last = decl.span.file.line_column(decl.span.end)[0]
     if decl.body is not None:  # its span ends with the brace that opens it; the canonical layout shows the other
-        while not lines[last - 1].endswith("}"):
+        while not lines[last - 1].endswith("}") or lines[last - 1].startswith(" "):  # a fold has braces too
             last += 1
     while first and lines[first - 1].startswith("##"):
         first -= 1

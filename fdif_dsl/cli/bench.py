@@ -12,14 +12,14 @@ from typing import Any
 import click
 
 from fdif_dsl.cli.console import stdout
-from fdif_dsl.cli.options import FilePath, seed
+from fdif_dsl.cli.options import FilePath, LibraryPath, seed
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 
 REPORT, PICTURE = "bench.json", "scaling.png"
 
 
 @click.command("bench")
-@click.argument("paths", nargs=-1, type=FilePath)
+@click.argument("paths", nargs=-1, type=LibraryPath)
 @click.option("--recipe", default="paper", show_default=True, metavar="NAME|FILE",
               help="A built-in recipe, or a TOML file.")
 @click.option("--count", type=click.IntRange(1), metavar="N", help="How many volumes. [default: 200; 20 with --quick]")
@@ -29,9 +29,9 @@ REPORT, PICTURE = "bench.json", "scaling.png"
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON instead of tables.")
 @click.option("-o", "directory", type=FilePath, metavar="DIR",
               help=f"A folder for the report, {REPORT}, and a picture, {PICTURE}.")
-def command(paths: tuple[Path, ...], recipe: str, count: int | None, seed: int, quick: bool, compare: Path | None,
+def command(paths: tuple[str, ...], recipe: str, count: int | None, seed: int, quick: bool, compare: Path | None,
             as_json: bool, directory: Path | None) -> None:
-    """Measure the library in PATHS, .sdf files or folders of them, or else the standard library.
+    """Measure the library in PATHS, names of built-in libraries, .sdf files or folders of them, or else the recipe's.
 
     Volumes 0 to N - 1 of a seed are sampled and rendered; then fewer of them with more and less voxels, objects and
     threads; in rounds, all of it in each round. Figures are the median of the rounds, with the least and the most.
@@ -44,8 +44,9 @@ def command(paths: tuple[Path, ...], recipe: str, count: int | None, seed: int, 
 
     # What can go wrong goes wrong now, not after a minute.
     old = None if compare is None else _read(compare)
-    library = load_library(list(paths) or None)
-    resolve(Recipe.load(recipe), library)
+    chosen = Recipe.load(recipe)
+    library = load_library(paths or chosen.library)
+    resolve(chosen, library)
     if directory is not None:
         claim_directory(directory, REPORT)
     with tempfile.TemporaryDirectory(prefix="fdifc-bench-") as temporary:

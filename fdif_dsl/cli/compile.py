@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fdif_dsl.cli.options import FilePath
+from fdif_dsl.cli.options import FilePath, LibraryPath
+from fdif_dsl.compiler.frontend.built_in import STANDARD
 from fdif_dsl.compiler.support.progress import bar
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError, did_you_mean
 
@@ -19,15 +20,15 @@ TARGETS = ("cpu", "cpu:x86-64-v3", "cuda", "cuda:sm_90")
 
 
 @click.command("compile")
-@click.argument("paths", nargs=-1, type=FilePath)
+@click.argument("paths", nargs=-1, type=LibraryPath)
 @click.option("-o", "directory", type=FilePath, metavar="DIR", help="The folder for the compiled library.")
 @click.option("--target", "names", multiple=True, metavar="TARGET",
               help="What the kernels run on: cpu (this machine's, the default), a level of CPUs such as cpu:x86-64-v3, "
                    "cuda (this machine's GPU), or a kind of GPU such as cuda:sm_90. Can be given several times.")
 @click.option("--explain", is_flag=False, flag_value="", metavar="[NAME]",
               help="Print the formula of the class NAME, or of each, after each pass, with sizes and times.")
-def command(paths: tuple[Path, ...], directory: Path | None, names: tuple[str, ...], explain: str | None) -> None:
-    """Compile PATHS, .sdf files or folders of them, or else the standard library.
+def command(paths: tuple[str, ...], directory: Path | None, names: tuple[str, ...], explain: str | None) -> None:
+    """Compile PATHS, names of built-in libraries, .sdf files or folders of them, or else the standard library.
 
     Loading the result compiles nothing. It holds machine code, so load only what you trust.
     """
@@ -36,9 +37,9 @@ def command(paths: tuple[Path, ...], directory: Path | None, names: tuple[str, .
     if directory is None and explain is None:
         raise click.UsageError("say where the compiled library goes with -o DIR, or what to --explain")
     targets = [_target(name) for name in dict.fromkeys(names)]
-    library = load_library(list(paths) or None)
+    library = load_library(paths or None)
     if explain is not None:
-        _explain(list(paths), library, explain)
+        _explain(paths or (STANDARD,), library, explain)
     if directory is not None:
         try:
             with bar("compiling") as advance:
@@ -83,17 +84,17 @@ def _target(name: str) -> Target:
     return target
 
 
-def _explain(paths: list[Path], library: Any, name: str) -> None:
+def _explain(paths: tuple[str, ...], library: Any, name: str) -> None:
     """The library's own formulas are optimised already, so the sources are elaborated once more."""
     from fdif_dsl.cli.find import find_class
     from fdif_dsl.compiler.frontend.check import check
     from fdif_dsl.compiler.frontend.elaborate import elaborate
-    from fdif_dsl.compiler.frontend.modules import load_modules, standard_files
+    from fdif_dsl.compiler.frontend.modules import load_modules
+    from fdif_dsl.compiler.library.load import sources_of
     from fdif_dsl.compiler.passes.explain import explain
 
     if name:
         find_class(library, name)
-    files = [file for path in paths for file in (sorted(path.glob("*.sdf")) if path.is_dir() else [path])]
-    formulas = elaborate(check(load_modules(files or standard_files())), optimised=False)
+    formulas = elaborate(check(load_modules(sources_of(paths))), optimised=False)
     chosen = [formula for formula in formulas if name in ("", formula.name)]
     click.echo("\n\n".join(explain(formula) for formula in chosen))

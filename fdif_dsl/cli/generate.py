@@ -51,11 +51,11 @@ NNUNET_ID, NNUNET_NAME = 901, "FDIF"
               help="Processes of the local cluster. [default: one a CPU]")
 @click.option("--resume/--overwrite", default=True, show_default=True,
               help="Keep what is whole of an earlier run in DIR, or make everything anew.")
-@library
+@library("the recipe's")
 def command(recipe: str | None, count: int, validation: int, seed: int, form: str, directory: Path,
             dataset_id: int | None, dataset_name: str | None, level: int | None, scenes: bool, unions: int,
             shard_text: str | None, scheduler: str | None, workers: int | None, resume: bool,
-            library_path: Path | None) -> None:
+            paths: tuple[str, ...]) -> None:
     """Write volumes 0 to N - 1 of a seed with their labels, lists, pictures and a card.
 
     A run that was ended, however it was, goes on where it stood when the same command is given again, and what comes
@@ -88,7 +88,8 @@ def command(recipe: str | None, count: int, validation: int, seed: int, form: st
 
     shard = WHOLE if shard_text is None else read_shard(shard_text, os.environ)
     name = recipe or ("classification" if form == "classification" else "paper")
-    chosen, lib = Recipe.load(name), load_library(library_path)
+    chosen = Recipe.load(name)
+    lib = load_library(paths or chosen.library)
     resolve(chosen, lib)
     sources = {}
     if unions:

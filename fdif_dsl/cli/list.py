@@ -18,16 +18,16 @@ WHAT = ("shapes", "displacements", "mappers", "recipes", "networks")
 
 @click.command("list")
 @click.argument("what", required=False, type=click.Choice(WHAT))
-@library
-def command(what: str | None, library_path: Path | None) -> None:
+@library()
+def command(what: str | None, paths: tuple[str, ...]) -> None:
     """List the classes of one kind with their parameters, or the recipes, or the networks; or else all of them."""
-    tables = [_table(each, library_path) for each in ((what,) if what else WHAT)]
+    tables = [_table(each, paths) for each in ((what,) if what else WHAT)]
     console = stdout()
     for table in tables:
         console.print(table)
 
 
-def _table(what: str, library_path: Path | None) -> Table:
+def _table(what: str, paths: tuple[str, ...]) -> Table:
     table = Table(title=what, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     if what == "recipes":
         from fdif_dsl.runtime.finetuning import finetune_recipes
@@ -43,16 +43,16 @@ def _table(what: str, library_path: Path | None) -> Table:
     else:
         from fdif_dsl.compiler.library import load_library
 
-        classes = of_kind(load_library(library_path), what.removesuffix("s"))
+        formulas = [c.formula for c in of_kind(load_library(paths or None), what.removesuffix("s")).values()]
+        columns: dict[str, list[str]] = {"name": [f.name for f in formulas]}
         if what == "shapes":
-            _fill(table, ("id", "name", "parameters", "about"), (
-                (str(i), name, parameters(c.formula), line(c.formula.doc))
-                for i, (name, c) in enumerate(classes.items(), start=1)))
-        elif any(parameters(c.formula) for c in classes.values()):
-            _fill(table, ("name", "parameters", "about"), (
-                (name, parameters(c.formula), line(c.formula.doc)) for name, c in classes.items()))
-        else:
-            _fill(table, ("name", "about"), ((name, line(c.formula.doc)) for name, c in classes.items()))
+            columns = {"id": [str(i) for i in range(1, len(formulas) + 1)], **columns}
+        if len({module(f) for f in formulas}) > 1:
+            columns["module"] = [module(f) for f in formulas]
+        if what == "shapes" or any(parameters(f) for f in formulas):
+            columns["parameters"] = [parameters(f) for f in formulas]
+        columns["about"] = [line(f.doc) for f in formulas]
+        _fill(table, tuple(columns), zip(*columns.values(), strict=True))
     return table
 
 
@@ -89,6 +89,11 @@ def networks() -> Iterator[tuple[str, ...]]:
         except FdifError as error:  # a package that is not installed
             figures = error.diagnostics[0].hint.removeprefix("pip install "), ""
         yield n.name, *figures, n.recipe, f"multiples of {n.divisor}, at least {n.least}", n.about
+
+
+def module(formula: Any) -> str:
+    """The name of the file that declares a class."""
+    return Path(formula.place.rsplit(":", 2)[0]).stem
 
 
 def parameters(formula: Any) -> str:

@@ -31,11 +31,11 @@ _CLASSES = 12  # how many classes the table at the end names
 @click.option("--overwrite", is_flag=True, help="Start anew where DIR holds an earlier run.")
 @click.option("--require-fall", type=click.FloatRange(0, 100), metavar="PERCENT",
               help="Fail unless the loss fell by that much.")
-@library
+@library("the recipe's")
 @click.pass_context
 def command(ctx: click.Context, recipe: str, overrides: tuple[str, ...], directory: Path | None, seed: int | None,
             steps: int | None, resume: bool, overwrite: bool, require_fall: float | None,
-            library_path: Path | None) -> None:
+            paths: tuple[str, ...]) -> None:
     """Pre-train a network as RECIPE says, a built-in recipe's name or a TOML file.
 
     Values of the recipe can be replaced, for example train.steps=1000 volume.objects=5.
@@ -58,7 +58,7 @@ def command(ctx: click.Context, recipe: str, overrides: tuple[str, ...], directo
     chosen = Recipe.load(recipe, [*overrides, *given])
     name = Path(recipe).stem
     directory = directory or Path("runs") / name
-    lib = load_library(library_path)
+    lib = load_library(paths or chosen.library)
     lib.compile(formulas=resolve(chosen, lib).formulas)
 
     def begin() -> None:

@@ -17,9 +17,9 @@ from fdif_dsl.compiler.support.progress import bar
 @click.argument("name", required=False)
 @click.option("-o", "output", type=FilePath, metavar="PATH", help="The picture, a PNG file; with --all a folder.")
 @click.option("--all", "everything", is_flag=True, help="A picture of each class and a gallery, in the folder -o.")
-@library
+@library()
 @seed
-def command(name: str | None, output: Path | None, everything: bool, library_path: Path | None, seed: int) -> None:
+def command(name: str | None, output: Path | None, everything: bool, paths: tuple[str, ...], seed: int) -> None:
     """Show the class NAME: what it is, its parameters and their priors, and with -o its picture.
 
     The picture of a shape has three slices of the distance field and a shaded view of one instance; that of a
@@ -33,7 +33,7 @@ def command(name: str | None, output: Path | None, everything: bool, library_pat
         raise click.UsageError(f"pictures are PNG files, and {output} does not end in .png")
     from fdif_dsl.compiler.library import load_library
 
-    lib = load_library(library_path)
+    lib = load_library(paths or None)
     if everything:
         from fdif_dsl.runtime.pictures.portrait import draw_all
 

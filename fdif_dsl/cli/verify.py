@@ -18,8 +18,8 @@ _OTHER = "was it made by another version of fdif-dsl?"
 @click.argument("directory", type=FilePath, metavar="DIR")
 @click.option("--sample", type=click.IntRange(0), default=10, show_default=True, metavar="N",
               help="How many volumes to render again, evenly spread.")
-@library
-def command(directory: Path, sample: int, library_path: Path | None) -> None:
+@library("what the data set was made from")
+def command(directory: Path, sample: int, paths: tuple[str, ...]) -> None:
     """Check the data set in DIR, made by `fdifc generate`.
 
     Compares the checksum of each file with that of the moment when it was written, and renders some volumes again.
@@ -27,12 +27,12 @@ def command(directory: Path, sample: int, library_path: Path | None) -> None:
     from fdif_dsl.cli.progress import rate_bar
     from fdif_dsl.compiler.library import load_library
     from fdif_dsl.runtime.datasets.folder import read_folder
-    from fdif_dsl.runtime.datasets.verify import check_files, read_plan, render_again, spread
+    from fdif_dsl.runtime.datasets.verify import check_files, named, read_plan, render_again, spread
     from fdif_dsl.runtime.scanner.scan import prepare
 
     manifest = read_folder(directory)
     records = list(manifest.records.values())
-    plan = read_plan(load_library(library_path), manifest, directory) if sample and records else None
+    plan = read_plan(load_library(paths or named(manifest)), manifest, directory) if sample and records else None
     missing, changed = check_files(directory, manifest, rate_bar)
     different, again = [], spread(records, sample)
     if plan is not None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fdif_dsl.compiler.frontend.built_in import STANDARD, is_library
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.datasets import make_format
 from fdif_dsl.runtime.datasets.blosc import read_b2nd
@@ -46,6 +47,13 @@ def read_plan(library: Library, manifest: Manifest, where: Path) -> Plan:
         return Plan(library, recipe, data["recipe"], data["title"], seed, manifest.counts, form, data["scenes"], unions)
     except (LookupError, TypeError, ValueError):
         raise damaged(where / MANIFEST, "it was changed by something else, or damaged") from None
+
+
+def named(manifest: Manifest) -> Sequence[str]:
+    """The built-in libraries that the recipe of a data set names."""
+    classes = manifest.identity.get("classes")
+    names = classes.get("library") if isinstance(classes, dict) else None
+    return names if isinstance(names, list) and names and all(map(is_library, names)) else (STANDARD,)
 
 
 def check_files(directory: Path, manifest: Manifest, bar: Bar = silent) -> tuple[list[str], list[str]]:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+from fdif_dsl.compiler.frontend.built_in import standard_files
 from fdif_dsl.compiler.frontend.check import survey
 from fdif_dsl.compiler.frontend.check.scope import Program
 from fdif_dsl.compiler.frontend.elaborate import closed
-from fdif_dsl.compiler.frontend.modules import MAX_MODULES, Loader, Module, read_file, standard_files
+from fdif_dsl.compiler.frontend.modules import MAX_MODULES, Loader, Module, read_file
 from fdif_dsl.grammar import ast
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError, Label
 from fdif_dsl.grammar.parse import SdfError

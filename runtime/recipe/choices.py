@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from fdif_dsl.compiler.frontend.built_in import home
 from fdif_dsl.compiler.ir.formula import Formula
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError, did_you_mean
 from fdif_dsl.runtime.recipe.meaning import MOST, Meaning, meaning_of
@@ -49,10 +51,13 @@ def resolve(recipe: Recipe, library: Library) -> Choices:
             wanted = [n for n in wanted if n is None or n in known] if found else [*known, *([None] * (None in wanted))]
         elif wanted is None:
             wanted = list(known)
-        mistakes.extend(complain(recipe.source, "classes", what, Wrong(
-            f"the library has no {what[:-1]} `{name}`",
-            hint=did_you_mean(name, known) or f"`fdifc list {what}` shows what there is"), quoted=name)
-            for name in wanted if name is not None and name not in known)
+        unknown = [name for name in wanted if name is not None and name not in known]
+        for module, names in _by_home(unknown, what[:-1]).items():
+            mistakes.extend([_elsewhere(recipe, what, names, module)] if module else (
+                complain(recipe.source, "classes", what, Wrong(
+                    f"the library has no {what[:-1]} `{name}`",
+                    hint=did_you_mean(name, known) or f"`fdifc list {what}` shows what there is"), quoted=name)
+                for name in names))
         if not wanted and what != "displacements":
             mistakes.append(Diagnostic("E0505", f"the library has no {what[:-1]}",
                                        why=f"each object of a volume needs one of its {what}",
@@ -72,3 +77,25 @@ def resolve(recipe: Recipe, library: Library) -> Choices:
                 f"`{recipe.label}` makes {task.count} classes of this recipe's choices",
                 f"a label has at most {MOST}", "choose from fewer classes in [classes], or label by `shape`")))
     return Choices(tuple(f for f in shapes if f), displacements, tuple(f for f in mappers if f), meaning)
+
+
+_LISTED = 3
+
+
+def _by_home(names: Sequence[str], kind: str) -> dict[str, list[str]]:
+    """Names by the built-in module that declares them; those that none declares are under the empty text."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        found.setdefault(home(name, (kind,)), []).append(name)
+    return found
+
+
+def _elsewhere(recipe: Recipe, what: str, names: Sequence[str], module: str) -> Diagnostic:
+    """That names are those of a built-in library which is not used."""
+    listed = ", ".join(f"`{name}`" for name in names[:_LISTED])
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return complain(recipe.source, "classes", what, Wrong(
+        f"the library has no {what[:-1] if len(names) == 1 else what} {listed}{more}",
+        f"{'it is' if len(names) == 1 else 'they are'} of the library `{module}`, which is not used",
+        f"write library = {json.dumps([*recipe.library, module])} in [classes], or name `{module}` with --library too"),
+        quoted=names[0])

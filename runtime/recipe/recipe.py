@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from fdif_dsl.compiler.frontend.built_in import STANDARD
 from fdif_dsl.compiler.ir.parameters import kind_of
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.grammar.source import SourceFile
@@ -49,6 +50,9 @@ class Recipe:
     training: Training = field(default_factory=Training)
     augment: Augmentation = field(default_factory=Augmentation)
     monitor: Monitor = field(default_factory=Monitor)
+    library: Sequence[str] = LEFT_OUT
+    """The built-in libraries that it draws from, where nobody gives another: `fdifc` loads them in this order, and
+    `fd.load_library(recipe.library)` does."""
     source: Sources = field(default=(), repr=False, compare=False)
     """The texts it was read from, the one that overrides the others first; for messages."""
 
@@ -79,12 +83,13 @@ class Recipe:
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """The recipe as the sections and keys of its TOML form; for a record beside a data set. A scanner that is as in
-        the paper, which has none, is left out."""
+        the paper, which has none, is left out, and so is the standard library."""
         return {
             "volume": {"grid": list(self.grid), "objects": self.objects if isinstance(self.objects, int)
                        else list(self.objects), "label": self.label, **self._images()},
             "placement": asdict(self.placement),
-            "classes": {"shapes": "all" if self.shapes is None else list(self.shapes),
+            "classes": {**({} if self.library == (STANDARD,) else {"library": list(self.library)}),
+                        "shapes": "all" if self.shapes is None else list(self.shapes),
                         "displacements": ["none" if d is None else d for d in self.displacements],
                         "mappers": list(self.mappers)},
             **({} if self.scanner == Scanner() else {"scanner": self.scanner.to_dict()}),

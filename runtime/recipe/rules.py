@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from fdif_dsl.compiler.frontend.built_in import STANDARD, is_library, libraries
 from fdif_dsl.compiler.ir.grid import MAX_SIDE
+from fdif_dsl.grammar.diagnostics import did_you_mean
 from fdif_dsl.runtime.recipe.meaning import MEANINGS
 from fdif_dsl.runtime.settings import checks
 from fdif_dsl.runtime.settings.checks import Rule, Wrong
@@ -44,6 +46,18 @@ def _some(what: str) -> Callable[[Any], tuple[str, ...]]:
         return found
 
     return rule
+
+
+def _libraries(value: Any) -> tuple[str, ...]:
+    found = checks.names([value] if isinstance(value, str) else value)
+    if not found:
+        raise Wrong("the list is empty", hint=f'write the names of libraries, like ["{STANDARD}"]')
+    for name in found:
+        if not is_library(name):
+            raise Wrong(f"no built-in library is called `{name}`",
+                        f"there are {', '.join(f'`{known}`' for known in libraries())}",
+                        did_you_mean(name, libraries()) or "a file of your own is named with --library")
+    return found
 
 
 def _wandb(value: Any) -> str | None:
@@ -91,7 +105,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "shear": checks.real(0, 0.5, open_end=True),
         "grid_scale": checks.real(0.01, 1),
     },
-    "classes": {"shapes": _shapes, "displacements": _displacements, "mappers": _some("mapper")},
+    "classes": {"library": _libraries, "shapes": _shapes, "displacements": _displacements, "mappers": _some("mapper")},
     "scanner": {
         "background": checks.CHANCE,
         "background_level": checks.between(checks.real(0, 128), "[0, 60]"),

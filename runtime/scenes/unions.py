@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fdif_dsl.compiler.frontend.modules import Module, standard_folder
+from fdif_dsl.compiler.frontend.built_in import standard_folder
+from fdif_dsl.compiler.frontend.modules import Module
 from fdif_dsl.compiler.library import from_modules
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.grammar.parse import parse

@@ -110,7 +110,7 @@ mapper fine { level ~ uniform(1, 2)  intensity = where(d < 0, level * sqrt(p.x),
 
 
 def test_check_warns_of_nothing_in_the_library(fdifc: Any) -> None:
-    from fdif_dsl.compiler.frontend.modules import standard_files
+    from fdif_dsl.compiler.frontend.built_in import standard_files
     from fdif_dsl.compiler.library import load_library
     from fdif_dsl.compiler.passes.finite import nowhere_finite, without_number
 

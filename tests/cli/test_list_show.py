@@ -18,6 +18,19 @@ def test_list_shapes(fdifc: Any, shapes: Path) -> None:
         ["1", "ball", "radius", "A", "ball."], ["2", "cube", "half", "A", "cube."]]
 
 
+def test_list_tells_the_files_of_a_library_apart(fdifc: Any, shapes: Path, tmp_path: Path) -> None:
+    more = tmp_path / "more.sdf"
+    more.write_text("## Half a space.\nshape half { distance = p.z }")
+    result = fdifc("list", "shapes", "--library", shapes, "--library", more)
+    assert [line.split() for line in result.output.splitlines()] == [
+        ["shapes"], ["id", "name", "module", "parameters", "about"], ["1", "ball", "shapes", "radius", "A", "ball."],
+        ["2", "cube", "shapes", "half", "A", "cube."], ["3", "half", "more", "Half", "a", "space."]]
+    listed = fdifc("list", "mappers", "--library", "standard", "--library", "textures").output.splitlines()
+    assert listed[1].split()[:3] == ["name", "module", "parameters"]
+    whose = dict(line.split()[:2] for line in listed[2:])
+    assert (whose["flat"], whose["modular_5"]) == ("textures", "mappers")
+
+
 def test_list_all(fdifc: Any, shapes: Path) -> None:
     output = fdifc("list", "--library", shapes).output
     for word in ("ball", "waves", "glow", "paper", "demo", "swin_unetr"):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fdif_dsl.compiler.frontend.modules import load_modules, standard_files
+from fdif_dsl.compiler.frontend.built_in import standard_files
+from fdif_dsl.compiler.frontend.modules import load_modules
 from fdif_dsl.compiler.library import load_library
 
 

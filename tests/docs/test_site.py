@@ -112,11 +112,12 @@ def test_every_part_of_the_api_has_its_place() -> None:
 
 
 def test_every_class_has_a_page_with_its_source() -> None:
-    from fdif_dsl.compiler.library import load_library
     from fdif_dsl.grammar.parse import parse
     from fdif_dsl.grammar.source import SourceFile
 
-    gallery, library = module("gallery"), load_library()
+    gallery = module("gallery")
+    library = gallery._library()
+    assert {"cone", "blob"} <= set(library.shapes) and {"flat", "modular_5"} <= set(library.mappers)
     declared = gallery._declarations()
     for kind in gallery.KINDS:
         for entry in getattr(library, kind).values():
@@ -131,6 +132,12 @@ def test_every_class_has_a_page_with_its_source() -> None:
     assert re.findall(r"^(\w+ \w+)", whole, re.MULTILINE) == [
         "shape triangle_concave_prism", "profile sector_polygon", "profile waisted", "profile polygon_between",
         "shape prism"]
+    # A name of the body, or of a module that is not used, is no declaration.
+    assert [place for place, _ in gallery._sources(library.shapes["coil"], declared)] == ["organic"]
+    (text,) = (source for _, source in gallery._sources(library.displacements["billows"], declared))
+    assert re.findall(r"^\w+ (\w+)", text, re.MULTILINE) == ["billows"]
+    texts = dict(gallery._sources(library.shapes["vessel"], declared))
+    assert re.findall(r"^(\w+ \w+)", texts["organic"], re.MULTILINE) == ["shape vessel", "shape tube", "fn progress"]
 
 
 def test_every_word_of_the_language_has_a_colour() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fdif_dsl.compiler.frontend.modules import standard_files
+from fdif_dsl.compiler.frontend.built_in import standard_files
 from fdif_dsl.grammar import ast
 from fdif_dsl.grammar.format import format_source
 from fdif_dsl.grammar.parse import MAX_CHARACTERS, SdfError, keywords, parse, words

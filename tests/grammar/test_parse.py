@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fdif_dsl.compiler.frontend.modules import standard_files
+from fdif_dsl.compiler.frontend.built_in import standard_files
 from fdif_dsl.grammar import ast
 from fdif_dsl.grammar.parse import MAX_DEPTH, SdfError, keywords, parse, read_source, words
 from fdif_dsl.grammar.source import SourceFile

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fdif_dsl.compiler.frontend.modules import standard_files
+from fdif_dsl.compiler.frontend.built_in import standard_files
 from fdif_dsl.grammar import ast
 from fdif_dsl.grammar.parse import MAX_CHARACTERS, SdfError, parse
 from fdif_dsl.grammar.recover import MAX_TOLD, Reader, parse_whole

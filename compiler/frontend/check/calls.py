@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fdif_dsl.compiler.frontend.built_in import home
 from fdif_dsl.compiler.frontend.builtins import (
     BUILTINS,
     CONSTANTS,
@@ -144,14 +145,8 @@ class Calls(Expressions):
 
     def where_is(self, name: str) -> str:
         """A hint where a module that is not used has the name."""
-        from fdif_dsl.compiler.frontend.modules import standard_files
-
-        for path in standard_files():
-            if f" {name}" in path.read_text("utf-8") and any(
-                    line.split("(")[0].split("=")[0].split("{")[0].split()[-1:] == [name]
-                    for line in path.read_text("utf-8").splitlines() if line.split(" ")[0] in RESULTS):
-                return f"the module `{path.stem}` has it: add `use {path.stem}`"
-        return ""
+        module = home(name, RESULTS)
+        return f"the module `{module}` has it: add `use {module}`" if module else ""
 
     def clash(self, name: str, span: Span) -> Typed | None:
         found = self.scope.used.get(name, [])

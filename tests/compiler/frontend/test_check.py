@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from fdif_dsl.compiler.frontend.built_in import standard_files
 from fdif_dsl.compiler.frontend.check import MAX_TOLD, check
 from fdif_dsl.compiler.frontend.check.scope import Program
 from fdif_dsl.compiler.frontend.diagnose import check_files
-from fdif_dsl.compiler.frontend.modules import Module, load_modules, standard_files
+from fdif_dsl.compiler.frontend.modules import Module, load_modules
 from fdif_dsl.grammar.diagnostics import FdifError
 from fdif_dsl.grammar.parse import parse
 from fdif_dsl.grammar.source import SourceFile

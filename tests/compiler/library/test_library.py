@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fdif_dsl as fd
-from fdif_dsl.compiler.frontend.modules import standard_files
+from fdif_dsl.compiler.frontend.built_in import standard_files
 from fdif_dsl.grammar.parse import parse, read_source
 
 
@@ -128,3 +128,25 @@ error[E0603]: the library has no shape 'spheer'
 def test_an_empty_folder_is_no_library(tmp_path: Path) -> None:
     with pytest.raises(fd.FdifError, match="E0604"):
         fd.load_library(tmp_path)
+
+
+def test_built_in_libraries_are_known_by_name(lib: fd.Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert fd.load_library("standard").hash == lib.hash
+    both = fd.load_library(["mappers", "displacements"])
+    assert list(both.mappers) == list(lib.mappers) and list(both.displacements) == list(lib.displacements)
+    assert not both.shapes
+    monkeypatch.chdir(tmp_path)  # a folder of that name is named as a place
+    Path("mappers").mkdir()
+    Path("mappers/own.sdf").write_text("mapper own { intensity = d }")
+    assert list(fd.load_library("mappers").mappers) == list(lib.mappers)
+    for place in ("./mappers", Path("mappers")):
+        assert list(fd.load_library(place).mappers) == ["own"]
+
+
+def test_a_library_that_there_is_not() -> None:
+    with pytest.raises(fd.FdifError) as caught:
+        fd.load_library("mapper")
+    title, why, hint = str(caught.value).splitlines()
+    assert title == "error[E0625]: there is no library `mapper`"
+    assert why.startswith("  why: the built-in ones are `standard`, `classes`, ") and "`mappers`" in why
+    assert hint == "  hint: did you mean `mappers`?"

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fdif_dsl as fd
+from fdif_dsl.compiler.frontend.built_in import STANDARD, library_files
 from fdif_dsl.compiler.frontend.check import check
 from fdif_dsl.compiler.frontend.elaborate import elaborate
-from fdif_dsl.compiler.frontend.modules import load_modules, standard_files
+from fdif_dsl.compiler.frontend.modules import load_modules
 from fdif_dsl.compiler.ir.graph import Graph, Node, reachable, to_text
 from fdif_dsl.compiler.ir.ops import OPS
 from fdif_dsl.compiler.passes import PASSES, optimise
@@ -114,7 +115,7 @@ def test_no_pass_makes_more_operations(made: tuple[Graph, Node]) -> None:
 
 
 def test_the_library_keeps_its_values(lib: fd.Library) -> None:
-    plain = {f.name: f for f in elaborate(check(load_modules(standard_files())), optimised=False)}
+    plain = {f.name: f for f in elaborate(check(load_modules(library_files(STANDARD))), optimised=False)}
     rng = np.random.default_rng(3)
     inputs = {f"{space}.{axis}": rng.uniform(-20, 20, 50) for space in "pw" for axis in "xyz"}
     inputs["d"] = rng.uniform(-20, 5, 50)

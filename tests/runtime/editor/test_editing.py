@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 pytest.importorskip("pygls")
 from lsprotocol import types as lsp
 
+from fdif_dsl.compiler.frontend.built_in import standard_files
 from fdif_dsl.compiler.frontend.builtins import BUILTINS, PRIORS
 from fdif_dsl.compiler.frontend.diagnose import check_files
-from fdif_dsl.compiler.frontend.modules import standard_files
 from fdif_dsl.grammar.parse import keywords, starters
 from fdif_dsl.runtime.editor import describe, mistakes, navigation, tokens
 from fdif_dsl.runtime.editor.completion import Completion

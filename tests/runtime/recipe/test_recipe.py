@@ -89,12 +89,13 @@ def test_none_in_a_list_is_one_of_the_equal_choices() -> None:
 # -- files ---------------------------------------------------------------------------------------------
 
 
-def test_built_in_recipes_load_and_fit_the_standard_library() -> None:
-    assert list(recipes()) == ["paper", "classification", "demo", "paper-primus-m", "paper-resenc-l",
-                               "paper-swin-unetr", "paper-unetr", "paper-vnet", "scanner", "structure"]
+def test_built_in_recipes_load_and_fit_their_libraries() -> None:
+    assert list(recipes()) == ["paper", "classification", "demo", "organic", "paper-primus-m", "paper-resenc-l",
+                               "paper-swin-unetr", "paper-unetr", "paper-vnet", "scanner", "structure", "textures"]
     for name, about in recipes().items():
         assert about.endswith(".")
-        assert resolve(Recipe.load(name), STD).shapes
+        recipe = Recipe.load(name)
+        assert resolve(recipe, STD if recipe.library == ("standard",) else load_library(recipe.library)).shapes
 
 
 def test_a_recipe_of_ones_own(tmp_path: Path) -> None:
@@ -211,7 +212,7 @@ error[E0504]: [classes] has no key `lr`
   |
 2 | lr = 0.1
   | ^^
-  why: its keys are `shapes`, `displacements`, `mappers`
+  why: its keys are `library`, `shapes`, `displacements`, `mappers`
   hint: `lr` belongs to [train]"""),
     "unknown section": ("[clases]\n", """\
 error[E0504]: a recipe has no section `clases`
@@ -351,8 +352,8 @@ def test_a_recipe_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.chdir(tmp_path)
     assert message(Recipe.load, "papper") == """\
 error[E0501]: no recipe is called `papper`
-  why: the built-in recipes are `paper`, `classification`, `demo`, `paper-primus-m`, `paper-resenc-l`, \
-`paper-swin-unetr`, `paper-unetr`, `paper-vnet`, `scanner`, `structure`
+  why: the built-in recipes are `paper`, `classification`, `demo`, `organic`, `paper-primus-m`, \
+`paper-resenc-l`, `paper-swin-unetr`, `paper-unetr`, `paper-vnet`, `scanner`, `structure`, `textures`
   hint: did you mean `paper`?"""
     assert message(Recipe.load, "x.toml") == """\
 error[E0502]: cannot read the recipe
@@ -461,3 +462,51 @@ def test_numbers_may_come_from_numpy() -> None:
     assert Recipe(objects=np.int64(3)).objects == 3  # type: ignore[arg-type]
     assert Recipe(grid=np.array([8, 9, 10])).grid == (8, 9, 10)  # type: ignore[arg-type]
     assert Recipe(grid=tuple(np.int64(n) for n in (8, 9, 10))).grid == (8, 9, 10)  # type: ignore[arg-type]
+
+
+# -- libraries -----------------------------------------------------------------------------------------
+
+
+def test_a_recipe_names_its_libraries() -> None:
+    recipe = Recipe(library=["solids", "mappers"])
+    assert recipe.library == ("solids", "mappers")
+    assert list(load_library(recipe.library).mappers) == list(STD.mappers)
+    assert recipe.to_dict()["classes"]["library"] == ["solids", "mappers"]
+    assert Recipe().library == ("standard",) and load_library(Recipe().library).hash == STD.hash
+    assert "library" not in Recipe().to_dict()["classes"], "what is recorded of other recipes stays what it was"
+
+
+def test_a_library_that_there_is_not() -> None:
+    assert re.sub("there are .*", "there are ...", message(Recipe.load, "paper", ["classes.library=maps"])) == """\
+error[E0504]: no built-in library is called `maps`
+  --> command line:1:9
+  |
+1 | classes.library="maps"
+  |         ^^^^^^^
+  why: there are ...
+  hint: did you mean `mappers`?"""
+    assert "a file of your own is named with --library" in message(Recipe, library=["my.sdf"])
+    assert "the list is empty" in message(Recipe, library=[])
+
+
+def test_names_of_a_library_that_is_not_used_are_told_together(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    names = '["modular_5", "inverse_cube", "modular_10", "linear_slope_10.0"]'
+    path.write_text(f'[classes]\nlibrary = "solids"\nshapes = ["torus"]\ndisplacements = []\nmappers = {names}\n')
+    own = own_library(tmp_path, "shape ball { distance = length(p) - 5 }\nmapper m { intensity = d }")
+    assert message(resolve, Recipe.load(path), own) == f"""\
+error[E0504]: the library has no shape `torus`
+  --> {path}:3:11
+  |
+3 | shapes = ["torus"]
+  |           ^^^^^^^
+  why: it is of the library `classes`, which is not used
+  hint: write library = ["solids", "classes"] in [classes], or name `classes` with --library too
+
+error[E0504]: the library has no mappers `modular_5`, `inverse_cube`, `modular_10` and 1 more
+  --> {path}:5:12
+  |
+5 | mappers = {names}
+  |            ^^^^^^^^^^^
+  why: they are of the library `mappers`, which is not used
+  hint: write library = ["solids", "mappers"] in [classes], or name `mappers` with --library too"""

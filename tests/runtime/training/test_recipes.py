@@ -29,8 +29,10 @@ def _recipe(name: str) -> Any:
     return pytest.param(name, marks=[SLOW] if heavy else [])
 
 
-# `paper` and `scanner` have the network of `paper-swin-unetr`.
-@pytest.mark.parametrize("name", [_recipe(name) for name in recipes() if name not in ("paper", "scanner")])
+SAME = ("paper", "scanner", "organic", "textures")  # have the network of `paper-swin-unetr`
+
+
+@pytest.mark.parametrize("name", [_recipe(name) for name in recipes() if name not in SAME])
 def test_three_steps(compiled: Library, name: str) -> None:
     if name in ("paper-resenc-l", "paper-primus-m"):
         pytest.importorskip("dynamic_network_architectures")
