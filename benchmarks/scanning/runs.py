@@ -33,8 +33,8 @@ def pretrain_arm(folder: Path, recipe: str, values: tuple[str, ...]) -> dict[str
 
     start = time.perf_counter()
     resume = (folder / LAST).exists()
-    run = pretrain(load_library(), Recipe.load(recipe, values), folder, name=recipe, resume=resume,
-                   overwrite=not resume)
+    read = Recipe.load(recipe, values)
+    run = pretrain(load_library(read.library), read, folder, name=recipe, resume=resume, overwrite=not resume)
     assert run is not None
     if run.interrupted:
         raise KeyboardInterrupt
