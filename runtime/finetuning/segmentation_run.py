@@ -11,10 +11,11 @@ import torch
 
 from fdif_dsl.runtime.finetuning.checkpoint import save_weights
 from fdif_dsl.runtime.finetuning.data.memory import within_memory
-from fdif_dsl.runtime.finetuning.data.normalisation import Levels, foreground, scaled, scaling
+from fdif_dsl.runtime.finetuning.data.normalisation import Levels, foreground, scaling
 from fdif_dsl.runtime.finetuning.data.preprocessing import Prepared
 from fdif_dsl.runtime.finetuning.data.split import few
-from fdif_dsl.runtime.finetuning.inference import half, on_own_grid, predict, write_classes
+from fdif_dsl.runtime.finetuning.data.writing import write_classes
+from fdif_dsl.runtime.finetuning.inference import Member, Sliding, segment
 from fdif_dsl.runtime.finetuning.loader import Patches, Source
 from fdif_dsl.runtime.finetuning.metrics import CaseScore, nanmean, score
 from fdif_dsl.runtime.finetuning.preflight import Work
@@ -91,7 +92,8 @@ def _score(work: Work, network: torch.nn.Module, grey: Grey, folder: Path, stop:
     """Scores each held-out case, and keeps pictures of the first, and all classes found where they are wanted."""
     device = torch.device("cuda" if work.settled.place.accelerator == "gpu" else "cpu")
     network.to(device).eval()
-    validate, classes = work.recipe.validate, work.bank.data.classes
+    validate, data = work.recipe.validate, work.bank.data
+    sliding = Sliding(work.settled.plan.patch, validate.overlap, device, work.recipe.train.precision)
     scores: list[CaseScore] = []
     samples: list[Sample] = []
     for case in work.held_out:
@@ -100,25 +102,24 @@ def _score(work: Work, network: torch.nn.Module, grey: Grey, folder: Path, stop:
         prepared, label = work.bank[case], work.bank.label(case)
         with within_memory(f"{case.name} was scored", "coarser voxels make cases smaller: data.spacing; on a GPU a "
                            "smaller train.patch needs less"):
-            image = scaled(prepared.image, grey.of(prepared))
-            with half(device, work.recipe.train.precision):
-                answer = predict(network, image, work.settled.plan.patch, validate.overlap, device)
-            found = on_own_grid(answer, prepared.affine, label)
-            scores.append(score(found, label, len(classes), validate.distance))
-            if len(samples) < _PICTURED:
-                samples.append(_sample(prepared, answer, work.bank.orientation))
+            before = torch.zeros_like(prepared.label[0], dtype=torch.int16) if len(samples) < _PICTURED else None
+            parts = sliding.parts([Member(network, grey.of(prepared))], len(data.classes), prepared.image)
+            found = segment(parts, prepared, before=before)
+            scores.append(score(found, label, len(data.classes), validate.distance))
+            if before is not None:
+                samples.append(_sample(prepared, before, work.bank.orientation))
         if validate.predictions:
-            write_classes(np.asarray(work.bank.data.numbers)[found], label.affine,
+            write_classes(np.asarray(data.numbers)[found], prepared.grid.affine,
                           folder / PREDICTIONS / f"{case.name}.nii.gz")
-    draw_predictions(samples, classes, folder / PICTURE, f"Held-out cases, {folder.name}")
+    draw_predictions(samples, data.classes, folder / PICTURE, f"Held-out cases, {folder.name}")
     return scores
 
 
-def _sample(case: Prepared, answer: torch.Tensor, orientation: str) -> Sample:
+def _sample(case: Prepared, found: torch.Tensor, orientation: str) -> Sample:
     """The first channel of a case with grey levels from 0 to 1, its label and the classes found, (D, H, W), turned as
     radiologists look at them: the patient's front at the top, their right at the left."""
     low, high = case.percentiles[0]
     image = ((case.image[0] - low) / max(high - low, 1e-8)).clamp(0, 1)
     axes = [axis for axis, end in ((1, orientation[1] == "A"), (2, orientation[0] == "R")) if end]
-    image, label, found = (part.flip(axes) for part in (image, case.label[0].long(), answer.argmax(0)))
+    image, label, found = (part.flip(axes) for part in (image, case.label[0].long(), found.long()))
     return image, label, found

@@ -26,11 +26,24 @@ _DENSEST = 1032  # bytes that one byte of gzip can stand for
 
 
 @dataclass(frozen=True)
+class Grid:
+    """The voxels of a file: how many along its axes (x, y, z), and the `affine` from voxel to mm."""
+
+    shape: tuple[int, int, int]
+    affine: np.ndarray
+
+
+@dataclass(frozen=True)
 class Stored:
     """What a NIfTI file holds: `voxels` (channels, x, y, z) as stored, and the `affine` from voxel to mm."""
 
     voxels: np.ndarray
     affine: np.ndarray
+
+    @property
+    def grid(self) -> Grid:
+        x, y, z = (int(n) for n in self.voxels.shape[1:])
+        return Grid((x, y, z), self.affine)
 
     @property
     def steps(self) -> tuple[float, float, float]:
