@@ -82,7 +82,7 @@ def run(work: Work, seed: int, folder: Path, *, scratch: bool, stop: Stop, repor
     trained_on = tuple(case.name for case in cases)
     save_weights(folder / WEIGHTS, network, work.settled, recipe, seed, pretrained if taken else None, trained_on, {
         "task": "segmentation", "tasks": {"classes": list(data.classes)}, "labels": list(data.numbers),
-        "channels": data.channels,
+        "channels": data.channels, "channel_names": list(data.list.channels[: data.channels]),
         "spacing": work.bank.spacing, "orientation": work.bank.orientation,
         "normalise": [[how, vars(levels)] for how, levels in zip(grey.how, grey.levels, strict=True)]})
     return Run(trained_on, str(taken or ""), _score(work, network, grey, folder, stop))

@@ -154,10 +154,7 @@ def _fit(case: Case, path: str, image: Stored, label: Stored) -> tuple[float, li
         return 0.0, [Diagnostic("E0913", "an image and its label differ in shape", where=path,
                                 why=f"the image has {_by(shape)} voxels, and {case.label} has {_by(wanted)}",
                                 hint="give the label that was drawn on this image")]
-    # How far the affines put the same corner apart.
-    corners = np.array(np.meshgrid(*[(0, n - 1) for n in shape])).reshape(3, -1)
-    places = (image.affine - label.affine)[:3] @ np.vstack([corners, np.ones(8)])
-    farthest = float(np.sqrt((places**2).sum(0)).max())
+    farthest = image.grid.apart(label.grid)
     apart = farthest / min(image.spacing)
     if apart > _APART:
         return apart, [Diagnostic(

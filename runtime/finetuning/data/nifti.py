@@ -32,6 +32,12 @@ class Grid:
     shape: tuple[int, int, int]
     affine: np.ndarray
 
+    def apart(self, other: Grid) -> float:
+        """How far, in mm, the headers of two files with as many voxels put the same corner apart."""
+        corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.shape])).reshape(3, -1)
+        places = (self.affine - other.affine)[:3] @ np.vstack([corners, np.ones(8)])
+        return float(np.sqrt((places**2).sum(0)).max())
+
 
 @dataclass(frozen=True)
 class Stored:
