@@ -17,8 +17,8 @@ from fdif_dsl.runtime.finetuning.metrics import accuracy, auc, nanmean
 @dataclass(frozen=True)
 class Result:
     """`dice` and `hd95` (mm) are float64 (seeds, cases, classes): the held-out `cases`, and the `classes` without
-    background. NaN is a class that a case has none of. `trained_on` are the names of the cases of each seed, `taken`
-    says what came from the weights, and is empty where there were none."""
+    background. NaN is a class that a case has none of. `trained_on` are the names of the cases of each seed, of an
+    ensemble those of all its networks; `taken` says what came from the weights, and is empty where there were none."""
 
     seeds: tuple[int, ...]
     cases: tuple[str, ...]

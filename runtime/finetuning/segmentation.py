@@ -36,7 +36,7 @@ def finetune(recipe: FinetuneRecipe, directory: Path, *, name: str = "recipe", d
         scores.csv      Dice and HD95 of each seed, held-out case and class
         labels.csv      with `renumber`: the number of each class in the files, where that is another than the network's
         START-seed-N/   for each run: metrics.csv, weights.pt, predictions.png, and predictions/ where they are wanted;
-                        START is pretrained, or scratch without weights
+                        START is pretrained, or scratch without weights; of an ensemble in fold-0/ and so on
 
     `name` is what the recipe is called. `data`, from `open_data`, spares reading a data set again that several recipes
     use.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,15 +11,17 @@ import numpy as np
 import torch
 
 from fdif_dsl.runtime.finetuning.checkpoint import save_weights
+from fdif_dsl.runtime.finetuning.data.cases import Case
 from fdif_dsl.runtime.finetuning.data.memory import within_memory
 from fdif_dsl.runtime.finetuning.data.normalisation import Levels, foreground, scaling
 from fdif_dsl.runtime.finetuning.data.preprocessing import Prepared
-from fdif_dsl.runtime.finetuning.data.split import few
+from fdif_dsl.runtime.finetuning.data.split import Split, few
 from fdif_dsl.runtime.finetuning.data.writing import write_classes
 from fdif_dsl.runtime.finetuning.inference import Member, Sliding, segment
 from fdif_dsl.runtime.finetuning.loader import Patches, Source
 from fdif_dsl.runtime.finetuning.metrics import CaseScore, nanmean, score
 from fdif_dsl.runtime.finetuning.preflight import Work
+from fdif_dsl.runtime.finetuning.runs import FOLD
 from fdif_dsl.runtime.finetuning.trainer import Tuner, tune
 from fdif_dsl.runtime.finetuning.transfer import take_over
 from fdif_dsl.runtime.training.interrupt import Stop
@@ -59,8 +62,17 @@ class Grey:
 
 
 def run(work: Work, seed: int, folder: Path, *, scratch: bool, stop: Stop, report: Report | None) -> Run:
-    """Trains and scores; leaves metrics.csv, weights.pt and pictures in the folder. Raises KeyboardInterrupt where
-    `stop` is wanted, and `FdifError` where the GPU has not enough memory or the loss is no longer a number."""
+    """Trains and scores; leaves metrics.csv, weights.pt and pictures in the folder, of an ensemble in a folder for each
+    fold. Raises KeyboardInterrupt where `stop` is wanted, and `FdifError` where the GPU has not enough memory or the
+    loss is no longer a number."""
+    runs = [_run(work, its, seed, folder if len(work.splits) == 1 else folder / f"{FOLD}-{k}", scratch=scratch,
+                 stop=stop, report=report) for k, its in enumerate(work.splits)]
+    trained_on = dict.fromkeys(name for its in runs for name in its.trained_on)
+    return Run(tuple(trained_on), runs[0].taken, [score for its in runs for score in its.scores])
+
+
+def _run(work: Work, split: Split, seed: int, folder: Path, *, scratch: bool, stop: Stop, report: Report | None) -> Run:
+    train, held_out = split
     folder.mkdir(parents=True, exist_ok=True)
     recipe, chosen, data = work.recipe, work.settled.plan, work.bank.data
     pretrained = None if scratch else work.settled.pretrained
@@ -70,8 +82,8 @@ def run(work: Work, seed: int, folder: Path, *, scratch: bool, stop: Stop, repor
     taken = None
     if pretrained is not None:
         taken = take_over(network, chosen.row, pretrained, chosen.patch)
-    there = [data.facts[case.name].voxels.keys() for case in work.train]
-    cases = [work.train[i] for i in few(there, recipe.data.cases, seed)]
+    there = [data.facts[case.name].voxels.keys() for case in train]
+    cases = [train[i] for i in few(there, recipe.data.cases, seed)]
     prepared = [work.bank[case] for case in cases]
     grey = Grey(work.schemes, foreground(prepared))
     patches = Patches([Source(p, grey.of(p)) for p in prepared], chosen.patch, recipe.train.batch, recipe.augment, seed,
@@ -85,10 +97,11 @@ def run(work: Work, seed: int, folder: Path, *, scratch: bool, stop: Stop, repor
         "channels": data.channels, "channel_names": list(data.list.channels[: data.channels]),
         "spacing": work.bank.spacing, "orientation": work.bank.orientation,
         "normalise": [[how, vars(levels)] for how, levels in zip(grey.how, grey.levels, strict=True)]})
-    return Run(trained_on, str(taken or ""), _score(work, network, grey, folder, stop))
+    return Run(trained_on, str(taken or ""), _score(work, held_out, network, grey, folder, stop))
 
 
-def _score(work: Work, network: torch.nn.Module, grey: Grey, folder: Path, stop: Stop) -> list[CaseScore]:
+def _score(work: Work, held_out: Sequence[Case], network: torch.nn.Module, grey: Grey, folder: Path,
+           stop: Stop) -> list[CaseScore]:
     """Scores each held-out case, and keeps pictures of the first, and all classes found where they are wanted."""
     device = torch.device("cuda" if work.settled.place.accelerator == "gpu" else "cpu")
     network.to(device).eval()
@@ -96,7 +109,7 @@ def _score(work: Work, network: torch.nn.Module, grey: Grey, folder: Path, stop:
     sliding = Sliding(work.settled.plan.patch, validate.overlap, device, work.recipe.train.precision)
     scores: list[CaseScore] = []
     samples: list[Sample] = []
-    for case in work.held_out:
+    for case in held_out:
         if stop.wanted:
             raise KeyboardInterrupt
         prepared, label = work.bank[case], work.bank.label(case)

@@ -13,7 +13,7 @@ from typing import Any
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError, did_you_mean
 from fdif_dsl.runtime.finetuning.data.normalisation import Levels
 from fdif_dsl.runtime.finetuning.preflight import PRETRAINED, SCRATCH
-from fdif_dsl.runtime.finetuning.runs import RECIPE
+from fdif_dsl.runtime.finetuning.runs import FOLD, RECIPE
 from fdif_dsl.runtime.training.networks import find_network
 from fdif_dsl.runtime.training.run_folder import ABOUT, WEIGHTS
 
@@ -97,16 +97,24 @@ def _files(run: Path) -> Sequence[Path]:
         return [run]
     if (run / WEIGHTS).is_file():
         return [run / WEIGHTS]
+    if folds := sorted(run.glob(f"{FOLD}-*/{WEIGHTS}"), key=_by_number):
+        return folds
     if not (run / RECIPE).is_file():
         raise FdifError(Diagnostic("E0950", f"{run} is no run of `fdifc finetune`",
                                    why=f"it has neither {RECIPE} nor {WEIGHTS}", hint=_GIVE))
-    found = next(filter(None, (sorted(run.glob(f"{start}-*/{WEIGHTS}")) for start in (PRETRAINED, SCRATCH))), [])
+    found = next(filter(None, (sorted([*run.glob(f"{start}-*/{WEIGHTS}"), *run.glob(f"{start}-*/{FOLD}-*/{WEIGHTS}")],
+                                      key=_by_number) for start in (PRETRAINED, SCRATCH))), [])
     if not found or not (run / ABOUT).is_file():
         raise FdifError(Diagnostic(
             "E0950", f"the fine-tuning in {run} has not ended", why=f"it has no {ABOUT}, which is written last",
             hint=f"wait for it, or give a network of it that is there: {found[0].parent}" if found else
             "wait for it, or start it anew with --overwrite"))
     return found
+
+
+def _by_number(path: Path) -> list[tuple[int, str]]:
+    """So that fold 10 comes after fold 9."""
+    return [(len(part), part) for part in path.parts]
 
 
 def _load(path: Path) -> Mapping[str, Any]:

@@ -57,6 +57,20 @@ def test_several_networks_are_one(run: Any, tmp_path: Path) -> None:
     assert np.allclose(nibabel.load(both.parent / "probabilities/ball0.nii").affine, nibabel.load(both).affine)
 
 
+def test_folds_of_an_ensemble_are_one(run: Any, tmp_path: Path) -> None:
+    """As the same networks of several seeds are; a fold can be named alone."""
+    tuned = tmp_path / "tuned"
+    shutil.copytree(run.folder, tuned, ignore=shutil.ignore_patterns("scratch-*"))
+    for seed, fold in ((1, 0), (2, 1)):
+        shutil.copytree(run.folder / f"scratch-seed-{seed}", tuned / f"scratch-seed-7/fold-{fold}")
+    image = run.images("ball0")[0]
+    seeds, folds, inner, one = (voxels(fd.predict(folder, image, tmp_path / str(i))[0]) for i, folder in enumerate(
+        (run.folder, tuned, tuned / "scratch-seed-7", tuned / "scratch-seed-7/fold-0")))
+    assert np.array_equal(folds, seeds) and np.array_equal(inner, seeds)
+    assert np.array_equal(one, voxels(fd.predict(run.one, image, tmp_path / "one")[0]))
+    assert not np.array_equal(one, seeds)
+
+
 def test_flips_change_little(run: Any, tmp_path: Path) -> None:
     plain, flipped = (voxels(fd.predict(run.one, run.images("ball0")[0], tmp_path / str(flips), flips=flips)[0])
                       for flips in (False, True))
