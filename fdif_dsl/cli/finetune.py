@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.option("--ensemble", is_flag=True, help="Train a network for each fold; `fdifc predict` takes their mean.")
 @click.option("--seeds", metavar="N,N,...", help="A run for each.")
 @click.option("--steps", type=click.IntRange(1), metavar="N", help="The same as train.steps=N.")
-@click.option("--predictions", is_flag=True, help="Keep the classes found in held-out cases, as NIfTI.")
+@click.option("--predictions", is_flag=True, help="Keep the classes found in held-out cases.")
 @click.option("-o", "directory", type=FilePath, metavar="DIR", help="The folder for the runs. [default: runs/RECIPE]")
 @click.option("--overwrite", is_flag=True, help="Start anew where DIR holds an earlier fine-tuning.")
 @click.pass_context

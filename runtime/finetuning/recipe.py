@@ -105,7 +105,7 @@ class Validate:
     distance: bool = LEFT_OUT
     """Whether HD95 is computed beside Dice."""
     predictions: bool = LEFT_OUT
-    """Whether the classes found in held-out cases are kept, as NIfTI files."""
+    """Whether the classes found in held-out cases are kept, in the format of the images."""
 
     def __post_init__(self) -> None:
         FORM.complete(self, "validate")

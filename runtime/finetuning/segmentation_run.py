@@ -16,7 +16,7 @@ from fdif_dsl.runtime.finetuning.data.memory import within_memory
 from fdif_dsl.runtime.finetuning.data.normalisation import Levels, foreground, scaling
 from fdif_dsl.runtime.finetuning.data.preprocessing import Prepared
 from fdif_dsl.runtime.finetuning.data.split import Split, few
-from fdif_dsl.runtime.finetuning.data.writing import write_classes
+from fdif_dsl.runtime.finetuning.data.writing import ending_of, write_classes
 from fdif_dsl.runtime.finetuning.inference import Member, Sliding, segment
 from fdif_dsl.runtime.finetuning.loader import Patches, Source
 from fdif_dsl.runtime.finetuning.metrics import CaseScore, nanmean, score
@@ -24,6 +24,7 @@ from fdif_dsl.runtime.finetuning.preflight import Work
 from fdif_dsl.runtime.finetuning.runs import FOLD
 from fdif_dsl.runtime.finetuning.trainer import Tuner, tune
 from fdif_dsl.runtime.finetuning.transfer import take_over
+from fdif_dsl.runtime.pictures.colour_tables import write_colour_tables
 from fdif_dsl.runtime.training.interrupt import Stop
 from fdif_dsl.runtime.training.log import Report
 from fdif_dsl.runtime.training.losses import DeepSupervision
@@ -123,7 +124,9 @@ def _score(work: Work, held_out: Sequence[Case], network: torch.nn.Module, grey:
                 samples.append(_sample(prepared, before, work.bank.orientation))
         if validate.predictions:
             write_classes(np.asarray(data.numbers)[found], prepared.grid.affine,
-                          folder / PREDICTIONS / f"{case.name}.nii.gz")
+                          folder / PREDICTIONS / f"{case.name}{ending_of(case.images[0])}")
+    if validate.predictions and held_out:
+        write_colour_tables(folder / PREDICTIONS, dict(zip(data.numbers, data.classes, strict=True)))
     draw_predictions(samples, data.classes, folder / PICTURE, f"Held-out cases, {folder.name}")
     return scores
 

@@ -10,22 +10,23 @@ from pathlib import Path
 
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError, did_you_mean
 from fdif_dsl.runtime.finetuning.data.cases import ENDINGS, bare_name, hidden
+from fdif_dsl.runtime.finetuning.data.itk import is_series
 
 _CHANNEL = re.compile(r"(.+)_(\d{4})")
 
 
 @dataclass(frozen=True)
 class Image:
-    """`files` are those of its channels, or one file that holds them all."""
+    """`files` are those of its channels, or one file that holds them all; the folder of a DICOM series is one."""
 
     name: str
     files: tuple[Path, ...]
 
 
 def find_images(paths: Sequence[Path], channels: int) -> list[Image]:
-    """The images that are meant by files and folders of them, each once. `a_0000.nii.gz`, `a_0001.nii.gz` and so on are
-    the channels of one, as in nnU-Net; to a file that is given its other channels are added, for a network that has
-    several.
+    """The images that are meant by files, folders of DICOM series, and folders of both, each once. `a_0000.nii.gz`,
+    `a_0001.nii.gz` and so on are the channels of one, as in nnU-Net; to a file that is given its other channels are
+    added, for a network that has several.
 
     Raises:
         FdifError: a path is not there, or a folder has no image; two images have the same name.
@@ -34,12 +35,12 @@ def find_images(paths: Sequence[Path], channels: int) -> list[Image]:
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            there = sorted(file for file in path.iterdir() if file.is_file() and not hidden(file)
-                           and file.name.lower().endswith(ENDINGS))
+            there = [path] if is_series(path) else [file for file in sorted(path.iterdir()) if _is_image(file)]
             files += there
             if not there:
-                mistakes.append(Diagnostic("E0952", f"there is no image in {path}",
-                                           why=f"no file's name ends in {' or '.join(ENDINGS)}"))
+                mistakes.append(Diagnostic(
+                    "E0952", f"there is no image in {path}", why="it holds no DICOM series, and no file's name ends in "
+                    f"{', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}"))
         elif path.is_file():
             files.append(path)
             if channels > 1:
@@ -51,6 +52,11 @@ def find_images(paths: Sequence[Path], channels: int) -> list[Image]:
     if mistakes:
         raise FdifError(*mistakes)
     return _named(_grouped(files))
+
+
+def _is_image(path: Path) -> bool:
+    """Whether what lies in a folder is an image by its name, or the folder of a series."""
+    return is_series(path) or (path.is_file() and not hidden(path) and path.name.lower().endswith(ENDINGS))
 
 
 def _others(path: Path) -> list[Path]:

@@ -14,7 +14,8 @@ from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.finetuning.data.fingerprint import raise_first
 from fdif_dsl.runtime.finetuning.data.memory import within_memory
 from fdif_dsl.runtime.finetuning.data.nifti import unsaid
-from fdif_dsl.runtime.finetuning.data.writing import write_classes
+from fdif_dsl.runtime.finetuning.data.writing import ending_of, write_classes
+from fdif_dsl.runtime.pictures.colour_tables import write_colour_tables
 from fdif_dsl.runtime.predicting.images import Image, find_images
 from fdif_dsl.runtime.predicting.record import Record
 from fdif_dsl.runtime.predicting.tuned import Tuned, read_tuned
@@ -42,8 +43,11 @@ def predict(run: str | Path, images: str | Path | Sequence[str | Path], director
             overwrite: bool = False, hooks: Hooks | None = None) -> list[Path]:
     """Segments images with the networks of a run of fine-tuning, and leaves in `directory`:
 
-        NAME.nii.gz              for each image a label on its own grid, with the numbers of the data set
+        NAME.nii.gz              for each image a label on its own grid, with the numbers of the data set; in the
+                                 image's format
         probabilities/NAME.nii   where they are wanted: float32 (x, y, z, classes)
+        labels-itksnap.txt       names and colours of the numbers, for ITK-SNAP
+        labels-slicer.ctbl       the same for 3D Slicer
         predictions.json         what the files were made with, and what the numbers mean
 
     `run` is the folder of a run of `fdifc finetune`, whose networks are averaged, or one weights.pt of it; `images` are
@@ -69,12 +73,13 @@ def predict(run: str | Path, images: str | Path | Sequence[str | Path], director
         record.begin(folder, overwrite)
         if hooks.on_start is not None:
             hooks.on_start(_told(Path(run), networks, found))
+        write_colour_tables(folder, dict(zip(tuned.numbers, tuned.classes, strict=True)))
         for network in networks:
             network.network.to(sliding.device)
         mistakes: list[Diagnostic] = []
         out = []
         for image in found:
-            path = folder / f"{image.name}.nii.gz"
+            path = folder / f"{image.name}{ending_of(image.files[0])}"
             chances = folder / PROBABILITIES / f"{image.name}.nii" if probabilities else None
             if not record.has(folder, image) or (chances is not None and not chances.is_file()):
                 try:

@@ -72,7 +72,7 @@ error[E0952]: there is no image IMAGES/a.nii
 """),
     (["EMPTY"], """\
 error[E0952]: there is no image in EMPTY
-  why: no file's name ends in .nii.gz or .nii
+  why: it holds no DICOM series, and no file's name ends in .nii.gz, .nii, .nrrd, .nhdr, .mha or .mhd
 """),
     (["IMAGES", "--accelerator", "gpu"], """\
 error[E0955]: there is no GPU that torch can use

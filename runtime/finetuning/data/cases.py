@@ -10,7 +10,9 @@ from typing import Any
 
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 
-ENDINGS = (".nii.gz", ".nii")
+ITK = (".nrrd", ".nhdr", ".mha", ".mhd")
+"""The endings of what SimpleITK reads."""
+ENDINGS = (".nii.gz", ".nii", *ITK)
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class DataList:
 def bare_name(file: str) -> str:
     """A file's name without folder and ending."""
     name = Path(file.replace("\\", "/")).name
-    return next((name.removesuffix(ending) for ending in ENDINGS if name.endswith(ending)), name)
+    return next((name[: -len(ending)] for ending in ENDINGS if name.lower().endswith(ending)), name)
 
 
 def file_of(folder: Path, name: str) -> Path:

@@ -60,7 +60,7 @@ def _ending(path: Path, given: Any) -> str:
                          hint=f'write "file_ending": "{meant}"', place="file_ending")
     raise FdifError(Diagnostic(
         "E0908", f"files that end in `{given}` cannot be read", where=f"{path}: file_ending",
-        why=f"images and labels are NIfTI files, {' or '.join(ENDINGS)}",
+        why=f"images and labels end in {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}",
         hint="convert them, for example with SimpleITK's ReadImage and WriteImage"))
 
 

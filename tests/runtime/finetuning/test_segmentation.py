@@ -143,7 +143,7 @@ def test_an_ensemble_is_of_folds(datalist: Any, tiny: Any, tmp_path: Path) -> No
         finetune(recipe, tmp_path / "run")
     assert str(caught.value) == """\
 error[E0919]: an ensemble holds out folds, and the recipe says to hold out the validation list
- --> command line:1:6
+  --> command line:1:6
   |
 1 | data.ensemble=true
   |      ^^^^^^^^

@@ -90,7 +90,8 @@ def test_what_is_done_is_kept(run: Any, tmp_path: Path) -> None:
     fd.predict(run.one, run.data / "imagesTr", out, probabilities=True, hooks=hooks)
     assert made[6:] == [f"ball{i}" for i in range(6)]
     fd.predict(run.one, run.images("ball1")[0], out, overwrite=True)
-    assert sorted(path.name for path in out.iterdir() if path.is_file()) == ["ball1.nii.gz", "predictions.json"]
+    assert sorted(path.name for path in out.iterdir() if path.is_file()) == [
+        "ball1.nii.gz", "labels-itksnap.txt", "labels-slicer.ctbl", "predictions.json"]
     record = json.loads((out / "predictions.json").read_text())
     assert record["labels"] == {"background": 0, "dim": 5, "bright": 9} and record["flips"] is False
 
@@ -230,3 +231,16 @@ error[E0927]: an image is larger than the memory that is free
   --> {run.images("ball0")[0]}
   why: with voxels of 2.5 x 1.5 x 1 mm it has 12 x 22 x 26 (z, y, x); preparing it takes 302 kB, and 100 kB are free
   hint: by its header its own voxels are 2.5 x 1.5 x 1 mm: mend that if it is wrong"""
+
+
+def test_a_prediction_has_the_format_of_its_image(run: Any, tmp_path: Path) -> None:
+    import SimpleITK as sitk
+
+    wanted = fd.predict(run.one, run.images("ball1")[0], tmp_path / "nifti")[0]
+    for path in run.images("ball1"):
+        sitk.WriteImage(sitk.ReadImage(str(path)), str(tmp_path / path.name.replace(".nii.gz", ".nrrd")))
+    (found,) = fd.predict(run.one, tmp_path / "ball1_0000.nrrd", tmp_path / "out")
+    one, two = (sitk.ReadImage(str(path)) for path in (wanted, found))
+    assert found.name == "ball1.nrrd" and np.array_equal(*map(sitk.GetArrayFromImage, (one, two)))
+    np.testing.assert_allclose(two.GetOrigin(), one.GetOrigin(), atol=1e-5)
+    assert {"labels-itksnap.txt", "labels-slicer.ctbl"} <= {path.name for path in found.parent.iterdir()}

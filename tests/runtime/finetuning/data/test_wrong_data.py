@@ -311,7 +311,7 @@ error[E0911]: a file is missing
     "an ending that is not read": (edit(file_ending=".nrrd"), """\
 error[E0908]: files that end in `.nrrd` cannot be read
   --> FOLDER/dataset.json: file_ending
-  why: images and labels are NIfTI files, .nii.gz or .nii
+  why: images and labels end in .nii.gz, .nii, .nrrd, .nhdr, .mha or .mhd
   hint: convert them, for example with SimpleITK's ReadImage and WriteImage"""),
     "an ending without its dot": (edit(file_ending="nii.gz"), """\
 error[E0909]: `file_ending` is `nii.gz`, and no file's name ends so
