@@ -308,8 +308,8 @@ error[E0911]: a file is missing
   --> FOLDER/labelsTr/toy_001.nii.gz
   why: the data set names it
   hint: put it there, or take its case off the list"""),
-    "an ending that is not read": (edit(file_ending=".nrrd"), """\
-error[E0908]: files that end in `.nrrd` cannot be read
+    "an ending that is not read": (edit(file_ending=".tif"), """\
+error[E0908]: files that end in `.tif` cannot be read
   --> FOLDER/dataset.json: file_ending
   why: images and labels end in .nii.gz, .nii, .nrrd, .nhdr, .mha or .mhd
   hint: convert them, for example with SimpleITK's ReadImage and WriteImage"""),
