@@ -12,6 +12,7 @@ import torch
 from torch.nn import functional
 
 from fdif_dsl.compiler.support.progress import Progress
+from fdif_dsl.runtime.finetuning.data.cases import Region
 from fdif_dsl.runtime.finetuning.data.normalisation import Scaling, scaled
 from fdif_dsl.runtime.finetuning.data.preprocessing import Seen
 from fdif_dsl.runtime.finetuning.own_grid import Box, on_own_grid
@@ -21,6 +22,9 @@ from fdif_dsl.runtime.training.validation import finest
 Keep = Callable[[Box, torch.Tensor, torch.Tensor], None]
 """Called with boxes (x, y, z) of an image's own voxels, what the network says (outputs, ...) there, and which of the
 voxels are meant."""
+
+Decide = Callable[[torch.Tensor], torch.Tensor]
+"""The class (...) of each voxel, from what the network says (outputs, ...)."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,23 @@ def classes_of(values: torch.Tensor) -> torch.Tensor:
     return values.argmax(0).to(torch.int16)
 
 
-def segment(parts: Iterator[Part], seen: Seen, also: Keep | None = None,
+def decision(regions: Sequence[Region], numbers: Sequence[int]) -> Decide:
+    """How values become classes. A voxel lies in a region where its value, a logit, is above 0; of regions that overlap
+    there the last one's number is written, as nnU-Net does. `numbers` are those of the classes in files."""
+    if not regions:
+        return classes_of
+    places = [numbers.index(region.number) for region in regions]
+
+    def painted(values: torch.Tensor) -> torch.Tensor:
+        out = torch.zeros(values.shape[1:], dtype=torch.int16)
+        for value, place in zip(values, places, strict=True):
+            out[value > 0] = place
+        return out
+
+    return painted
+
+
+def segment(parts: Iterator[Part], seen: Seen, decide: Decide = classes_of, also: Keep | None = None,
             before: torch.Tensor | None = None) -> np.ndarray:
     """The class of each voxel (x, y, z) of an image's own file. Values are brought to its grid and the class taken
     then, so that surfaces are as smooth as they are. `also` is called with the values there; `before` is filled with
@@ -89,9 +109,9 @@ def segment(parts: Iterator[Part], seen: Seen, also: Keep | None = None,
     for part in parts:
         if before is not None:
             cut = tuple(slice(start, start + n) for start, n in zip(part.first, part.values.shape[1:], strict=True))
-            before[cut] = classes_of(part.values)
+            before[cut] = decide(part.values)
         for box, values, meant in on_own_grid(part, seen.affine, (d, h, w), seen.grid):
-            found[box] = torch.where(meant, classes_of(values), found[box])
+            found[box] = torch.where(meant, decide(values), found[box])
             if also is not None:
                 also(box, values, meant)
     return found.numpy()

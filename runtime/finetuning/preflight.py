@@ -158,9 +158,17 @@ class Work:
         cases = (f"on {count} of {counted(len(self.train), 'case')}, with {len(self.held_out)} held out"
                  if len(self.splits) == 1 else f"for each of {len(self.splits)} folds of {len(self.held_out)} cases")
         return (f"fine-tuning {self.settled.plan.row.name} for {steps} {cases}{self._why_these}\n"
-                f"{data.list.path}: {len(data.classes) - 1} {'class' if len(data.classes) == 2 else 'classes'}, "
+                f"{data.list.path}: {self._learnt}, "
                 f"{counted(data.channels, 'channel')}{voxels}\n"
                 f"grey levels: {told(self.schemes, data.list.channels)}")
+
+    @property
+    def _learnt(self) -> str:
+        data = self.bank.data
+        ignored = "" if data.list.ignore is None else f" (voxels labelled {data.list.ignore} are left out)"
+        if data.list.regions:
+            return counted(len(data.scored), "region") + ignored
+        return f"{len(data.scored)} {'class' if len(data.scored) == 1 else 'classes'}{ignored}"
 
     @property
     def _why_these(self) -> str:
@@ -191,7 +199,7 @@ def begin(recipe: FinetuneRecipe, name: str, compare: bool, data: Bank | None = 
             where=f"{name}: train.network", why=f"it repeats its input until it has {row.repeats} channels",
             hint=f"take another network, or {row.inputs} channels"))
     if ":" in row.name:  # a network of the user's is tried before anything is written
-        row.build(settled.plan.features, len(data.data.classes), settled.plan.patch, data.data.channels)
+        row.build(settled.plan.features, data.data.outputs, settled.plan.patch, data.data.channels)
     work = Work(recipe, name, settled, data, splits(data.data.list, recipe))
     train, held_out = work.train, work.held_out
     drawn = recipe.data.cases * len(recipe.train.seeds) * len(work.splits) or len(train)

@@ -95,4 +95,4 @@ def _gather(work: Work, runs: Sequence[Run]) -> Result:
     dice, hd95 = (np.array([[getattr(score, what) for score in run.scores] for run in runs])
                   for what in ("dice", "hd95"))
     return Result(tuple(work.recipe.train.seeds), tuple(case.name for case in work.held_out),
-                  work.bank.data.classes[1:], dice, hd95, tuple(run.trained_on for run in runs), runs[0].taken)
+                  work.bank.data.scored, dice, hd95, tuple(run.trained_on for run in runs), runs[0].taken)

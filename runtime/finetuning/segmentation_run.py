@@ -17,8 +17,9 @@ from fdif_dsl.runtime.finetuning.data.normalisation import Levels, foreground, s
 from fdif_dsl.runtime.finetuning.data.preprocessing import Prepared
 from fdif_dsl.runtime.finetuning.data.split import Split, few
 from fdif_dsl.runtime.finetuning.data.writing import ending_of, write_classes
-from fdif_dsl.runtime.finetuning.inference import Member, Sliding, segment
+from fdif_dsl.runtime.finetuning.inference import Member, Sliding, decision, segment
 from fdif_dsl.runtime.finetuning.loader import Patches, Source
+from fdif_dsl.runtime.finetuning.losses import loss_of
 from fdif_dsl.runtime.finetuning.metrics import CaseScore, nanmean, score
 from fdif_dsl.runtime.finetuning.preflight import Work
 from fdif_dsl.runtime.finetuning.runs import FOLD
@@ -27,7 +28,6 @@ from fdif_dsl.runtime.finetuning.transfer import take_over
 from fdif_dsl.runtime.pictures.colour_tables import write_colour_tables
 from fdif_dsl.runtime.training.interrupt import Stop
 from fdif_dsl.runtime.training.log import Report
-from fdif_dsl.runtime.training.losses import DeepSupervision
 from fdif_dsl.runtime.training.pictures import draw_predictions
 from fdif_dsl.runtime.training.run_folder import WEIGHTS
 from fdif_dsl.runtime.training.validation import Sample
@@ -79,7 +79,7 @@ def _run(work: Work, split: Split, seed: int, folder: Path, *, scratch: bool, st
     pretrained = None if scratch else work.settled.pretrained
     classes = len(data.classes)
     torch.manual_seed(seed % 2**63)
-    network = chosen.row.build(chosen.features, classes, chosen.patch, data.channels)
+    network = chosen.row.build(chosen.features, data.outputs, chosen.patch, data.channels)
     taken = None
     if pretrained is not None:
         taken = take_over(network, chosen.row, pretrained, chosen.patch)
@@ -89,12 +89,16 @@ def _run(work: Work, split: Split, seed: int, folder: Path, *, scratch: bool, st
     grey = Grey(work.schemes, foreground(prepared))
     patches = Patches([Source(p, grey.of(p)) for p in prepared], chosen.patch, recipe.train.batch, recipe.augment, seed,
                       recipe.train.workers)
-    tuner = Tuner(network, DeepSupervision([classes], present=True), recipe.train,
+    loss = loss_of(classes, [region.places for region in data.list.regions], data.list.ignore is not None)
+    tuner = Tuner(network, loss, recipe.train,
                   taken.body if taken else frozenset(), seed)
     tune(tuner, patches, work.settled.place, folder, stop, report)
     trained_on = tuple(case.name for case in cases)
     save_weights(folder / WEIGHTS, network, work.settled, recipe, seed, pretrained if taken else None, trained_on, {
-        "task": "segmentation", "tasks": {"classes": list(data.classes)}, "labels": list(data.numbers),
+        "task": "segmentation", "classes": list(data.classes),
+        "tasks": {"regions": list(data.scored)} if data.list.regions else {"classes": list(data.classes)},
+        "regions": [[region.name, list(region.places), region.number] for region in data.list.regions],
+        "labels": list(data.numbers),
         "channels": data.channels, "channel_names": list(data.list.channels[: data.channels]),
         "spacing": work.bank.spacing, "orientation": work.bank.orientation,
         "normalise": [[how, vars(levels)] for how, levels in zip(grey.how, grey.levels, strict=True)]})
@@ -108,6 +112,7 @@ def _score(work: Work, held_out: Sequence[Case], network: torch.nn.Module, grey:
     network.to(device).eval()
     validate, data = work.recipe.validate, work.bank.data
     sliding = Sliding(work.settled.plan.patch, validate.overlap, device, work.recipe.train.precision)
+    decide = decision(data.list.regions, data.numbers)
     scores: list[CaseScore] = []
     samples: list[Sample] = []
     for case in held_out:
@@ -117,9 +122,9 @@ def _score(work: Work, held_out: Sequence[Case], network: torch.nn.Module, grey:
         with within_memory(f"{case.name} was scored", "coarser voxels make cases smaller: data.spacing; on a GPU a "
                            "smaller train.patch needs less"):
             before = torch.zeros_like(prepared.label[0], dtype=torch.int16) if len(samples) < _PICTURED else None
-            parts = sliding.parts([Member(network, grey.of(prepared))], len(data.classes), prepared.image)
-            found = segment(parts, prepared, before=before)
-            scores.append(score(found, label, len(data.classes), validate.distance))
+            parts = sliding.parts([Member(network, grey.of(prepared))], data.outputs, prepared.image)
+            found = segment(parts, prepared, decide, before=before)
+            scores.append(score(found, label, len(data.classes), data.groups, validate.distance))
             if before is not None:
                 samples.append(_sample(prepared, before, work.bank.orientation))
         if validate.predictions:
@@ -137,5 +142,7 @@ def _sample(case: Prepared, found: torch.Tensor, orientation: str) -> Sample:
     low, high = case.percentiles[0]
     image = ((case.image[0] - low) / max(high - low, 1e-8)).clamp(0, 1)
     axes = [axis for axis, end in ((1, orientation[1] == "A"), (2, orientation[0] == "R")) if end]
-    image, label, found = (part.flip(axes) for part in (image, case.label[0].long(), found.long()))
+    label = case.label[0].long()
+    label[label >= len(case.places)] = 0  # has no class
+    image, label, found = (part.flip(axes) for part in (image, label, found.long()))
     return image, label, found

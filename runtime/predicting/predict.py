@@ -98,7 +98,7 @@ def predict(run: str | Path, images: str | Path | Sequence[str | Path], director
 def _one(image: Image, networks: Sequence[Tuned], sliding: Sliding, path: Path, chances: Path | None,
          hooks: Hooks) -> None:
     from fdif_dsl.runtime.finetuning.data.normalisation import scaling
-    from fdif_dsl.runtime.finetuning.inference import Member, segment
+    from fdif_dsl.runtime.finetuning.inference import Member, decision, segment
     from fdif_dsl.runtime.predicting.probabilities import Probabilities
     from fdif_dsl.runtime.predicting.reading import see_image
 
@@ -113,12 +113,13 @@ def _one(image: Image, networks: Sequence[Tuned], sliding: Sliding, path: Path, 
         seen = see_image(image, tuned)
         members = [Member(its.network, scaling(seen, [how for how, _ in its.normalise],
                                                [levels for _, levels in its.normalise])) for its in networks]
-        parts = sliding.parts(members, len(tuned.classes), seen.image, progress)
+        decide = decision(tuned.regions, tuned.numbers)
+        parts = sliding.parts(members, tuned.outputs, seen.image, progress)
         if chances is None:
-            found = segment(parts, seen)
+            found = segment(parts, seen, decide)
         else:
-            with Probabilities(chances, seen.grid, len(tuned.classes)) as kept:
-                found = segment(parts, seen, kept.keep)
+            with Probabilities(chances, seen.grid, tuned.outputs, overlap=bool(tuned.regions)) as kept:
+                found = segment(parts, seen, decide, kept.keep)
     write_classes(np.asarray(tuned.numbers)[found], seen.grid.affine, path)
 
 

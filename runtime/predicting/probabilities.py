@@ -16,9 +16,11 @@ from fdif_dsl.runtime.finetuning.own_grid import Box
 
 
 class Probabilities:
-    """A NIfTI file (x, y, z, classes) of float32 at `path`, there once the block has ended."""
+    """A NIfTI file (x, y, z, classes) of float32 at `path`, there once the block has ended. With `overlap` they are
+    those of regions, each by itself."""
 
-    def __init__(self, path: Path, grid: Grid, classes: int) -> None:
+    def __init__(self, path: Path, grid: Grid, classes: int, overlap: bool) -> None:
+        self._overlap = overlap
         self._path, self._grid, self._shape = path, grid, (*grid.shape, classes)
         self._open = ExitStack()
         self._file = path
@@ -49,6 +51,6 @@ class Probabilities:
         """Writes what the values (classes, ...) in a box stand for, where they are meant."""
         # Mapped anew each time: what is written would else count as memory of this process.
         mapped: Any = np.memmap(self._file, np.float32, "r+", self._offset, self._shape, order="F")
-        chances = values.softmax(0).movedim(0, -1).numpy()
+        chances = (values.sigmoid() if self._overlap else values.softmax(0)).movedim(0, -1).numpy()
         mapped[box] = np.where(meant.numpy()[..., None], chances, mapped[box])
         mapped.flush()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError, did_you_mean
+from fdif_dsl.runtime.finetuning.data.cases import Region
 from fdif_dsl.runtime.finetuning.data.normalisation import Levels
 from fdif_dsl.runtime.finetuning.preflight import PRETRAINED, SCRATCH
 from fdif_dsl.runtime.finetuning.runs import FOLD, RECIPE
@@ -25,14 +26,16 @@ _NEEDED = ("network", "features", "patch", "recipe", "tasks", "labels", "channel
 @dataclass(frozen=True)
 class Tuned:
     """A network and what it needs to see an image as in its training. `classes` are their names, background first,
-    and `numbers` what files hold for each; `names` are those of the channels, as far as they are known. `spacing`
-    (z, y, x) is None where images keep theirs. `normalise` has the scheme and the levels of each channel."""
+    and `numbers` what files hold for each; `regions` of them, where there are any, are what it was trained on. `names`
+    are those of the channels, as far as they are known. `spacing` (z, y, x) is None where images keep theirs.
+    `normalise` has the scheme and the levels of each channel."""
 
     path: Path
     network: Any = field(repr=False)
     kind: str
     patch: tuple[int, int, int]
     classes: tuple[str, ...]
+    regions: tuple[Region, ...]
     numbers: tuple[int, ...]
     channels: int
     names: tuple[str, ...]
@@ -41,6 +44,11 @@ class Tuned:
     normalise: tuple[tuple[str, Levels], ...]
     precision: str
     overlap: float
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers it says of a voxel."""
+        return len(self.regions) or len(self.classes)
 
     @property
     def digest(self) -> str:
@@ -69,11 +77,12 @@ class Tuned:
                          "keep it", "fine-tune again with this version")
         row = find_network(stored["network"], str(path))
         d, h, w = stored["patch"]
-        classes, channels = tuple(stored["tasks"]["classes"]), int(stored["channels"])
-        network = row.build(stored["features"], len(classes), (d, h, w), channels)
+        classes, channels = tuple(stored.get("classes") or stored["tasks"]["classes"]), int(stored["channels"])
+        regions = tuple(Region(name, tuple(places), number) for name, places, number in stored.get("regions", ()))
+        network = row.build(stored["features"], len(regions) or len(classes), (d, h, w), channels)
         network.load_state_dict(stored["network_weights"])
         recipe = stored["recipe"]
-        return cls(path, network.eval(), row.name, (d, h, w), classes, tuple(stored["labels"]), channels,
+        return cls(path, network.eval(), row.name, (d, h, w), classes, regions, tuple(stored["labels"]), channels,
                    tuple(stored.get("channel_names", ())), stored["spacing"] and tuple(stored["spacing"]),
                    stored["orientation"], tuple((how, Levels(**levels)) for how, levels in stored["normalise"]),
                    recipe["train"]["precision"], recipe["validate"]["overlap"])

@@ -48,7 +48,7 @@ def check_memory(data: Checked, spacing: Three | None, train: Sequence[Case], he
     sizes = {name: math.prod(shape) for name, shape in shapes.items()}
     median = float(np.median([float(size) for size in sizes.values()]))
     usual = _by([round(float(np.median([float(shape[axis]) for shape in shapes.values()]))) for axis in range(3)])
-    channels, classes = data.channels, len(data.classes)
+    channels, classes = data.channels, data.outputs
 
     def told(case: Case) -> tuple[str, str]:
         """A case's size and the data set's, and what can be done about it."""

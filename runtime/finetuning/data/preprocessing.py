@@ -52,7 +52,8 @@ class Seen:
 
 @dataclass(frozen=True)
 class Prepared(Seen):
-    """A case: its image, its `label` (1, D, H, W) on the same grid; `places` has for each class flat indices of its
+    """A case: its image, its `label` (1, D, H, W) on the same grid, as many as there are classes where a
+    voxel has none; `places` has for each class flat indices of its
     voxels."""
 
     label: Any
@@ -128,7 +129,7 @@ def prepare(case: Case, spacing: Sequence[float] | None, orientation: str, numbe
         label = transforms.SpatialResample(mode="nearest", dtype=np.float32)(
             label, dst_affine=seen.affine, spatial_size=seen.image.shape[1:])
     classes = len(numbers)
-    label = label.as_tensor().contiguous().to(torch.uint8 if classes <= 256 else torch.int16)
+    label = label.as_tensor().contiguous().to(torch.uint8 if classes < 256 else torch.int16)
     places = require("monai.transforms.utils").map_classes_to_indices(label, classes, max_samples_per_class=_SAMPLED)
     return Prepared(seen.image, seen.affine, seen.grid, label, tuple(np.asarray(its) for its in places))
 

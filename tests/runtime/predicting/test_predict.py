@@ -150,7 +150,7 @@ def test_channels_in_one_file(run: Any, tmp_path: Path) -> None:
     together = nibabel.Nifti1Image(np.stack([np.asarray(part.dataobj) for part in parts], -1), parts[0].affine)
     nibabel.save(together, tmp_path / "both.nii")
     one, two = fd.predict(run.one, [tmp_path / "both.nii", run.images("ball0")[1]], tmp_path / "out")
-    assert [path.name for path in (one, two)] == ["both.nii.gz", "ball0.nii.gz"]
+    assert [path.name for path in (one, two)] == ["both.nii", "ball0.nii.gz"]
     assert np.array_equal(voxels(one), voxels(two))
 
 
