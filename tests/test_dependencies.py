@@ -27,7 +27,7 @@ FLOORS = {
     "compiler": [{"support", "ir"}, {"passes"}, {"frontend", "backends"}, {"library"}],
     "compiler.backends": [{"store"}, {"cpu"}, {"cuda"}],
     "runtime": [{"settings"}, {"recipe"}, {"scenes"}, {"scanner"}, {"streams", "pictures"},
-                {"datasets", "training", "bench", "editor"}, {"exports", "finetuning"}],
+                {"datasets", "training", "bench", "editor"}, {"exports", "finetuning"}, {"predicting"}],
 }
 HEAVY = {"torch", "nibabel", "monai", "lightning", "matplotlib", "tensorboard", "torchvision"}
 

@@ -24,11 +24,12 @@ COMMANDS = {
     "verify": "Check a data set, and make a sample of it again.",
     "pretrain": "Pre-train a network on a stream of volumes.",
     "finetune": "Fine-tune a network on labelled images, and score it.",
+    "predict": "Segment new images with a fine-tuned network.",
     "export": "Give pre-trained weights to nnU-Net, nnssl or MONAI.",
     "nnunet-plans": "Add a configuration for pre-trained weights to nnU-Net's plans.",
     "bench": "Measure how fast volumes come on this machine.",
 }
-_NOTE_PATHS = {"generate", "pretrain", "finetune", "export", "nnunet-plans"}
+_NOTE_PATHS = {"generate", "pretrain", "finetune", "predict", "export", "nnunet-plans"}
 """Commands that put the paths that they are given into files of text."""
 
 

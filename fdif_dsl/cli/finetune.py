@@ -26,15 +26,16 @@ if TYPE_CHECKING:
 @click.option("--compare", type=click.Choice(["scratch"]), help="Run without the weights too, and say what they gain.")
 @click.option("--cases", type=click.IntRange(0), metavar="N", help="Train on N of the training cases; 0 for all.")
 @click.option("--fold", type=click.IntRange(0), metavar="K", help="The fold that is held out, from 0.")
+@click.option("--ensemble", is_flag=True, help="Train a network for each fold; `fdifc predict` takes their mean.")
 @click.option("--seeds", metavar="N,N,...", help="A run for each.")
 @click.option("--steps", type=click.IntRange(1), metavar="N", help="The same as train.steps=N.")
-@click.option("--predictions", is_flag=True, help="Keep the classes found in held-out cases, as NIfTI.")
+@click.option("--predictions", is_flag=True, help="Keep the classes found in held-out cases.")
 @click.option("-o", "directory", type=FilePath, metavar="DIR", help="The folder for the runs. [default: runs/RECIPE]")
 @click.option("--overwrite", is_flag=True, help="Start anew where DIR holds an earlier fine-tuning.")
 @click.pass_context
 def command(ctx: click.Context, recipe: str, overrides: tuple[str, ...], path: Path | None, weights: Path | None,
-            compare: str | None, cases: int | None, fold: int | None, seeds: str | None, steps: int | None,
-            predictions: bool, directory: Path | None, overwrite: bool) -> None:
+            compare: str | None, cases: int | None, fold: int | None, ensemble: bool, seeds: str | None,
+            steps: int | None, predictions: bool, directory: Path | None, overwrite: bool) -> None:
     """Fine-tune a network on labelled images as RECIPE says, a built-in recipe's name or a TOML file.
 
     The data set is a MONAI data list (a .json file), a raw data set of nnU-Net (its folder), or MedMNIST (a .npz
@@ -56,6 +57,7 @@ def command(ctx: click.Context, recipe: str, overrides: tuple[str, ...], path: P
         ("data.path", path), ("train.weights", weights), ("data.cases", cases), ("data.fold", fold),
         ("train.steps", steps)) if value is not None]
     given += [f"train.seeds=[{seeds}]"] if seeds else []
+    given += ["data.ensemble=true"] if ensemble else []
     given += ["validate.predictions=true"] if predictions else []
     chosen = finetuning.FinetuneRecipe.load(recipe, [*overrides, *given])
     name = Path(recipe).stem

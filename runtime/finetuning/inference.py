@@ -1,18 +1,75 @@
-"""What a network makes of a held-out case, and the way back to the voxels of the case's own files."""
+"""What networks make of an image: a class for each voxel of its own file."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 import torch
+from torch.nn import functional
 
-from fdif_dsl.compiler.support.files import replacing
-from fdif_dsl.runtime.finetuning.data.nifti import Stored
+from fdif_dsl.compiler.support.progress import Progress
+from fdif_dsl.runtime.finetuning.data.cases import Region
+from fdif_dsl.runtime.finetuning.data.normalisation import Scaling, scaled
+from fdif_dsl.runtime.finetuning.data.preprocessing import Seen
+from fdif_dsl.runtime.finetuning.own_grid import Box, on_own_grid
+from fdif_dsl.runtime.finetuning.sliding_window import Answer, Cut, Part, Three, slide
 from fdif_dsl.runtime.training.validation import finest
 
-_AT_ONCE = 2**26  # numbers that are resampled together
+Keep = Callable[[Box, torch.Tensor, torch.Tensor], None]
+"""Called with boxes (x, y, z) of an image's own voxels, what the network says (outputs, ...) there, and which of the
+voxels are meant."""
+
+Decide = Callable[[torch.Tensor], torch.Tensor]
+"""The class (...) of each voxel, from what the network says (outputs, ...)."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A network, and what is done to each channel of an image before it sees it."""
+
+    network: torch.nn.Module
+    levels: Sequence[Scaling]
+
+
+@dataclass(frozen=True)
+class Sliding:
+    """How networks look at an image: in patches (D, H, W) that overlap by a share, on a device, with the precision of
+    training; with `flips` also mirrored along each axis, and the mean of all eight is taken."""
+
+    patch: Three
+    overlap: float
+    device: torch.device
+    precision: str
+    flips: bool = False
+
+    def parts(self, members: Sequence[Member], outputs: int, image: torch.Tensor,
+              progress: Progress | None = None) -> Iterator[Part]:
+        """The mean of what the members say of an image (channels, D, H, W) with grey levels as stored."""
+        d, h, w = image.shape[1:]
+        return slide(self._answer(members, image), outputs, (d, h, w), self.patch, self.overlap, progress)
+
+    def _answer(self, members: Sequence[Member], image: torch.Tensor) -> Answer:
+        turns = [axes for n in range(4 if self.flips else 1) for axes in combinations((2, 3, 4), n)]
+        lacking = [max(0, side - n) for side, n in zip(self.patch, image.shape[1:], strict=True)]
+        ends = [end for n in lacking[::-1] for end in (n // 2, n - n // 2)]
+
+        def answer(cut: Cut) -> torch.Tensor:
+            inside = tuple(slice(n // 2, n // 2 + its.stop - its.start) for n, its in zip(lacking, cut, strict=True))
+            total: Any = 0
+            with torch.inference_mode(), half(self.device, self.precision):
+                for member in members:
+                    seen = functional.pad(scaled(image[(slice(None), *cut)], member.levels), ends)
+                    seen = seen[None].to(self.device)
+                    for axes in turns:
+                        total = total + finest(member.network(seen.flip(axes))).float().flip(axes)[0]
+                out: torch.Tensor = (total[(slice(None), *inside)] / (len(members) * len(turns))).cpu()
+            return out
+
+        return answer
 
 
 def half(device: torch.device, precision: str) -> Any:
@@ -21,47 +78,40 @@ def half(device: torch.device, precision: str) -> Any:
     return torch.autocast(device.type, kind, enabled=device.type == "cuda" and precision != "32")
 
 
-def predict(network: torch.nn.Module, image: torch.Tensor, patch: tuple[int, int, int], overlap: float,
-            device: torch.device) -> torch.Tensor:
-    """The network's answer (classes, D, H, W) for an image (c, D, H, W), on the CPU; patches slide over it."""
-    from monai.inferers.utils import sliding_window_inference
-
-    with torch.inference_mode():
-        out: Any = sliding_window_inference(
-            image[None], patch, 1, lambda part: finest(network(part)).float(), overlap=overlap, mode="gaussian",
-            sw_device=device, device="cpu")
-    answer: torch.Tensor = out[0]
-    return answer
+def classes_of(values: torch.Tensor) -> torch.Tensor:
+    """The class (...) of each voxel, from what the network says (outputs, ...): the one with the greatest value."""
+    return values.argmax(0).to(torch.int16)
 
 
-def on_own_grid(answer: torch.Tensor, affine: np.ndarray, case: Stored) -> np.ndarray:
-    """The classes (x, y, z) of a case's own voxels, from an answer (classes, D, H, W) on another grid.
+def decision(regions: Sequence[Region], numbers: Sequence[int]) -> Decide:
+    """How values become classes. A voxel lies in a region where its value, a logit, is above 0; of regions that overlap
+    there the last one's number is written, as nnU-Net does. `numbers` are those of the classes in files."""
+    if not regions:
+        return classes_of
+    places = [numbers.index(region.number) for region in regions]
 
-    The answer is resampled and the greatest class taken then, so that surfaces are as smooth as it is.
-    """
-    from monai.data.meta_tensor import MetaTensor
-    from monai.transforms.spatial.array import SpatialResample
+    def painted(values: torch.Tensor) -> torch.Tensor:
+        out = torch.zeros(values.shape[1:], dtype=torch.int16)
+        for value, place in zip(values, places, strict=True):
+            out[value > 0] = place
+        return out
 
-    shape = case.voxels.shape[1:]
-    resample = SpatialResample(mode="bilinear", dtype=np.float32)
-    best = torch.full(shape, -torch.inf)
-    found = torch.zeros(shape, dtype=torch.int16)
-    for first in range(0, len(answer), step := max(1, _AT_ONCE // best.numel())):
-        part = resample(MetaTensor(answer[first : first + step], affine=torch.as_tensor(affine)),
-                        dst_affine=torch.as_tensor(case.affine), spatial_size=shape)
-        value, place = torch.as_tensor(part).max(0)
-        higher = value > best
-        best[higher], found[higher] = value[higher], (place[higher] + first).to(torch.int16)
+    return painted
+
+
+def segment(parts: Iterator[Part], seen: Seen, decide: Decide = classes_of, also: Keep | None = None,
+            before: torch.Tensor | None = None) -> np.ndarray:
+    """The class of each voxel (x, y, z) of an image's own file. Values are brought to its grid and the class taken
+    then, so that surfaces are as smooth as they are. `also` is called with the values there; `before` is filled with
+    the classes (D, H, W) on the grid that the network sees."""
+    found = torch.zeros(seen.grid.shape, dtype=torch.int16)
+    d, h, w = seen.image.shape[1:]
+    for part in parts:
+        if before is not None:
+            cut = tuple(slice(start, start + n) for start, n in zip(part.first, part.values.shape[1:], strict=True))
+            before[cut] = decide(part.values)
+        for box, values, meant in on_own_grid(part, seen.affine, (d, h, w), seen.grid):
+            found[box] = torch.where(meant, decide(values), found[box])
+            if also is not None:
+                also(box, values, meant)
     return found.numpy()
-
-
-def write_classes(found: np.ndarray, affine: np.ndarray, path: Path) -> None:
-    """Labels (x, y, z) as a NIfTI file on the grid of the case's own label."""
-    import nibabel
-
-    path.parent.mkdir(exist_ok=True)
-    highest = found.max(initial=0)
-    kind = np.uint8 if highest < 2**8 else np.int16 if highest < 2**15 else np.int32
-    image: Any = nibabel.Nifti1Image(found.astype(kind), affine)  # type: ignore[attr-defined, no-untyped-call]
-    with replacing(path) as temporary:
-        nibabel.save(image, temporary)  # type: ignore[attr-defined]

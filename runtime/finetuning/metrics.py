@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,8 @@ from fdif_dsl.runtime.training.quiet import quiet
 
 @dataclass(frozen=True)
 class CaseScore:
-    """For each class but background: the Dice score, and the 95th percentile of the surfaces' distance in mm.
+    """For each class but background, or each region: the Dice score, and the 95th percentile of the surfaces' distance
+    in mm.
 
     Both are NaN where the case has none of the class. Where the network finds none of a class that is there, Dice is 0,
     and the distance is the diagonal of the image.
@@ -22,29 +24,36 @@ class CaseScore:
     hd95: np.ndarray
 
 
-def score(found: np.ndarray, case: Stored, classes: int, distance: bool) -> CaseScore:
-    """The scores of classes (x, y, z) that were found, against the label of the case."""
+def score(found: np.ndarray, case: Stored, classes: int, groups: Sequence[Sequence[int]], distance: bool) -> CaseScore:
+    """The scores of classes (x, y, z) that were found, against the label of the case: of each group of classes. Voxels
+    whose label is none of the `classes` do not count."""
     import torch
     from monai.metrics.hausdorff_distance import compute_hausdorff_distance
 
     there = case.voxels[0].astype(np.int16)
-    dice, hd95 = np.full(classes - 1, np.nan), np.full(classes - 1, np.nan)
+    counts = there < classes
+    dice, hd95 = np.full(len(groups), np.nan), np.full(len(groups), np.nan)
     diagonal = float(np.linalg.norm(np.array(there.shape) * case.steps))
-    for k in range(1, classes):
-        mine, its = found == k, there == k
+    for k, group in enumerate(groups):
+        mine, its = _inside(found, group) & counts, _inside(there, group)
         if not its.any():
             continue
-        dice[k - 1] = 2 * (mine & its).sum() / (mine.sum() + its.sum())
+        dice[k] = 2 * (mine & its).sum() / (mine.sum() + its.sum())
         if not distance:
             continue
-        hd95[k - 1] = diagonal
+        hd95[k] = diagonal
         if mine.any():
             box = _box(mine | its)
             a, b = (torch.as_tensor(part[box])[None, None] for part in (mine, its))
             with quiet():  # MONAI warns of itself
-                hd95[k - 1] = float(compute_hausdorff_distance(a, b, include_background=True, percentile=95,
+                hd95[k] = float(compute_hausdorff_distance(a, b, include_background=True, percentile=95,
                                                                spacing=list(case.steps)))
     return CaseScore(dice, hd95)
+
+
+def _inside(classes: np.ndarray, group: Sequence[int]) -> np.ndarray:
+    """The voxels that have one of a group's classes."""
+    return classes == group[0] if len(group) == 1 else np.isin(classes, group)
 
 
 def _box(mask: np.ndarray) -> tuple[slice, ...]:

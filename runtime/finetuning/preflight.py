@@ -5,14 +5,14 @@ What a recipe leaves open of its network is as in the weights.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fdif_dsl.compiler.support.progress import Progress
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.finetuning.data.cases import Case
 from fdif_dsl.runtime.finetuning.data.normalisation import schemes, told
 from fdif_dsl.runtime.finetuning.data.preprocessing import Bank, open_data
-from fdif_dsl.runtime.finetuning.data.split import split
+from fdif_dsl.runtime.finetuning.data.split import Split, splits
 from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
 from fdif_dsl.runtime.finetuning.rules import AUTO
 from fdif_dsl.runtime.recipe import Recipe
@@ -122,16 +122,25 @@ def plan(recipe: FinetuneRecipe, pretrained: Pretrained | None, name: str,
 
 @dataclass(frozen=True)
 class Work:
-    """A recipe, called `name`, with the network and the data that it names. `train` are the cases that may be trained
-    on, `held_out` those that are scored; `warnings` are of what works and is hardly meant."""
+    """A recipe, called `name`, with the network and the data that it names. `splits` are the cases that may be trained
+    on and those that are scored, for an ensemble of each fold; `warnings` are of what works and is hardly meant."""
 
     recipe: FinetuneRecipe
     name: str
     settled: Settled
     bank: Bank
-    train: tuple[Case, ...]
-    held_out: tuple[Case, ...]
+    splits: tuple[Split, ...]
     warnings: tuple[Diagnostic, ...] = ()
+
+    @property
+    def train(self) -> tuple[Case, ...]:
+        """All cases that may be trained on."""
+        return tuple(dict.fromkeys(case for train, _ in self.splits for case in train))
+
+    @property
+    def held_out(self) -> tuple[Case, ...]:
+        """All cases that are scored."""
+        return tuple(case for _, held_out in self.splits for case in held_out)
 
     @property
     def schemes(self) -> tuple[str, ...]:
@@ -145,11 +154,21 @@ class Work:
         count = recipe.data.cases or len(self.train)
         spacing = self.bank.spacing
         voxels = "" if spacing is None else "; voxels (z, y, x) of {:.3g} x {:.3g} x {:.3g} mm".format(*spacing)
-        return (f"fine-tuning {self.settled.plan.row.name} for {counted(recipe.train.steps, 'step')} on {count} of "
-                f"{counted(len(self.train), 'case')}, with {len(self.held_out)} held out{self._why_these}\n"
-                f"{data.list.path}: {len(data.classes) - 1} {'class' if len(data.classes) == 2 else 'classes'}, "
+        steps = counted(recipe.train.steps, "step")
+        cases = (f"on {count} of {counted(len(self.train), 'case')}, with {len(self.held_out)} held out"
+                 if len(self.splits) == 1 else f"for each of {len(self.splits)} folds of {len(self.held_out)} cases")
+        return (f"fine-tuning {self.settled.plan.row.name} for {steps} {cases}{self._why_these}\n"
+                f"{data.list.path}: {self._learnt}, "
                 f"{counted(data.channels, 'channel')}{voxels}\n"
                 f"grey levels: {told(self.schemes, data.list.channels)}")
+
+    @property
+    def _learnt(self) -> str:
+        data = self.bank.data
+        ignored = "" if data.list.ignore is None else f" (voxels labelled {data.list.ignore} are left out)"
+        if data.list.regions:
+            return counted(len(data.scored), "region") + ignored
+        return f"{len(data.scored)} {'class' if len(data.scored) == 1 else 'classes'}{ignored}"
 
     @property
     def _why_these(self) -> str:
@@ -158,7 +177,7 @@ class Work:
         if data.folds is None:
             return ""
         return ": those of its validation list, not of its folds" if self.held_out == data.held_out else (
-            f": fold {settings.fold} of {data.folds.source}")
+            f": fold {settings.fold} of {data.folds.source}" if not settings.ensemble else f": {data.folds.source}")
 
 
 def begin(recipe: FinetuneRecipe, name: str, compare: bool, data: Bank | None = None,
@@ -180,8 +199,8 @@ def begin(recipe: FinetuneRecipe, name: str, compare: bool, data: Bank | None = 
             where=f"{name}: train.network", why=f"it repeats its input until it has {row.repeats} channels",
             hint=f"take another network, or {row.inputs} channels"))
     if ":" in row.name:  # a network of the user's is tried before anything is written
-        row.build(settled.plan.features, len(data.data.classes), settled.plan.patch, data.data.channels)
-    train, held_out = split(data.data.list, recipe)
-    drawn = recipe.data.cases * len(recipe.train.seeds) or len(train)
-    warnings = data.data.warnings + data.check_memory(train, held_out, drawn)
-    return Work(recipe, name, settled, data, train, held_out, warnings)
+        row.build(settled.plan.features, data.data.outputs, settled.plan.patch, data.data.channels)
+    work = Work(recipe, name, settled, data, splits(data.data.list, recipe))
+    train, held_out = work.train, work.held_out
+    drawn = recipe.data.cases * len(recipe.train.seeds) * len(work.splits) or len(train)
+    return replace(work, warnings=data.data.warnings + data.check_memory(train, held_out, drawn))

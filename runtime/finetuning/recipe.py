@@ -26,6 +26,9 @@ class Data:
     folds: int = LEFT_OUT
     """How many there are: the data set's own, or, where it has none, into how many the cases are dealt."""
     fold: int = LEFT_OUT
+    ensemble: bool = LEFT_OUT
+    """Whether a network is trained for each fold, instead of for `fold` alone. Each case is scored by the network that
+    it is held out from; a validation list of the data set is left alone."""
     cases: int = LEFT_OUT
     """How many of the training cases are trained on, drawn by the seed; 0 is all. Four cases hold the two of before."""
     spacing: str | tuple[float, float, float] = LEFT_OUT
@@ -105,7 +108,7 @@ class Validate:
     distance: bool = LEFT_OUT
     """Whether HD95 is computed beside Dice."""
     predictions: bool = LEFT_OUT
-    """Whether the classes found in held-out cases are kept, as NIfTI files."""
+    """Whether the classes found in held-out cases are kept, in the format of the images."""
 
     def __post_init__(self) -> None:
         FORM.complete(self, "validate")

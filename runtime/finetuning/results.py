@@ -17,9 +17,9 @@ from fdif_dsl.runtime.finetuning.metrics import CaseScore, accuracy, auc, nanmea
 @dataclass(frozen=True)
 class Result:
     """`dice` and `hd95` (mm) are float64 (seeds, cases, classes): the held-out `cases`, and the `classes` without
-    background. NaN is a class that a case has none of. `trained_on` are the names of the cases of each seed, `taken`
-    says what came from the weights, and is empty where there were none. `curve` has what `dice` was after those steps
-    that the recipe asks for."""
+    background. NaN is a class that a case has none of. `trained_on` are the names of the cases of each seed, of an
+    ensemble those of all its networks; `taken` says what came from the weights, and is empty where there were none.
+    `curve` has what `dice` was after those steps that the recipe asks for."""
 
     seeds: tuple[int, ...]
     cases: tuple[str, ...]

@@ -68,6 +68,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "validation": checks.one_of(AUTO, "list", "fold"),
         "folds": checks.whole(1, 1000),
         "fold": checks.whole(0, 999),
+        "ensemble": checks.truth,
         "cases": checks.whole(0, 10**6),
         "spacing": _spacing,
         "renumber": checks.truth,

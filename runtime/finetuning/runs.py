@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from fdif_dsl.runtime.training.log import Row
 
 RECIPE, SCORES, COMPARISON, LABELS = "finetune.toml", "scores.csv", "comparison.csv", "labels.csv"
+FOLD = "fold"
+"""How the folders of an ensemble's networks begin, in that of their run."""
 
 
 @dataclass(frozen=True)

@@ -35,8 +35,9 @@ def finetune(recipe: FinetuneRecipe, directory: Path, *, name: str = "recipe", d
         run.json        versions, the cases of each seed, what came from the weights
         scores.csv      Dice and HD95 of each seed, held-out case and class
         labels.csv      with `renumber`: the number of each class in the files, where that is another than the network's
-        START-seed-N/   for each run: metrics.csv, weights.pt, predictions.png, curve.csv with `validate.at`,
-                        and predictions/ where they are wanted; START is pretrained, or scratch without weights
+        START-seed-N/   for each run: metrics.csv, weights.pt, predictions.png, curve.csv with `validate.at`, and
+                        predictions/ where they are wanted; START is pretrained, or scratch without weights; of an
+                        ensemble in fold-0/ and so on
 
     `name` is what the recipe is called. `data`, from `open_data`, spares reading a data set again that several recipes
     use.
@@ -95,6 +96,6 @@ def _gather(work: Work, runs: Sequence[Run]) -> Result:
     dice, hd95 = (np.array([[getattr(score, what) for score in run.scores] for run in runs])
                   for what in ("dice", "hd95"))
     return Result(tuple(work.recipe.train.seeds), tuple(case.name for case in work.held_out),
-                  work.bank.data.classes[1:], dice, hd95, tuple(run.trained_on for run in runs), runs[0].taken,
+                  work.bank.data.scored, dice, hd95, tuple(run.trained_on for run in runs), runs[0].taken,
                   {step: np.array([[score.dice for score in run.curve[step]] for run in runs])
                    for step in runs[0].curve})

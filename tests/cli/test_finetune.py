@@ -92,9 +92,9 @@ error[E0907]: the recipe does not say which data set it fine-tunes on
 """),
     (["small", "--data", "DATA", "--compare", "scratch"], """\
 error[E0945]: there are no weights to compare with a start from scratch
-   --> small.toml:16:1
+   --> small.toml:17:1
    |
-16 | weights = "none"          # a run of `fdifc pretrain`, or its weights.pt
+17 | weights = "none"          # a run of `fdifc pretrain`, or its weights.pt
    | ^^^^^^^
   hint: give those of a run of `fdifc pretrain` with --weights
 """),

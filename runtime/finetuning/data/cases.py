@@ -10,7 +10,9 @@ from typing import Any
 
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 
-ENDINGS = (".nii.gz", ".nii")
+ITK = (".nrrd", ".nhdr", ".mha", ".mhd")
+"""The endings of what SimpleITK reads."""
+ENDINGS = (".nii.gz", ".nii", *ITK)
 
 
 @dataclass(frozen=True)
@@ -39,10 +41,21 @@ class Folds:
 
 
 @dataclass(frozen=True)
+class Region:
+    """A region of several classes, which are `places` among all; where the network finds it, files get the `number`."""
+
+    name: str
+    places: tuple[int, ...]
+    number: int
+
+
+@dataclass(frozen=True)
 class DataList:
     """`cases` can be trained on, `held_out` are what the list itself keeps for validation. `classes` are the names of
     the labels, background first, and `numbers` what files hold for each; None where the list does not say. `channels`
-    are the names of the channels, as far as they are known. `folds` are those of the data set, if it has any."""
+    are the names of the channels, as far as they are known. `folds` are those of the data set, if it has any. Where
+    there are `regions`, which may overlap, they are learnt and scored in place of the classes. Voxels with the number
+    `ignore`, which is greater than all others, have no class."""
 
     path: Path
     cases: tuple[Case, ...]
@@ -51,12 +64,14 @@ class DataList:
     channels: tuple[str, ...]
     numbers: tuple[int, ...] | None = None
     folds: Folds | None = None
+    regions: tuple[Region, ...] = ()
+    ignore: int | None = None
 
 
 def bare_name(file: str) -> str:
     """A file's name without folder and ending."""
     name = Path(file.replace("\\", "/")).name
-    return next((name.removesuffix(ending) for ending in ENDINGS if name.endswith(ending)), name)
+    return next((name[: -len(ending)] for ending in ENDINGS if name.lower().endswith(ending)), name)
 
 
 def file_of(folder: Path, name: str) -> Path:

@@ -62,6 +62,21 @@ class Checked:
         return self.numbers != tuple(range(len(self.numbers)))
 
     @property
+    def groups(self) -> tuple[tuple[int, ...], ...]:
+        """The places among the classes of all that is learnt and scored: of each region, or of each class alone."""
+        return tuple(region.places for region in self.list.regions) or tuple((k,) for k in range(1, len(self.classes)))
+
+    @property
+    def scored(self) -> tuple[str, ...]:
+        """The names of these."""
+        return tuple(region.name for region in self.list.regions) or self.classes[1:]
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers the network says of a voxel."""
+        return len(self.list.regions) or len(self.classes)
+
+    @property
     def channels(self) -> int:
         return next(iter(self.facts.values())).channels
 
@@ -80,7 +95,7 @@ def examine(data: DataList, progress: Progress | None = None, renumber: bool = F
     facts: dict[str, Facts] = {}
     mistakes: list[Diagnostic] = []
     with unsaid():
-        looks = ahead(lambda case: _look(case, data.numbers, renumber), cases)
+        looks = ahead(lambda case: _look(case, data.numbers, data.ignore, renumber), cases)
         for done, (case, found) in enumerate(zip(cases, looks, strict=True), 1):
             if isinstance(found, Facts):
                 facts[case.name] = found
@@ -108,7 +123,7 @@ def raise_first(mistakes: Sequence[Diagnostic]) -> None:
         raise FdifError(*mistakes)
 
 
-def _look(case: Case, numbers: Sequence[int] | None, renumber: bool) -> Facts | list[Diagnostic]:
+def _look(case: Case, numbers: Sequence[int] | None, ignore: int | None, renumber: bool) -> Facts | list[Diagnostic]:
     """What a case is like, or all that is wrong with it."""
     mistakes: list[Diagnostic] = []
 
@@ -142,7 +157,7 @@ def _look(case: Case, numbers: Sequence[int] | None, renumber: bool) -> Facts | 
             content.update(np.ascontiguousarray(channel, np.float32).tobytes())
     counts: Mapping[int, int] = {}
     if label is not None:
-        counts, wrong = _labels(str(case.label), label.voxels, numbers, renumber)
+        counts, wrong = _labels(str(case.label), label.voxels, numbers, ignore, renumber)
         mistakes.extend(wrong)
     return mistakes or Facts(channels, shape, spacing, counts, content.digest(), apart)
 
@@ -154,10 +169,7 @@ def _fit(case: Case, path: str, image: Stored, label: Stored) -> tuple[float, li
         return 0.0, [Diagnostic("E0913", "an image and its label differ in shape", where=path,
                                 why=f"the image has {_by(shape)} voxels, and {case.label} has {_by(wanted)}",
                                 hint="give the label that was drawn on this image")]
-    # How far the affines put the same corner apart.
-    corners = np.array(np.meshgrid(*[(0, n - 1) for n in shape])).reshape(3, -1)
-    places = (image.affine - label.affine)[:3] @ np.vstack([corners, np.ones(8)])
-    farthest = float(np.sqrt((places**2).sum(0)).max())
+    farthest = image.grid.apart(label.grid)
     apart = farthest / min(image.spacing)
     if apart > _APART:
         return apart, [Diagnostic(
@@ -167,15 +179,18 @@ def _fit(case: Case, path: str, image: Stored, label: Stored) -> tuple[float, li
     return apart, []
 
 
-def _labels(path: str, voxels: np.ndarray, numbers: Sequence[int] | None, renumber: bool,
+def _labels(path: str, voxels: np.ndarray, numbers: Sequence[int] | None, ignore: int | None, renumber: bool,
             ) -> tuple[dict[int, int], list[Diagnostic]]:
-    """How many voxels each label has, and what is wrong with them. `numbers` are the labels that the list names."""
+    """How many voxels each label has, and what is wrong with them. `numbers` are the labels that the list names; voxels
+    with the label `ignore` have no class."""
     low, high = int(voxels.min()), int(voxels.max())
     if low >= 0 and high < 2**16:
         counts = np.bincount(voxels.reshape(-1).astype(np.int64))
         found = {int(value): int(counts[value]) for value in np.flatnonzero(counts)}
     else:  # a table of all numbers could be huge
         found = {int(value): int(count) for value, count in zip(*np.unique(voxels, return_counts=True), strict=True)}
+    if ignore is not None:
+        found.pop(ignore, None)
     if numbers is not None:
         most, strange = max(numbers), sorted(found.keys() - set(numbers))
         counted = list(numbers) == list(range(len(numbers)))

@@ -15,7 +15,7 @@ from fdif_dsl.runtime.finetuning.data.cases import ENDINGS
 
 _HEADER = 348  # bytes of a NIfTI-1 header
 _GZIP = b"\x1f\x8b"
-_SERIES = "convert the series to NIfTI, for example with dcm2niix"
+_SERIES = "name the folder of its series, which is one image"
 _FOREIGN = (  # first bytes, what such a file is
     (b"NRRD", "an NRRD file"),
     (b"ObjectType", "a MetaImage file"),
@@ -25,7 +25,7 @@ _FOREIGN = (  # first bytes, what such a file is
     (b"\x89PNG", "a PNG picture"),
     (b"\xff\xd8\xff", "a JPEG picture"),
 )
-_OTHER_ENDINGS = (*ENDINGS, ".mha", ".mhd", ".nrrd", ".nhdr", ".mgz", ".hdr", ".img", ".npy", ".npz", ".h5", ".dcm")
+_OTHER_ENDINGS = (*ENDINGS, ".mgz", ".hdr", ".img", ".npy", ".npz", ".h5", ".dcm")
 
 
 def impostor(path: Path) -> Diagnostic | None:
@@ -62,7 +62,7 @@ def impostor(path: Path) -> Diagnostic | None:
     for magic, what in _FOREIGN:
         if start.startswith(magic):
             return wrong(f"it is {what}", _conversion(path))
-    if start and not _is_header(start) and name.lower().endswith(ENDINGS):
+    if start and not _is_header(start) and name.lower().endswith((".nii", ".nii.gz")):
         return wrong("its first bytes are not those of NIfTI", "give an image in that format; if it was one, it was "
                      "damaged when it was copied")
     return _turned_impossibly(path, start)
@@ -76,7 +76,8 @@ def missing(path: Path) -> Diagnostic:
         why = f"it is a link to {target}, where nothing is"
         hint = "fetch it: datalad get, or git annex get" if "annex" in target else "mend the link, or " + hint
     elif path.is_dir():
-        title, why, hint = "a folder stands where a file is expected", "each image and each label is one file", _SERIES
+        title, why, hint = ("a folder stands where a file is expected", "it holds no DICOM series, and all else is one "
+                            "file", "name the file")
     elif other := _by_another_name(path):
         convertible = not other.name.lower().endswith(ENDINGS)
         why = f"the data set names it; {other.name} is there"

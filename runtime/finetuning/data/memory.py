@@ -12,6 +12,7 @@ import numpy as np
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.finetuning.data.cases import Case
 from fdif_dsl.runtime.finetuning.data.fingerprint import Checked, Facts, raise_first
+from fdif_dsl.runtime.finetuning.data.nifti import Stored
 from fdif_dsl.runtime.settings.wording import in_bytes
 from fdif_dsl.runtime.training.memory import free_memory, shortage
 
@@ -23,7 +24,7 @@ _FAR_LARGER = 10
 _PREPARING, _SCORING = 36, 64
 
 
-def resampled(facts: Facts, spacing: Three | None) -> tuple[int, int, int]:
+def resampled(facts: Facts | Stored, spacing: Three | None) -> tuple[int, int, int]:
     """The voxels (z, y, x) of a case once they have that size, in mm; None keeps its own."""
     if spacing is None:
         return facts.shape
@@ -47,7 +48,7 @@ def check_memory(data: Checked, spacing: Three | None, train: Sequence[Case], he
     sizes = {name: math.prod(shape) for name, shape in shapes.items()}
     median = float(np.median([float(size) for size in sizes.values()]))
     usual = _by([round(float(np.median([float(shape[axis]) for shape in shapes.values()]))) for axis in range(3)])
-    channels, classes = data.channels, len(data.classes)
+    channels, classes = data.channels, data.outputs
 
     def told(case: Case) -> tuple[str, str]:
         """A case's size and the data set's, and what can be done about it."""
@@ -84,6 +85,19 @@ def check_memory(data: Checked, spacing: Three | None, train: Sequence[Case], he
     larger = [case for case in cases if sizes[case.name] > _FAR_LARGER * median]
     return tuple(Diagnostic("E0929", "a case is far larger than the others", where=str(case.images[0]), why=size,
                             hint=hint, warning=True) for case in larger for size, hint in [told(case)])
+
+
+def to_prepare(image: Stored, channels: int, spacing: Three | None, where: str) -> Diagnostic | None:
+    """What is said of a single image that takes more memory than is free once its voxels have that `spacing`."""
+    shape, free = resampled(image, spacing), free_memory()
+    need = math.prod(shape) * (4 * channels + _PREPARING)
+    if free is None or need <= free:
+        return None
+    return Diagnostic(
+        "E0927", "an image is larger than the memory that is free", where=where,
+        why=f"with voxels of {_by(spacing or image.spacing)} mm it has {_by(shape)} (z, y, x); preparing it takes "
+            f"{in_bytes(need)}, and {in_bytes(free)} are free",
+        hint=f"by its header its own voxels are {_by(image.spacing)} mm: mend that if it is wrong")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Reading one case from NIfTI files."""
+"""Reading one case: NIfTI files, and by SimpleITK NRRD, MetaImage and DICOM series."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
+from fdif_dsl.runtime.finetuning.data import itk
 from fdif_dsl.runtime.finetuning.data.impostors import impostor, missing
 from fdif_dsl.runtime.settings.wording import in_bytes
 from fdif_dsl.runtime.training.memory import free_memory
@@ -26,11 +27,30 @@ _DENSEST = 1032  # bytes that one byte of gzip can stand for
 
 
 @dataclass(frozen=True)
+class Grid:
+    """The voxels of a file: how many along its axes (x, y, z), and the `affine` from voxel to mm."""
+
+    shape: tuple[int, int, int]
+    affine: np.ndarray
+
+    def apart(self, other: Grid) -> float:
+        """How far, in mm, the headers of two files with as many voxels put the same corner apart."""
+        corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.shape])).reshape(3, -1)
+        places = (self.affine - other.affine)[:3] @ np.vstack([corners, np.ones(8)])
+        return float(np.sqrt((places**2).sum(0)).max())
+
+
+@dataclass(frozen=True)
 class Stored:
-    """What a NIfTI file holds: `voxels` (channels, x, y, z) as stored, and the `affine` from voxel to mm."""
+    """What a file holds: `voxels` (channels, x, y, z) as stored, and the `affine` from voxel to mm."""
 
     voxels: np.ndarray
     affine: np.ndarray
+
+    @property
+    def grid(self) -> Grid:
+        x, y, z = (int(n) for n in self.voxels.shape[1:])
+        return Grid((x, y, z), self.affine)
 
     @property
     def steps(self) -> tuple[float, float, float]:
@@ -80,21 +100,22 @@ def unsaid() -> Iterator[None]:
 
 
 def read_volume(path: Path) -> Stored:
-    """A file of three axes, or of four, the last of which are channels.
+    """A file of three axes, or of four, the last of which are channels; or the folder of a DICOM series.
 
     Raises:
-        FdifError: it is missing, is no NIfTI file, is damaged, is larger than the memory, or has another number of
-            axes.
+        FdifError: it is missing, has none of these formats, is damaged, is larger than the memory, or has another
+            number of axes.
     """
-    if not path.is_file():
+    by_itk = itk.reads(path)
+    if not path.is_file() and not by_itk:
         raise FdifError(missing(path))
     try:
         with np.errstate(all="ignore"):
-            voxels, affine = _load(path)
+            voxels, affine = _load_itk(path) if by_itk else _load(path)
     except FdifError:
         raise
     except Exception as error:  # a damaged header makes nibabel stumble anywhere
-        raise FdifError(impostor(path) or _cut_off(path, error)) from error
+        raise FdifError((None if by_itk else impostor(path)) or _cut_off(path, error)) from error
     while voxels.ndim > 4 and 1 in voxels.shape[3:]:
         voxels = voxels.squeeze(3 + voxels.shape[3:].index(1))
     if voxels.ndim == 3:
@@ -145,6 +166,14 @@ def read_label(path: Path, numbers: Sequence[int] | None = None) -> Stored:
     return replace(stored, voxels=voxels)
 
 
+def _load_itk(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """The voxels and the affine of a file or of a series. Raises whatever SimpleITK does."""
+    if not path.exists():
+        raise FdifError(missing(path))
+    _check_room(path, itk.size(path))
+    return itk.load(path)
+
+
 def _load(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """The voxels and the affine of a file. Raises whatever nibabel does."""
     import nibabel
@@ -171,9 +200,14 @@ def _check_size(path: Path, loaded: Any, packed: bool) -> None:
     if path.name.lower().endswith((".nii", ".nii.gz")) and there > size * (_DENSEST if packed else 1):
         raise FdifError(_cut_off(path, f"by its header it holds {in_bytes(there)} of voxels, and the file has "
                                        f"{in_bytes(size)}"))
-    free = free_memory()
     # Scaled voxels are float64.
-    if free is not None and there + (8 * count if getattr(loaded.dataobj, "slope", 1) != 1 else 0) > free:
+    _check_room(path, there + (8 * count if getattr(loaded.dataobj, "slope", 1) != 1 else 0))
+
+
+def _check_room(path: Path, there: int) -> None:
+    """Raises `FdifError` where so many bytes of voxels are more than what is free."""
+    free = free_memory()
+    if free is not None and there > free:
         raise FdifError(Diagnostic(
             "E0927", "a file is larger than the memory that is free", where=str(path),
             why=f"by its header it holds {in_bytes(there)} of voxels, and {in_bytes(free)} are free",
@@ -192,6 +226,8 @@ def _nowhere(affine: np.ndarray) -> str:
 
 def _cut_off(path: Path, error: object) -> Diagnostic:
     why = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if why.startswith("Exception thrown in SimpleITK"):  # what follows is about its own source
+        why = "it is damaged, or a part of it is missing"
     if isinstance(error, OSError) and error.strerror:
         why = error.strerror.lower()
     return Diagnostic("E0912", "a file cannot be read", where=str(path), why=why.replace(str(path), "it"),

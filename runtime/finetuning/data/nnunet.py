@@ -12,6 +12,7 @@ from fdif_dsl.runtime.finetuning.data.cases import (
     ENDINGS,
     Case,
     DataList,
+    Region,
     file_of,
     hidden,
     in_order,
@@ -38,9 +39,9 @@ def read_nnunet(path: Path, table: Mapping[str, Any], renumber: bool) -> DataLis
     if not isinstance(channels, dict) or not channels:
         raise list_wrong(path, "`channel_names` names no channel", hint='write {"0": "CT"}', place="channel_names")
     cases = tuple(_listed(path, table["dataset"]) if "dataset" in table else _found(path, ending, len(channels)))
-    labels = _labels(path, table["labels"], renumber)
+    labels, regions, ignore = _labels(path, table["labels"], table.get("regions_class_order"), renumber)
     return DataList(path, cases, (), tuple(labels.values()), tuple(map(str, channels.values())), tuple(labels),
-                    folds_of_nnunet(path.parent, cases))
+                    folds_of_nnunet(path.parent, cases), regions, ignore)
 
 
 def _ending(path: Path, given: Any) -> str:
@@ -60,7 +61,7 @@ def _ending(path: Path, given: Any) -> str:
                          hint=f'write "file_ending": "{meant}"', place="file_ending")
     raise FdifError(Diagnostic(
         "E0908", f"files that end in `{given}` cannot be read", where=f"{path}: file_ending",
-        why=f"images and labels are NIfTI files, {' or '.join(ENDINGS)}",
+        why=f"images and labels end in {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}",
         hint="convert them, for example with SimpleITK's ReadImage and WriteImage"))
 
 
@@ -91,18 +92,46 @@ def _listed(path: Path, entries: Any) -> list[Case]:
                          '"label": "labelsTr/a.nii.gz"}}, or leave it out', place="dataset") from None
 
 
-def _labels(path: Path, labels: Any, renumber: bool) -> dict[int, str]:
-    """The labels and their names."""
+def _labels(path: Path, labels: Any, order: Any, renumber: bool,
+            ) -> tuple[dict[int, str], tuple[Region, ...], int | None]:
+    """The labels and their names, the regions where there are any, and the label of voxels that have no class."""
     if not isinstance(labels, dict):
         raise labels_wrong(path, "they are no object", 'write {"background": 0, "liver": 1}')
-    if any(isinstance(value, list) for value in labels.values()):
-        raise labels_wrong(path, "a class is a region made of several labels, which overlap",
-                           "give each label a class of its own")
-    if "ignore" in labels:
-        raise labels_wrong(path, "voxels labelled `ignore` have no class",
-                           "make them background, or leave these cases out")
-    if not all(isinstance(value, int) and not isinstance(value, bool) for value in labels.values()):
-        raise labels_wrong(path, "a label is no whole number", 'write {"background": 0, "liver": 1}')
-    if len(set(labels.values())) < len(labels):
-        raise labels_wrong(path, "two classes have the same label")
-    return in_order(path, {value: str(name) for name, value in labels.items()}, '"background": 0', renumber)
+    values = dict(labels)
+    ignore = values.pop("ignore", None)
+    if any(isinstance(value, list) for value in values.values()):
+        named, regions = _regions(path, values, order)
+    else:
+        if not all(_whole(value) for value in values.values()):
+            raise labels_wrong(path, "a label is no whole number", 'write {"background": 0, "liver": 1}')
+        if len(set(values.values())) < len(values):
+            raise labels_wrong(path, "two classes have the same label")
+        named, regions = {value: str(name) for name, value in values.items()}, ()
+    found = in_order(path, named, '"background": 0', renumber)
+    if ignore is not None and (not _whole(ignore) or ignore <= max(found)
+                               or (not renumber and ignore != max(found) + 1)):
+        raise labels_wrong(path, f"`ignore` is {ignore}, and the greatest other label is {max(found)}",
+                           f'voxels without a class have the label after all others: "ignore": {max(found) + 1}')
+    return found, regions, ignore
+
+
+def _regions(path: Path, values: Mapping[str, Any], order: Any) -> tuple[dict[int, str], tuple[Region, ...]]:
+    """The labels that regions are made of, and the regions. A label is called as the region that is written so."""
+    parts = {str(name): value if isinstance(value, list) else [value] for name, value in values.items()}
+    if not all(part and all(map(_whole, part)) for part in parts.values()):
+        raise labels_wrong(path, "a region is no list of whole numbers", 'write {"background": 0, "whole": [1, 2]}')
+    numbers = sorted({number for part in parts.values() for number in part})
+    parts = {name: part for name, part in parts.items() if set(part) != {0}}
+    if not isinstance(order, list) or len(order) != len(parts) or not all(_whole(k) and k in numbers for k in order):
+        raise list_wrong(
+            path, "`regions_class_order` does not give each region its label",
+            f"there are {len(parts)} regions: {', '.join(parts)}", "it is a list with the label that is written for "
+            "each, in their order; of regions that overlap the later one counts", "regions_class_order")
+    regions = tuple(Region(name, tuple(numbers.index(k) for k in sorted(set(part))), number)
+                    for (name, part), number in zip(parts.items(), order, strict=True))
+    named = {number: "background" if number == 0 else str(number) for number in numbers}
+    return named | {region.number: region.name for region in regions}, regions
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fdif_dsl.runtime.finetuning.data.preprocessing import CUT, Prepared
+from fdif_dsl.runtime.finetuning.data.preprocessing import CUT, Prepared, Seen
 
 # nnU-Net's names of channels; any other is `clipped`, which a few bright voxels do not upset.
 _BY_NAME = {"ct": "ct", "nonorm": "keep", "rescale_to_0_1": "unit", "rgb_to_0_1": "unit"}
@@ -62,7 +62,7 @@ def foreground(cases: Sequence[Prepared]) -> tuple[Levels, ...]:
     return tuple(Levels(*map(float, row)) for row in zip(*columns, strict=True))
 
 
-def scaling(case: Prepared, how: Sequence[str], labelled: Sequence[Levels]) -> tuple[Scaling, ...]:
+def scaling(case: Seen, how: Sequence[str], labelled: Sequence[Levels]) -> tuple[Scaling, ...]:
     """What is done to each channel of a case, by its scheme:
 
     clipped cut to its own 0.5th and 99.5th percentile, then mean 0 and standard deviation 1

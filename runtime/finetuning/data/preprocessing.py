@@ -20,7 +20,7 @@ from fdif_dsl.runtime.finetuning.data.cases import Case
 from fdif_dsl.runtime.finetuning.data.datalists import read_list
 from fdif_dsl.runtime.finetuning.data.fingerprint import Checked, examine
 from fdif_dsl.runtime.finetuning.data.memory import check_memory, within_memory
-from fdif_dsl.runtime.finetuning.data.nifti import Stored, read_label, read_volume, unsaid
+from fdif_dsl.runtime.finetuning.data.nifti import Grid, Stored, read_label, read_volume, unsaid
 from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
 from fdif_dsl.runtime.training.extra import require
 
@@ -31,14 +31,13 @@ _SAMPLED = 10_000
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A case: `image` float32 (channels, D, H, W) with grey levels as stored, `label` (1, D, H, W), `affine` from voxel
-    to mm; `places` has for each class flat indices of its voxels."""
+class Seen:
+    """An image as the network sees it, but for its grey levels: `image` float32 (channels, D, H, W) with these as
+    stored, `affine` from voxel to mm. `grid` is that of its own file."""
 
     image: Any
-    label: Any
     affine: np.ndarray
-    places: tuple[np.ndarray, ...]
+    grid: Grid
 
     @cached_property
     def moments(self) -> list[tuple[float, float]]:
@@ -55,6 +54,16 @@ class Prepared:
     def percentiles(self) -> list[tuple[float, float]]:
         """The outer percentiles of each channel."""
         return [(float(low), float(high)) for low, high in (np.percentile(channel, CUT) for channel in self.image)]
+
+
+@dataclass(frozen=True)
+class Prepared(Seen):
+    """A case: its image, its `label` (1, D, H, W) on the same grid, as many as there are classes where a
+    voxel has none; `places` has for each class flat indices of its
+    voxels."""
+
+    label: Any
+    places: tuple[np.ndarray, ...]
 
     @property
     def foreground(self) -> np.ndarray:
@@ -115,26 +124,35 @@ def open_data(recipe: FinetuneRecipe, progress: Progress | None = None) -> Bank:
 
 
 def prepare(case: Case, spacing: Sequence[float] | None, orientation: str, numbers: Sequence[int]) -> Prepared:
-    """A case with its axes turned to the orientation and its voxels resampled: the image linearly, the label by nearest
-    neighbour. `numbers` are what its file holds for each class."""
+    """A case with its axes turned to the orientation and its voxels resampled: the image as `see` does, the label by
+    nearest neighbour. `numbers` are what its file holds for each class."""
     import torch
 
-    meta = require("monai.data").MetaTensor
+    seen = see([read_volume(path) for path in case.images], spacing, orientation)
     transforms = require("monai.transforms")
-    images = [read_volume(path) for path in case.images]
-    affine = images[0].affine
-    image = meta(np.concatenate([its.voxels for its in images]).astype(np.float32), affine=affine)
-    label = meta(read_label(case.label, numbers).voxels.astype(np.float32), affine=affine)
-    axes = transforms.Orientation(orientation[::-1], labels=(("L", "R"), ("P", "A"), ("I", "S")))
-    image, label = axes(image), axes(label)
-    if spacing is not None:
-        image = transforms.Spacing(spacing, mode="bilinear", dtype=np.float32)(image)
-        # Exactly the image's grid, whatever rounding does to sizes.
+    label = _upright(read_label(case.label, numbers).voxels, seen.grid.affine, orientation)
+    if spacing is not None:  # exactly the image's grid, whatever rounding does to sizes
         label = transforms.SpatialResample(mode="nearest", dtype=np.float32)(
-            label, dst_affine=image.affine, spatial_size=image.shape[1:])
+            label, dst_affine=seen.affine, spatial_size=seen.image.shape[1:])
     classes = len(numbers)
-    affine = image.affine.numpy().astype(np.float64)
-    image, label = image.as_tensor().contiguous(), label.as_tensor().contiguous()
-    label = label.to(torch.uint8 if classes <= 256 else torch.int16)
+    label = label.as_tensor().contiguous().to(torch.uint8 if classes < 256 else torch.int16)
     places = require("monai.transforms.utils").map_classes_to_indices(label, classes, max_samples_per_class=_SAMPLED)
-    return Prepared(image, label, affine, tuple(np.asarray(its) for its in places))
+    return Prepared(seen.image, seen.affine, seen.grid, label, tuple(np.asarray(its) for its in places))
+
+
+def see(images: Sequence[Stored], spacing: Sequence[float] | None, orientation: str) -> Seen:
+    """The channels of an image with its axes turned to the orientation and its voxels resampled linearly; without a
+    spacing they stay as they are. All channels lie where the first does."""
+    grid = images[0].grid
+    image = _upright(np.concatenate([its.voxels for its in images]) if len(images) > 1 else images[0].voxels,
+                     grid.affine, orientation)
+    if spacing is not None:
+        image = require("monai.transforms").Spacing(spacing, mode="bilinear", dtype=np.float32)(image)
+    return Seen(image.as_tensor().contiguous(), image.affine.numpy().astype(np.float64), grid)
+
+
+def _upright(voxels: np.ndarray, affine: np.ndarray, orientation: str) -> Any:
+    """Voxels (channels, x, y, z) as float32 with their axes (z, y, x) turned to the orientation."""
+    image = require("monai.data").MetaTensor(voxels.astype(np.float32), affine=affine)
+    axes = require("monai.transforms").Orientation(orientation[::-1], labels=(("L", "R"), ("P", "A"), ("I", "S")))
+    return axes(image)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence, Set
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -17,9 +18,11 @@ from fdif_dsl.runtime.settings.wording import counted
 _DEAL = 12345  # folds are the same for every seed, so that runs of several seeds are scored on the same cases
 
 T = TypeVar("T")
+Split = tuple[tuple[Case, ...], tuple[Case, ...]]
+"""The cases that are trained on, and those that are held out."""
 
 
-def split(data: DataList, recipe: FinetuneRecipe) -> tuple[tuple[Case, ...], tuple[Case, ...]]:
+def split(data: DataList, recipe: FinetuneRecipe) -> Split:
     """The cases that may be trained on, and those that are held out.
 
     Raises:
@@ -51,7 +54,20 @@ def split(data: DataList, recipe: FinetuneRecipe) -> tuple[tuple[Case, ...], tup
     return _enough(data, recipe, train, held_out)
 
 
-def _own_fold(data: DataList, recipe: FinetuneRecipe) -> tuple[tuple[Case, ...], tuple[Case, ...]]:
+def splits(data: DataList, recipe: FinetuneRecipe) -> tuple[Split, ...]:
+    """What `split` says, or, for an ensemble, what it says of each fold."""
+    settings = recipe.data
+    if not settings.ensemble:
+        return (split(data, recipe),)
+    if settings.validation == "list":
+        raise FdifError(complain(recipe.source, "data", "ensemble", Wrong(
+            "an ensemble holds out folds, and the recipe says to hold out the validation list",
+            hint='leave out validation = "list", or the ensemble'), code="E0919"))
+    return tuple(split(data, replace(recipe, data=replace(settings, validation="fold", fold=fold)))
+                 for fold in range(settings.folds))
+
+
+def _own_fold(data: DataList, recipe: FinetuneRecipe) -> Split:
     """A fold of those that the data set comes with."""
     assert data.folds is not None
     settings, each = recipe.data, data.folds.each
@@ -67,8 +83,7 @@ def _own_fold(data: DataList, recipe: FinetuneRecipe) -> tuple[tuple[Case, ...],
     return train, held_out
 
 
-def _enough(data: DataList, recipe: FinetuneRecipe, train: tuple[Case, ...], held_out: tuple[Case, ...],
-            ) -> tuple[tuple[Case, ...], tuple[Case, ...]]:
+def _enough(data: DataList, recipe: FinetuneRecipe, train: tuple[Case, ...], held_out: tuple[Case, ...]) -> Split:
     """The same, where there are as many to train on as the recipe asks for."""
     if not train or recipe.data.cases > len(train):
         raise FdifError(complain(recipe.source, "data", "cases", Wrong(

@@ -12,6 +12,7 @@ from monai.data.meta_obj import get_track_meta, set_track_meta
 
 from fdif_dsl.runtime.finetuning import Augment, open_data
 from fdif_dsl.runtime.finetuning.augmentation import augmentation
+from fdif_dsl.runtime.finetuning.data.nifti import Grid
 from fdif_dsl.runtime.finetuning.data.normalisation import Scaling, foreground, scaled, scaling, schemes
 from fdif_dsl.runtime.finetuning.data.preprocessing import Prepared
 from fdif_dsl.runtime.finetuning.loader import Patches, Source, as_seen
@@ -29,6 +30,11 @@ def untracked() -> Any:
     set_track_meta(before)
 
 
+def prepared(image: torch.Tensor, label: torch.Tensor, places: tuple[np.ndarray, ...]) -> Prepared:
+    d, h, w = image.shape[1:]
+    return Prepared(image, np.eye(4), Grid((w, h, d), np.eye(4)), label, places)
+
+
 def numbered() -> Prepared:
     """A case whose every voxel has a grey level of its own; class 1 is one voxel, class 2 a row, class 3 is absent."""
     shape = (9, 20, 14)
@@ -36,7 +42,7 @@ def numbered() -> Prepared:
     label = torch.zeros(1, *shape, dtype=torch.uint8)
     label[0, 4, 10, 7] = 1
     label[0, 6, :, 2] = 2
-    return Prepared(image, label, np.eye(4), tuple(np.flatnonzero(label == k) for k in range(4)))
+    return prepared(image, label, tuple(np.flatnonzero(label == k) for k in range(4)))
 
 
 @pytest.mark.usefixtures("untracked")
@@ -61,7 +67,7 @@ def test_rare_classes_are_seen_as_often_as_common_ones() -> None:
 
 @pytest.mark.usefixtures("untracked")
 def test_a_case_smaller_than_a_patch_lies_in_its_middle() -> None:
-    case = Prepared(torch.ones(1, 3, 4, 5), torch.ones(1, 3, 4, 5, dtype=torch.uint8), np.eye(4),
+    case = prepared(torch.ones(1, 3, 4, 5), torch.ones(1, 3, 4, 5, dtype=torch.uint8),
                     (np.array([], int), np.arange(60)))
     patch = Patches([Source(case, KEEP)], (8, 4, 8), 1, NONE, 0).patch_of(0)
     assert patch["image"].shape == patch["label"].shape == (1, 8, 4, 8)
@@ -70,7 +76,7 @@ def test_a_case_smaller_than_a_patch_lies_in_its_middle() -> None:
 
 @pytest.mark.usefixtures("untracked")
 def test_every_case_comes_once_before_any_comes_again() -> None:
-    cases = [Source(Prepared(torch.full((1, 4, 4, 4), float(i)), torch.ones(1, 4, 4, 4), np.eye(4),
+    cases = [Source(prepared(torch.full((1, 4, 4, 4), float(i)), torch.ones(1, 4, 4, 4),
                              (np.array([], int), np.arange(64))), KEEP) for i in range(5)]
     patches = Patches(cases, (4, 4, 4), 1, NONE, 3)
     order = [int(patches.patch_of(number)["image"][0, 0, 0, 0]) for number in range(15)]
@@ -120,7 +126,7 @@ def test_what_each_scheme_makes_of_an_image() -> None:
     image = torch.as_tensor(random.normal(300, 40, (1, 20, 20, 20)).astype(np.float32))
     label = torch.zeros(1, 20, 20, 20, dtype=torch.uint8)
     label[0, :10] = 1
-    case = Prepared(image, label, np.eye(4), tuple(np.flatnonzero(label == k) for k in range(2)))
+    case = prepared(image, label, tuple(np.flatnonzero(label == k) for k in range(2)))
     levels = foreground([case])
     inside = image[0, :10].numpy()
     assert levels[0].mean == pytest.approx(inside.mean(), abs=1) and levels[0].low == pytest.approx(

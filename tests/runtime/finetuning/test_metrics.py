@@ -26,19 +26,19 @@ def box(shape: Sides, low: Sides, high: Sides, value: int = 1) -> np.ndarray:
 def test_two_boxes_apart_by_two_slices() -> None:
     there = box((12, 10, 10), (2, 2, 2), (6, 6, 6))
     found = box((12, 10, 10), (4, 2, 2), (8, 6, 6))
-    its = score(found, stored(there, (3.0, 1.0, 1.0)), 2, True)
+    its = score(found, stored(there, (3.0, 1.0, 1.0)), 2, [[1]], True)
     assert its.dice.tolist() == [0.5]  # half of each is common
     assert its.hd95.tolist() == [6.0]  # two slices of 3 mm
 
 
 def test_what_is_absent_has_no_score_and_what_is_missed_the_worst() -> None:
     there = box((8, 8, 8), (2, 2, 2), (6, 6, 6))
-    its = score(box((8, 8, 8), (0, 0, 0), (2, 2, 2), 2), stored(there, (1.0, 2.0, 2.0)), 3, True)
+    its = score(box((8, 8, 8), (0, 0, 0), (2, 2, 2), 2), stored(there, (1.0, 2.0, 2.0)), 3, [[1], [2]], True)
     assert its.dice[0] == 0 and its.hd95[0] == pytest.approx((8**2 + 16**2 + 16**2) ** 0.5)
     assert np.isnan(its.dice[1]) and np.isnan(its.hd95[1])
-    exact = score(there, stored(there), 2, True)
+    exact = score(there, stored(there), 2, [[1]], True)
     assert exact.dice.tolist() == [1.0] and exact.hd95.tolist() == [0.0]
-    assert np.isnan(score(there, stored(there), 2, False).hd95).all()
+    assert np.isnan(score(there, stored(there), 2, [[1]], False).hd95).all()
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 5)), min_size=2, max_size=12))

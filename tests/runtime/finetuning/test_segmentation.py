@@ -137,6 +137,36 @@ def test_a_comparison_is_of_the_same_cases(datalist: Any, weights: Any, tiny: An
     assert float(table[2]["low"]) <= float(table[2]["difference"]) <= float(table[2]["high"])
 
 
+def test_an_ensemble_scores_each_case_by_the_network_that_has_not_seen_it(
+        datalist: Any, tiny: Any, tmp_path: Path) -> None:
+    path = datalist(held_out=2)
+    result = finetune(tiny(path, "data.ensemble=true", "train.steps=1", "validate.distance=false"), tmp_path / "all")
+    assert sorted(result.cases) == [f"case{i}" for i in range(6)] and result.dice.shape == (1, 6, 2)
+    assert sorted(result.trained_on[0]) == sorted(result.cases)
+    bank = open_data(tiny(path))
+    for fold in range(3):
+        recipe = tiny(path, f"data.fold={fold}", "data.validation=fold", "train.steps=1", "validate.distance=false")
+        one = finetune(recipe, tmp_path / str(fold), data=bank)
+        places = [result.cases.index(name) for name in one.cases]
+        np.testing.assert_array_equal(result.dice[:, places], one.dice)
+        kept, its = (torch.load(folder / "weights.pt", weights_only=True)["network_weights"] for folder in (
+            tmp_path / f"all/scratch-seed-1/fold-{fold}", tmp_path / f"{fold}/scratch-seed-1"))
+        assert all(torch.equal(kept[name], its[name]) for name in its)
+
+
+def test_an_ensemble_is_of_folds(datalist: Any, tiny: Any, tmp_path: Path) -> None:
+    recipe = tiny(datalist(held_out=2), "data.ensemble=true", "data.validation=list")
+    with pytest.raises(FdifError) as caught:
+        finetune(recipe, tmp_path / "run")
+    assert str(caught.value) == """\
+error[E0919]: an ensemble holds out folds, and the recipe says to hold out the validation list
+  --> command line:1:6
+  |
+1 | data.ensemble=true
+  |      ^^^^^^^^
+  hint: leave out validation = "list", or the ensemble"""
+
+
 def test_a_folder_of_an_earlier_run_is_kept(datalist: Any, tiny: Any, tmp_path: Path) -> None:
     recipe = tiny(datalist(), "train.steps=1", "train.seeds=[1, 2]", "validate.distance=false")
     finetune(recipe, tmp_path / "run")

@@ -35,8 +35,8 @@ def said(path: Path) -> str:
      "it was downloaded from a page that wants a login, or has moved; download it again"),
     ("a.nii.gz", b"PK\x03\x04" + bytes(60), "it is a ZIP archive", "unpack it with unzip"),
     ("a.nii", bytes(128) + b"DICM" + bytes(60), "it is a DICOM file",
-     "convert the series to NIfTI, for example with dcm2niix"),
-    ("a.mha", b"ObjectType = Image\nNDims = 3\n", "it is a MetaImage file", CONVERT),
+     "name the folder of its series, which is one image"),
+    ("a.nii", b"ObjectType = Image\nNDims = 3\n", "it is a MetaImage file", CONVERT),
     ("a.nii.gz", b"NRRD0004\n# Complete NRRD\n", "it is an NRRD file", CONVERT),
     ("a.nii.gz", gzip.compress(b"NRRD0004\n", mtime=0), "it is an NRRD file", CONVERT),
     ("a.h5", b"\x89HDF\r\n\x1a\n" + bytes(60), "it is an HDF5 file", CONVERT),
@@ -81,8 +81,9 @@ def test_a_file_that_is_whole_is_read(pack: Callable[[bytes], bytes], kind: type
     ("a_0000.nii", "a_0000.nii is there", "name a_0000.nii in the list, or convert it"),
     ("a.nii.gz", "a.nii.gz is there",
      "nnU-Net's images end in the number of their channel: rename it to a_0000.nii.gz"),
-    ("a_0000.mha", "a_0000.mha is there",
-     'convert it, for example with SimpleITK: WriteImage(ReadImage("a_0000.mha"), "a_0000.nii.gz")'),
+    ("a_0000.mha", "a_0000.mha is there", "name a_0000.mha in the list, or convert it"),
+    ("a_0000.mgz", "a_0000.mgz is there",
+     'convert it, for example with SimpleITK: WriteImage(ReadImage("a_0000.mgz"), "a_0000.nii.gz")'),
 ])
 def test_a_missing_file_may_be_there_under_another_name(there: str, why: str, hint: str, tmp_path: Path) -> None:
     (tmp_path / there).write_bytes(NIFTI)
@@ -110,5 +111,5 @@ error[E0911]: a file is missing
     assert said(path) == f"""\
 error[E0911]: a folder stands where a file is expected
   --> {path}
-  why: each image and each label is one file
-  hint: convert the series to NIfTI, for example with dcm2niix"""
+  why: it holds no DICOM series, and all else is one file
+  hint: name the file"""

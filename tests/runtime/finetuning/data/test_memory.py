@@ -121,10 +121,10 @@ def test_an_allocator_that_fails_in_a_run(
         datalist: Any, tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from fdif_dsl.runtime.finetuning import segmentation_run
 
-    def fail(*_: Any) -> None:
+    def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: not enough memory: you tried")
 
-    monkeypatch.setattr(segmentation_run, "predict", fail)
+    monkeypatch.setattr(segmentation_run, "segment", fail)
     with pytest.raises(FdifError, match=r"memory ran out while case\d was scored"):
         finetune(tiny(datalist(cases=3), "train.steps=1"), tmp_path / "run")
     monkeypatch.setattr(segmentation_run, "Patches", fail)

@@ -308,10 +308,10 @@ error[E0911]: a file is missing
   --> FOLDER/labelsTr/toy_001.nii.gz
   why: the data set names it
   hint: put it there, or take its case off the list"""),
-    "an ending that is not read": (edit(file_ending=".nrrd"), """\
-error[E0908]: files that end in `.nrrd` cannot be read
+    "an ending that is not read": (edit(file_ending=".tif"), """\
+error[E0908]: files that end in `.tif` cannot be read
   --> FOLDER/dataset.json: file_ending
-  why: images and labels are NIfTI files, .nii.gz or .nii
+  why: images and labels end in .nii.gz, .nii, .nrrd, .nhdr, .mha or .mhd
   hint: convert them, for example with SimpleITK's ReadImage and WriteImage"""),
     "an ending without its dot": (edit(file_ending="nii.gz"), """\
 error[E0909]: `file_ending` is `nii.gz`, and no file's name ends so
@@ -337,15 +337,27 @@ error[E0910]: the classes of the data set cannot be used
   why: the labels are 1, 2, and 0 is missing
   hint: 0 is background: add "background": 0"""),
     "regions": (edit(labels={"background": 0, "whole": [1, 2], "bright": 2}), """\
+error[E0909]: `regions_class_order` does not give each region its label
+  --> FOLDER/dataset.json: regions_class_order
+  why: there are 2 regions: whole, bright
+  hint: it is a list with the label that is written for each, in their order; of regions that overlap the later one \
+counts"""),
+    "a region of no labels": (edit(labels={"background": 0, "whole": [1, "two"]}, regions_class_order=[1]), """\
 error[E0910]: the classes of the data set cannot be used
   --> FOLDER/dataset.json: labels
-  why: a class is a region made of several labels, which overlap
-  hint: give each label a class of its own"""),
-    "a label to be ignored": (edit(labels={"background": 0, "dim": 1, "bright": 2, "ignore": 3}), """\
+  why: a region is no list of whole numbers
+  hint: write {"background": 0, "whole": [1, 2]}"""),
+    "a label to be ignored among others": (edit(labels={"background": 0, "dim": 1, "bright": 3, "ignore": 2}), """\
 error[E0910]: the classes of the data set cannot be used
   --> FOLDER/dataset.json: labels
-  why: voxels labelled `ignore` have no class
-  hint: make them background, or leave these cases out"""),
+  why: the labels are 0, 1, 3, and 2 is missing
+  hint: data.renumber=true numbers the classes anew, and leaves the files as they are"""),
+    "a label to be ignored that is not the next": (
+        edit(labels={"background": 0, "dim": 1, "bright": 2, "ignore": 255}), """\
+error[E0910]: the classes of the data set cannot be used
+  --> FOLDER/dataset.json: labels
+  why: `ignore` is 255, and the greatest other label is 2
+  hint: voxels without a class have the label after all others: "ignore": 3"""),
 }
 
 

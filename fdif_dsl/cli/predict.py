@@ -1,0 +1,88 @@
+"""`fdifc predict`: segments new images with a fine-tuned network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fdif_dsl.cli.errors import INTERRUPTED
+from fdif_dsl.cli.options import FilePath
+
+
+@click.command("predict")
+@click.argument("run", type=FilePath, metavar="RUN")
+@click.argument("images", type=FilePath, nargs=-1, required=True, metavar="IMAGES...")
+@click.option("-o", "directory", type=FilePath, required=True, metavar="DIR", help="The folder for the labels.")
+@click.option("--flips", is_flag=True, help="See each patch mirrored along every axis too; takes eight times as long.")
+@click.option("--probabilities", is_flag=True, help="Keep the probability of each class of each voxel too.")
+@click.option("--overlap", type=click.FloatRange(0, 0.9), metavar="SHARE",
+              help="Of patches that slide over an image. [default: that of the run's recipe]")
+@click.option("--accelerator", type=click.Choice(["auto", "cpu", "gpu"]), default="auto", show_default=True,
+              help="Where the network computes.")
+@click.option("--resume/--overwrite", default=True, show_default=True,
+              help="Keep what is done already in DIR, or make everything anew.")
+@click.pass_context
+def command(ctx: click.Context, run: Path, images: tuple[Path, ...], directory: Path, flips: bool, probabilities: bool,
+            overlap: float | None, accelerator: str, resume: bool) -> None:
+    """Segment IMAGES, files or folders of them, with the networks of RUN, a folder that `fdifc finetune` left.
+
+    Each label lies on the grid of its image and has the data set's numbers. Where the run has several networks, of
+    several seeds or of all folds, their mean is taken; a folder or a weights.pt inside of RUN names one of them.
+
+    A call that was ended goes on where it stood when the same command is given again.
+    """
+    from fdif_dsl.runtime import predicting
+
+    with _Report() as report:
+        hooks = predicting.Hooks(report.begin, report.patch, report.image)
+        try:
+            predicting.predict(run, images, directory, flips=flips, probabilities=probabilities, overlap=overlap,
+                               accelerator=accelerator, overwrite=not resume, hooks=hooks)
+        except KeyboardInterrupt:
+            report.close()
+            if not report.begun:
+                raise
+            click.echo("interrupted; the same command goes on with what is left", err=True)
+            ctx.exit(INTERRUPTED)
+
+
+class _Report:
+    """What is said on the way: a bar for the image in hand, and a line for each that is done."""
+
+    def __init__(self) -> None:
+        from contextlib import ExitStack
+
+        self.begun = False
+        self._open = ExitStack()
+        self._bar: Any = None
+
+    def __enter__(self) -> _Report:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Takes the bar off the terminal."""
+        self._open.close()
+        self._bar = None
+
+    def begin(self, about: str) -> None:
+        """All is checked."""
+        self.begun = True
+        click.echo(about)
+
+    def patch(self, name: str, done: int, total: int) -> None:
+        """A patch is done."""
+        from fdif_dsl.compiler.support.progress import bar
+
+        if self._bar is None:
+            self._bar = self._open.enter_context(bar(name))
+        self._bar(done, total)
+
+    def image(self, path: Path) -> None:
+        """An image is done."""
+        self.close()
+        click.echo(f"  {path}")
