@@ -16,6 +16,10 @@ from fdif_dsl.runtime.settings.training import rules
 
 OBJECTS = 10_000
 """The most objects of a volume."""
+TRIES = 1000
+"""The most places that are tried for an object."""
+INSIDE = "inside"
+"""The word for objects that lie anywhere inside the grid, wholly."""
 
 
 def _objects(value: Any) -> int | tuple[int, int]:
@@ -46,6 +50,12 @@ def _some(what: str) -> Callable[[Any], tuple[str, ...]]:
     return rule
 
 
+def _translate(value: Any) -> float | str:
+    if isinstance(value, str) and value != INSIDE:
+        raise Wrong(f"`{value}` says nothing about places", hint=f'write a number from 0 to 10, or "{INSIDE}"')
+    return INSIDE if value == INSIDE else float(checks.real(0, 10)(value))
+
+
 def _libraries(value: Any) -> tuple[str, ...]:
     found = checks.names([value] if isinstance(value, str) else value)
     if not found:
@@ -73,10 +83,13 @@ RULES: dict[str, dict[str, Rule]] = {
         "label": checks.one_of(*MEANINGS),
     },
     "placement": {
-        "translate": checks.real(0, 10),
+        "translate": _translate,
         "rotation": checks.real(0, 180),
         "shear": checks.real(0, 0.5, open_end=True),
         "grid_scale": checks.real(0.01, 1),
+        "overlap": checks.real(0, 1),
+        "tries": checks.whole(1, TRIES),
+        "order": checks.one_of("drawn", "largest"),
     },
     "classes": {"library": _libraries, "shapes": _shapes, "displacements": _displacements, "mappers": _some("mapper")},
     "scanner": {
