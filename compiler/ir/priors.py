@@ -5,7 +5,6 @@ from __future__ import annotations
 from fdif_dsl.compiler.ir.formula import Formula, Quantity
 from fdif_dsl.compiler.ir.graph import REDUCTION, reachable
 
-
 EXTENT = "extent"
 """The name by which a shape says how much room it takes."""
 

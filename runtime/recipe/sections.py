@@ -18,8 +18,8 @@ class Placement:
     zero. The keys after `grid_scale` are for objects inside the grid."""
 
     translate: float | str = LEFT_OUT
-    """Shift along each axis, as a fraction of the axis's own size; or `inside`: each object lies wholly in the grid, all
-    such places in whole voxels alike."""
+    """Shift along each axis, as a fraction of the axis's own size; or `inside`: each object lies wholly in the grid,
+    and all such places, in whole voxels, are alike."""
     rotation: float = LEFT_OUT
     """Turn about each axis, in degrees, to either side."""
     shear: float = LEFT_OUT

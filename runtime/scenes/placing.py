@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     from fdif_dsl.compiler.library import Library
 
 FIRST_DRAW = 3 << 20
-"""Try k of an object takes its random numbers `FIRST_DRAW` + 4k to `FIRST_DRAW` + 4k + 2, for x, y and z. They come after
-all ranges of `sampling.FIRST_DRAWS`."""
+"""Try k of an object takes its random numbers `FIRST_DRAW` + 4k to `FIRST_DRAW` + 4k + 2, for x, y and z. They come
+after all ranges of `sampling.FIRST_DRAWS`."""
 _STEP = 16  # tries that are drawn at a time
 
 Whole = npt.NDArray[np.int64]  # whole voxels along x, y and z
 
 
 def put_inside(scene: Scene, lib: Library, placement: Placement, seed: int, index: int, backend: str = "cpu") -> Scene:
-    """A scene whose objects were drawn in the middle of the grid, each moved to a place of its own inside it. Those that
-    find none are left out, and the others keep their order."""
+    """A scene whose objects were drawn in the middle of the grid, each moved to a place of its own inside it. Those
+    that find none are left out, and the others keep their order."""
     grid = Grid(scene.grid)
     solids: Iterable[tuple[int, _Solid | None]] = (
         (i, _solid(placed, grid, lib.backend(backend), lib)) for i, placed in enumerate(place(scene, lib)))
@@ -75,23 +75,22 @@ class _Solid:
 def _solid(placed: Placed, grid: Grid, renderer: Backend, lib: Library) -> _Solid | None:
     """The voxels of an object and how far it may be moved; None where it does not fit into the grid.
 
-    One that reaches the border may go on beyond it, so it is looked at again further away from there, and fits where it
-    then leaves a voxel free on every side."""
+    One that reaches the border may go on beyond it, so it is looked at again at the opposite border, and fits where it
+    then ends before the first."""
     size = np.array(grid.shape[::-1])
     moved = np.zeros(3, np.int64)
     mask, low, high = _voxels(placed, moved, grid, renderer)
     if not mask.size:  # nothing to be seen, and nothing to move
         return _Solid(mask, 0, low, moved, moved)
-    if ((low == 0) | (high == size)).any():
-        moved = np.where(low == 0, (size - high + 1) // 2, 0) - np.where(high == size, (low + 1) // 2, 0)
+    before, after = low == 0, high == size
+    if (before | after).any():
+        moved = np.where(before, size - high, 0) - np.where(after, low, 0)
         mask, low, high = _voxels(placed, moved, grid, renderer)
-        if not mask.size or ((low == 0) | (high == size)).any():
+        if (before & (low == 0)).any() or (after & (high == size)).any():
             return None
     least, most = moved - low, moved + size - high
     room = _room(placed, grid, lib)
     if room is not None:
-        if not (room >= 0).all():
-            return None
         least, most = np.maximum(least, -room), np.minimum(most, room)
         if (least > most).any():
             return None
@@ -99,8 +98,8 @@ def _solid(placed: Placed, grid: Grid, renderer: Backend, lib: Library) -> _Soli
 
 
 def _voxels(placed: Placed, moved: Whole, grid: Grid, renderer: Backend) -> tuple[npt.NDArray[np.bool_], Whole, Whole]:
-    """The voxels inside a shape that is moved so far, as a mask of the smallest box with all of them; the first voxel of
-    that box, and the first after it."""
+    """The voxels inside a shape that is moved so far, as a mask of the smallest box with all of them; the first voxel
+    of that box, and the first after it."""
     inverse = placed.inverse.copy()
     inverse[:3, 3] -= inverse[:3, :3] @ moved
     plain = replace(placed, inverse=inverse, displacement=None, displacement_slots={}, label=1)
@@ -115,8 +114,8 @@ def _voxels(placed: Placed, moved: Whole, grid: Grid, renderer: Backend) -> tupl
 
 
 def _room(placed: Placed, grid: Grid, lib: Library) -> Whole | None:
-    """How far an object may be moved to either side until the box of its `extent` leaves the grid, negative where that is
-    larger; None for a shape that does not say."""
+    """How far an object may be moved to either side until the box of its `extent` leaves the grid, negative where that
+    is larger; None for a shape that does not say."""
     extent = extent_of(placed.shape)
     if extent is None:
         return None
@@ -131,8 +130,8 @@ def _room(placed: Placed, grid: Grid, lib: Library) -> Whole | None:
 def _places(solid: _Solid, seed: int, index: int, number: int, tries: int) -> Iterator[Whole]:
     """Shifts to try for an object, all that keep it inside alike."""
     for start in range(0, tries, _STEP):
-        drawn = uniforms(seed, index, [number], FIRST_DRAW + 4 * start, 4 * _STEP).reshape(_STEP, 4)[: tries - start, :3]
-        yield from solid.least + np.floor(drawn * (solid.most - solid.least + 1)).astype(np.int64)
+        drawn = uniforms(seed, index, [number], FIRST_DRAW + 4 * start, 4 * _STEP).reshape(_STEP, 4)[: tries - start]
+        yield from solid.least + np.floor(drawn[:, :3] * (solid.most - solid.least + 1)).astype(np.int64)
 
 
 def _moved(o: SceneObject, shift: Whole) -> SceneObject:
