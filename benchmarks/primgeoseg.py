@@ -20,7 +20,7 @@ import io
 import os
 import random
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,18 +97,18 @@ def ours(count: int) -> Iterator[Sample]:
                      np.array([lib.shapes[o.shape].id for o in scene.objects]))
 
 
-def measures(samples: Sequence[Sample]) -> dict[str, np.ndarray]:
-    """What is compared, one number for each volume, object or class."""
-    seen = [np.bincount(s.label.ravel(), minlength=33)[1:] for s in samples]
+def measured(sample: Sample) -> dict[str, Any]:
+    """What is compared: one number for the volume, or one for each of its objects or classes."""
+    seen = np.bincount(sample.label.ravel(), minlength=33)[1:]
     return {
-        "class id of an object": np.concatenate([s.classes for s in samples]),
-        "voxels of an object": np.concatenate([s.sizes for s in samples]),
-        "objects of a volume": np.array([len(s.classes) for s in samples]),
-        "classes seen in a volume": np.array([(voxels > 0).sum() for voxels in seen]),
-        "voxels of a class in a volume": np.concatenate([voxels[voxels > 0] for voxels in seen]),
-        "labelled share (%)": np.array([100 * (s.label > 0).mean() for s in samples]),
-        "bright share (%)": np.array([100 * (s.image > 0).mean() for s in samples]),
-        "bright run along x (voxels)": np.array([_run(s.image) for s in samples]),
+        "class id of an object": sample.classes,
+        "voxels of an object": sample.sizes,
+        "objects of a volume": len(sample.classes),
+        "classes seen in a volume": np.count_nonzero(seen),
+        "voxels of a class in a volume": seen[seen > 0],
+        "labelled share (%)": 100 * np.mean(sample.label > 0),
+        "bright share (%)": 100 * np.mean(sample.image > 0),
+        "bright run along x (voxels)": _run(sample.image),
     }
 
 
@@ -121,17 +121,23 @@ def _run(image: np.ndarray) -> float:
 def compare(folder: Path, count: int, picture: Path | None) -> None:
     from scipy.stats import ks_2samp
 
-    samples = list(theirs(folder, count)), list(ours(count))
-    both = [measures(of) for of in samples]
+    shown: list[tuple[np.ndarray, np.ndarray]] = []
+    both = []
+    for samples in (theirs(folder, count), ours(count)):
+        found = []
+        for number, sample in enumerate(samples):
+            found.append(measured(sample))
+            if number < SHOWN:
+                shown.append((sample.image, sample.label))
+        both.append({name: np.concatenate([np.atleast_1d(one[name]) for one in found]) for name in found[0]})
     print(f"| {count} volumes each | the authors' code | this recipe | D | p |\n| --- | --- | --- | --- | --- |")
-    for name, found in both[0].items():
-        test = ks_2samp(found, both[1][name])
-        means = (f"{of.mean():.4g} ± {of.std():.3g}" for of in (found, both[1][name]))
+    for name in both[0]:
+        test = ks_2samp(both[0][name], both[1][name])
+        means = (f"{of[name].mean():.4g} ± {of[name].std():.3g}" for of in both)
         print(f"| {name} | {' | '.join(means)} | {test.statistic:.3f} | {test.pvalue:.2g} |")
     if picture is not None:
         from fdif_dsl.runtime.pictures.overview import draw_overview
 
-        shown = [(s.image, s.label) for of in samples for s in of[:SHOWN]]
         draw_overview(shown, {i: str(i) for i in range(1, 33)}, picture, "PrimGeoSeg",
                       f"the first {SHOWN} volumes of the authors' code above, and of the recipe primgeoseg below")
 

@@ -413,7 +413,7 @@ def test_a_recipe_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert message(Recipe.load, "papper") == """\
 error[E0501]: no recipe is called `papper`
   why: the built-in recipes are `paper`, `classification`, `demo`, `paper-primus-m`, `paper-resenc-l`, \
-`paper-swin-unetr`, `paper-unetr`, `paper-vnet`, `scanner`
+`paper-swin-unetr`, `paper-unetr`, `paper-vnet`, `primgeoseg`, `scanner`
   hint: did you mean `paper`?"""
     assert message(Recipe.load, "x.toml") == """\
 error[E0502]: cannot read the recipe
