@@ -45,13 +45,9 @@ def put_inside(scene: Scene, lib: Library, placement: Placement, seed: int, inde
     taken = np.zeros(grid.shape, np.bool_)
     found: dict[int, Whole] = {}
     for i, solid in solids:
-        for shift in () if solid is None else _places(solid, seed, index, i, placement.tries):
-            assert solid is not None
-            box = taken[solid.box(shift)]
-            if placement.overlap == 1 or np.count_nonzero(box & solid.mask) <= placement.overlap * solid.count:
-                box |= solid.mask
-                found[i] = shift
-                break
+        if solid is not None:
+            shift = _take(solid, taken, placement.overlap, _shifts(solid, seed, index, i, placement.tries))
+            found |= {} if shift is None else {i: shift}
     return replace(scene, objects=tuple(_moved(o, found[i]) for i, o in enumerate(scene.objects) if i in found))
 
 
@@ -103,8 +99,8 @@ def _voxels(placed: Placed, moved: Whole, grid: Grid, renderer: Backend) -> tupl
     inverse = placed.inverse.copy()
     inverse[:3, 3] -= inverse[:3, :3] @ moved
     plain = replace(placed, inverse=inverse, displacement=None, displacement_slots={}, label=1)
-    inside = np.asarray(renderer.render([plain], grid).label) > 0
-    flat = inside.any(axis=0)
+    inside: npt.NDArray[np.bool_] = np.asarray(renderer.render([plain], grid).label) > 0
+    flat = np.asarray(inside.any(axis=0))
     sides = [np.flatnonzero(found) for found in (flat.any(axis=0), flat.any(axis=1), inside.any(axis=(1, 2)))]
     if not len(sides[0]):
         return inside[:0, :0, :0], np.zeros(3, np.int64), np.zeros(3, np.int64)
@@ -127,7 +123,17 @@ def _room(placed: Placed, grid: Grid, lib: Library) -> Whole | None:
     return np.where(room >= 0, np.floor(np.nan_to_num(room)), -1).astype(np.int64)
 
 
-def _places(solid: _Solid, seed: int, index: int, number: int, tries: int) -> Iterator[Whole]:
+def _take(solid: _Solid, taken: npt.NDArray[np.bool_], overlap: float, shifts: Iterable[Whole]) -> Whole | None:
+    """Takes the first place at which no more than this share of an object is taken already; None: there is none."""
+    for shift in shifts:
+        box = taken[solid.box(shift)]
+        if np.count_nonzero(box & solid.mask) <= overlap * solid.count:
+            box |= solid.mask
+            return shift
+    return None
+
+
+def _shifts(solid: _Solid, seed: int, index: int, number: int, tries: int) -> Iterator[Whole]:
     """Shifts to try for an object, all that keep it inside alike."""
     for start in range(0, tries, _STEP):
         drawn = uniforms(seed, index, [number], FIRST_DRAW + 4 * start, 4 * _STEP).reshape(_STEP, 4)[: tries - start]
