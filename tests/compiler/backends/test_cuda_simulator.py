@@ -20,6 +20,7 @@ PARTS = {
     "scenes": ["compiler/backends/test_cuda.py", "-k", "not family and not sampled"],
     "driver": ["compiler/backends/test_cuda_driver.py"],
     "golden": ["test_golden.py"],
+    "primgeoseg": ["test_primgeoseg.py"],
     "fractals": ["examples/test_fractals.py"],
 }
 LONG = ("fractals",)  # hundreds of operations a voxel, each a call of Python
