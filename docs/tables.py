@@ -27,7 +27,7 @@ from fdif_dsl.compiler.frontend.modules import load_modules
 from fdif_dsl.compiler.ir.ops import OPS
 from fdif_dsl.grammar import parse as parsing
 from fdif_dsl.grammar.ast import Decl
-from fdif_dsl.runtime.recipe import Scanner
+from fdif_dsl.runtime.recipe import Placement, Scanner
 from fdif_dsl.runtime.recipe.rules import FORM
 
 PLACE = re.compile(r"(<!-- table: ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -143,6 +143,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "textures displacements": lambda: _standard("textures", "displacement"),
     "textures mappers": lambda: _standard("textures", "mapper"),
     "scanner": lambda: _keys(Scanner, "scanner"),
+    "placement": lambda: _keys(Placement, "placement"),
 }
 
 

@@ -5,17 +5,29 @@ from __future__ import annotations
 from fdif_dsl.compiler.ir.formula import Formula, Quantity
 from fdif_dsl.compiler.ir.graph import REDUCTION, reachable
 
+EXTENT = "extent"
+"""The name by which a shape says how much room it takes."""
+
+
+def extent_of(formula: Formula) -> Quantity | None:
+    """The quantity of a shape that says how much room it takes: a vec3, half the sides of a box around its origin."""
+    found = formula.named.get(EXTENT)
+    return found if found is not None and formula.kind == "shape" and found.type == "vec3" else None
+
 
 def scene_quantities(formula: Formula) -> tuple[Quantity, ...]:
-    """The random quantities that the result depends on, directly or through derived ones: of a polygon its
-    vertices, not the radii and angles that their prior is made of.
+    """The random quantities that the result depends on, or the room that a shape says it takes, directly or through
+    derived ones: of a polygon its vertices, not the radii and angles that their prior is made of.
 
     Derived quantities are left to the renderer. It works them out from these anyway, so a scene edited by hand
     cannot contradict itself, and the wall of an onion, which needs a scan of the grid, costs it a fraction of
     what it would cost the sampler.
     """
-    kept: set[str] = set()
+    extent = extent_of(formula)
+    kept = {extent.name} if extent is not None and extent.random else set[str]()
     todo, seen = [formula.result], set[str]()
+    if extent is not None and not extent.random:
+        todo += extent.definition
     while todo:
         for node in reachable([todo.pop()]):
             if node.op != "slot":

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fdif_dsl.runtime.datasets.plan import Plan
     from fdif_dsl.runtime.datasets.shard import Shard
     from fdif_dsl.runtime.datasets.write import Engine, Outcome
+    from fdif_dsl.runtime.recipe import Placement
 
 NNUNET_ID, NNUNET_NAME = 901, "FDIF"
 
@@ -113,6 +114,8 @@ def command(recipe: str | None, count: int, validation: int, seed: int, form: st
             click.echo(_told(outcome, plan, place, shard))
             if outcome.lost:
                 click.echo(_lost(outcome.lost), err=True)
+            if outcome.left_out:
+                click.echo(_left_out(outcome, plan.recipe.placement), err=True)
 
 
 def _places(form: str, recipe: str, directory: Path, count: int, validation: int, number: int | None,
@@ -166,6 +169,14 @@ def _lost(lost: Mapping[str, int]) -> str:
     which = ", ".join(f"`{name}` ({count})" for name, count in most_first)
     objects = "1 object has no voxel, as its" if total == 1 else f"{total} objects have no voxel, as their"
     return f"warning: {objects} distance is NaN: {which}\n  hint: `fdifc check` of the file may say why"
+
+
+def _left_out(outcome: Outcome, placement: Placement) -> str:
+    """How many objects found no place."""
+    tried = "one try" if placement.tries == 1 else f"{placement.tries} tries"
+    limit = "" if placement.overlap == 1 else f" where earlier ones cover at most {placement.overlap:g} of it"
+    return (f"note: {outcome.left_out} of {outcome.drawn} objects were left out: in {tried} none of them found a place "
+            f"inside the grid{limit}")
 
 
 def _counted(number: int) -> str:

@@ -16,6 +16,8 @@ def card(plan: Plan, summary: Summary) -> str:
     recipe, identity = plan.recipe, plan.identity()
     least, most = recipe.object_range
     objects = f"{most}" if least == most else f"{least} to {most}"
+    if recipe.placement.inside:
+        objects += ", less those that find no place"
     size = " x ".join(map(str, recipe.grid))
     foreground = sorted(summary.foreground)
     rows = [

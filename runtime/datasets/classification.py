@@ -46,6 +46,11 @@ class Classification:
                 "E0922", f"a volume of the recipe {plan.name} has {most if least == most else f'{least} to {most}'} "
                 "objects", why="the class of an image is that of its one object",
                 hint="take --recipe classification, or write objects = 1 into your recipe"))
+        if plan.recipe.placement.inside:
+            raise FdifError(Diagnostic(
+                "E0939", f"a volume of the recipe {plan.name} may be without its object",
+                why='with translate = "inside", an object that is too large for the grid is left out',
+                hint="write a number for `translate` in [placement], such as 0, the middle of the grid"))
         if len(plan.meaning.tasks) > 1:
             raise FdifError(Diagnostic(
                 "E0921", f"an image has one class here, and `{plan.meaning.name}` gives {len(plan.meaning.tasks)}",

@@ -21,6 +21,7 @@ from fdif_dsl.runtime.datasets.record import Case, Record
 from fdif_dsl.runtime.datasets.room import check_room
 from fdif_dsl.runtime.datasets.shard import WHOLE, Shard
 from fdif_dsl.runtime.datasets.summary import SUMMARY, summarise
+from fdif_dsl.runtime.scenes.sampler_definition import object_count
 from fdif_dsl.runtime.streams.ahead import ahead
 
 Engine = Callable[[Job, Iterable[Case]], Iterable[Record]]
@@ -39,7 +40,8 @@ def silent(what: str) -> Iterator[Progress]:
 class Outcome:
     """What a run did: cases that were there, cases made, and in how many seconds; how many of the whole data set are
     still missing, which other shards are to make; whether it is whole, with its lists; and of the cases made, how many
-    objects of each class have no voxel since their distance is NaN."""
+    objects of each class have no voxel since their distance is NaN, how many objects were drawn, and how many of those
+    found no place."""
 
     kept: int
     made: int
@@ -47,6 +49,8 @@ class Outcome:
     missing: int
     whole: bool
     lost: Mapping[str, int]
+    drawn: int
+    left_out: int
 
 
 def on_threads(job: Job, cases: Iterable[Case]) -> Iterator[Record]:
@@ -75,18 +79,20 @@ def write(plan: Plan, directory: Path, *, shard: Shard = WHOLE, overwrite: bool 
         missing = (case for place, case in enumerate(plan.cases()) if shard.has(place) and case not in sound)
         for name in plan.folders():
             (directory / name).mkdir(exist_ok=True)
-        start, lost = time.monotonic(), Counter[str]()
+        start, lost, drawn, placed = time.monotonic(), Counter[str](), 0, 0
         with bar("volumes") as advance:
             done = len(sound)
             advance(done, count)
             for record in engine(job, missing) if done < count else ():
                 folder.note(record)
                 lost.update(record.lost)
+                drawn += object_count(plan.recipe, plan.seed, record.case.index)
+                placed += len(record.objects)
                 done += 1
                 advance(done, count)
         seconds = time.monotonic() - start
         left, whole = folder.finish(lambda all_records: _write_lists(plan, directory, all_records))
-    return Outcome(len(sound), count - len(sound), seconds, left, whole, lost)
+    return Outcome(len(sound), count - len(sound), seconds, left, whole, lost, drawn, drawn - placed)
 
 
 def _sound(job: Job, shard: Shard, records: Mapping[Case, Record], bar: Bar) -> set[Case]:

@@ -87,7 +87,7 @@ class Recipe:
         return {
             "volume": {"grid": list(self.grid), "objects": self.objects if isinstance(self.objects, int)
                        else list(self.objects), "label": self.label, **self._images()},
-            "placement": asdict(self.placement),
+            "placement": self.placement.to_dict(),
             "classes": {**({} if self.library == (STANDARD,) else {"library": list(self.library)}),
                         "shapes": "all" if self.shapes is None else list(self.shapes),
                         "displacements": ["none" if d is None else d for d in self.displacements],

@@ -18,6 +18,10 @@ TARGETS = ("object", "middle", "distance")
 """What the task `structure` learns of every voxel."""
 OBJECTS = 10_000
 """The most objects of a volume."""
+TRIES = 1000
+"""The most places that are tried for an object."""
+INSIDE = "inside"
+"""The word for objects that lie anywhere inside the grid, wholly."""
 
 
 def _objects(value: Any) -> int | tuple[int, int]:
@@ -46,6 +50,12 @@ def _some(what: str) -> Callable[[Any], tuple[str, ...]]:
         return found
 
     return rule
+
+
+def _translate(value: Any) -> float | str:
+    if isinstance(value, str) and value != INSIDE:
+        raise Wrong(f"`{value}` says nothing about places", hint=f'write a number from 0 to 10, or "{INSIDE}"')
+    return INSIDE if value == INSIDE else float(checks.real(0, 10)(value))
 
 
 def _libraries(value: Any) -> tuple[str, ...]:
@@ -100,10 +110,13 @@ RULES: dict[str, dict[str, Rule]] = {
         "spacing": _spacing,
     },
     "placement": {
-        "translate": checks.real(0, 10),
+        "translate": _translate,
         "rotation": checks.real(0, 180),
         "shear": checks.real(0, 0.5, open_end=True),
         "grid_scale": checks.real(0.01, 1),
+        "overlap": checks.real(0, 1),
+        "tries": checks.whole(1, TRIES),
+        "order": checks.one_of("drawn", "largest"),
     },
     "classes": {"library": _libraries, "shapes": _shapes, "displacements": _displacements, "mappers": _some("mapper")},
     "scanner": {

@@ -6,27 +6,58 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from fdif_dsl.runtime.recipe.rules import FORM
+from fdif_dsl.grammar.diagnostics import FdifError
+from fdif_dsl.runtime.recipe.rules import FORM, INSIDE
+from fdif_dsl.runtime.settings.checks import Wrong
+from fdif_dsl.runtime.settings.places import complain
 from fdif_dsl.runtime.settings.training import LEFT_OUT, Optimisation, check_warmup
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where an object may lie; but for `grid_scale`, each number is the half-width of a uniform distribution around
-    zero."""
+    """Where an object may lie. `translate`, `rotation` and `shear` are half-widths of uniform distributions around
+    zero. The keys after `grid_scale` are for objects inside the grid."""
 
-    translate: float = LEFT_OUT
-    """Shift along each axis, as a fraction of the axis's own size."""
+    translate: float | str = LEFT_OUT
+    """Shift along each axis, as a fraction of the axis's own size; or `inside`: each object lies wholly in the grid,
+    and all such places, in whole voxels, are alike."""
     rotation: float = LEFT_OUT
-    """Turn about each axis, in degrees."""
+    """Turn about each axis, in degrees, to either side."""
     shear: float = LEFT_OUT
-    """Each of the three numbers of the symmetric shear; below 1/2, so that no object is flattened."""
+    """Each of the three numbers of the symmetric shear, to either side; below 1/2, so that no object is flattened."""
     grid_scale: float = LEFT_OUT
     """How much of the grid is seen: below 1, the voxels of an axis are spread evenly over that part of it, around the
     middle and with both ends, so objects look larger and `translate` moves them further."""
+    overlap: float = LEFT_OUT
+    """The share of an object's voxels that may belong to objects placed before it; 1 sets no limit."""
+    tries: int = LEFT_OUT
+    """How many places are tried for an object that would overlap more, until it is left out of the volume."""
+    order: str = LEFT_OUT
+    """Which objects are placed before others: those that were `drawn` before them, or the `largest`."""
 
     def __post_init__(self) -> None:
         FORM.complete(self, "placement")
+        usual = FORM.defaults["placement"]
+        for key in ("overlap", "order"):
+            if not self.inside and getattr(self, key) != usual[key]:
+                raise FdifError(complain((), "placement", key, Wrong(
+                    f"`{key}` is for objects inside the grid", "others may lie anywhere, also partly outside of it",
+                    f'write translate = "{INSIDE}" in [placement] too, or leave `{key}` out')))
+
+    @property
+    def inside(self) -> bool:
+        """Whether each object lies wholly in the grid."""
+        return self.translate == INSIDE
+
+    @property
+    def shift(self) -> float:
+        """The half-width of the shift that is drawn along with the other numbers of an object."""
+        return 0.0 if isinstance(self.translate, str) else self.translate
+
+    def to_dict(self) -> dict[str, Any]:
+        """The keys of its TOML form; those for objects inside the grid only where they are."""
+        return {key: value for key, value in asdict(self).items()
+                if self.inside or key not in ("overlap", "tries", "order")}
 
 
 Range = tuple[float, float]

@@ -29,6 +29,7 @@ from fdif_dsl.compiler.ir.priors import scene_quantities
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.recipe import Recipe, as_recipe, resolve
 from fdif_dsl.runtime.scenes.philox import uniforms
+from fdif_dsl.runtime.scenes.placing import put_inside
 from fdif_dsl.runtime.scenes.sampler_definition import drawn_parameters, seen_closer
 from fdif_dsl.runtime.scenes.scene import Scene, SceneObject
 
@@ -50,7 +51,8 @@ def sample_scene(lib: Library, seed: int, index: int, recipe: str | Path | Recip
     check_number("index", index, 2**63)
     seed, index = int(seed), int(index)
     recipe = as_recipe(recipe)
-    return _sampler(lib, recipe).scene(seed, index)
+    scene = _sampler(lib, recipe).scene(seed, index)
+    return put_inside(scene, lib, recipe.placement, seed, index) if recipe.placement.inside else scene
 
 
 @dataclass(frozen=True)
@@ -76,12 +78,15 @@ class Drawn:
 
 def draw_objects(lib: Library, seed: int, indices: Sequence[int], recipe: str | Path | Recipe) -> Drawn | None:
     """The objects of the scenes that `sample_scene` gives for these indices, without an object in Python for each; None
-    where the recipe has a class that Python has to draw. Raises as `sample_scene` does."""
+    where the recipe has a class that Python has to draw, or places objects one after the other. Raises as
+    `sample_scene` does."""
     check_number("seed", seed, 2**64)
     for index in indices:
         check_number("index", index, 2**63)
-    sampler = _sampler(lib, as_recipe(recipe))
-    return sampler.drawn(int(seed), [int(i) for i in indices]) if sampler.compiled else None
+    recipe = as_recipe(recipe)
+    sampler = _sampler(lib, recipe)
+    fast = sampler.compiled and not recipe.placement.inside
+    return sampler.drawn(int(seed), [int(i) for i in indices]) if fast else None
 
 
 def check_number(what: str, value: int, end: int) -> None:
@@ -120,7 +125,7 @@ class _Sampler:
         p = recipe.placement
         self.grid_scale = p.grid_scale
         self.numbers = np.array([*(self.grid.number(name) for name in sampling.GRID),
-                                 p.translate, math.radians(p.rotation), p.shear])
+                                 p.shift, math.radians(p.rotation), p.shear])
 
     def _row(self, choice: _Choice, addresses: dict[str, int]) -> list[int]:
         """Its columns in the table of the sampler."""

@@ -22,6 +22,7 @@ from fdif_dsl.compiler.ir.priors import scanning_slots, scene_quantities
 from fdif_dsl.compiler.passes.schedule import Schedule, make_schedule, run_schedule
 from fdif_dsl.runtime.recipe import Placement, Recipe, resolve
 from fdif_dsl.runtime.scenes.philox import VOLUME, uniforms
+from fdif_dsl.runtime.scenes.placing import put_inside
 from fdif_dsl.runtime.scenes.scene import Scene, SceneObject
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def scene_by_definition(lib: Library, seed: int, index: int, recipe: Recipe) -> 
     """What `sample_scene` returns, a thousand times slower."""
     choices = resolve(recipe, lib)
     grid = Grid(recipe.grid)
-    numbers = np.arange(_object_count(recipe, seed, index))
+    numbers = np.arange(object_count(recipe, seed, index))
     own = uniforms(seed, index, numbers, 0, OWN_DRAWS)
     affines = seen_closer(_affines(own[:, 3:12], recipe.placement, grid), grid, recipe.placement.grid_scale)
     objects = []
@@ -46,7 +47,8 @@ def scene_by_definition(lib: Library, seed: int, index: int, recipe: Recipe) -> 
         objects.append(SceneObject(
             shape.name, params[0], tuple(map(tuple, affines[i].tolist())), displacement.name if displacement else None,
             mapper.name, *params[1:]))
-    return Scene(recipe.grid, tuple(objects), f"volume {index} of seed {seed}")
+    scene = Scene(recipe.grid, tuple(objects), f"volume {index} of seed {seed}")
+    return put_inside(scene, lib, recipe.placement, seed, index, "interpret") if recipe.placement.inside else scene
 
 
 def sample_instance(formula: Formula, seed: int, index: int, grid: Grid) -> dict[str, Any]:
@@ -75,7 +77,8 @@ def sample_parameters(formula: Formula, grid: Grid, draws: npt.NDArray[np.float6
     return out
 
 
-def _object_count(recipe: Recipe, seed: int, index: int) -> int:
+def object_count(recipe: Recipe, seed: int, index: int) -> int:
+    """How many objects are drawn for a volume."""
     least, most = recipe.object_range
     return least + int(uniforms(seed, index, VOLUME, 0, 1)[0, 0] * (most - least + 1))
 
@@ -103,7 +106,7 @@ def _affines(u: npt.NDArray[np.float64], placement: Placement, grid: Grid) -> np
     # Written out, as a matrix product would add in an order of the processor's own.
     product = sum(rotation[:, k, None] * shear[None, k] for k in range(3))
     out[:, :3, :3] = np.moveaxis(product, -1, 0)
-    out[:, :3, 3] = placement.translate * centred[:, :3] * grid.size
+    out[:, :3, 3] = placement.shift * centred[:, :3] * grid.size
     out[:, 3, 3] = 1
     return out
 

@@ -29,6 +29,10 @@ def check_settings(recipe: Recipe, network: Network, patch: Patch, where: str) -
         if recipe.object_range != (1, 1):
             wrong("volume.objects", "classification needs volumes with one object",
                   "the class of a volume is that of its object", "set objects = 1 in [volume]")
+        if recipe.placement.inside:
+            wrong("placement.translate", "classification needs an object in each volume",
+                  "one that is too large to lie inside the grid is left out",
+                  "write a number for `translate` in [placement]")
         if patch != recipe.grid:
             wrong("train.patch", "classification needs whole volumes", "a crop may miss the object",
                   'set patch = "grid" in [train]')

@@ -63,6 +63,25 @@ mapper glow { intensity = 100 }
     assert "warning" not in fdifc(*arguments, "--scenes").stderr  # nothing was made
 
 
+def test_what_finds_no_place_is_told(fdifc: Any, tmp_path: Path) -> None:
+    """Two cubes of 9 voxels do not fit side by side into 12, wherever the first one lies."""
+    (tmp_path / "cubes.sdf").write_text("""\
+shape cube { distance = max(abs(p.x), abs(p.y), abs(p.z)) - 4 }
+mapper glow { intensity = where(d > 0, 0, 100) }
+""")
+    (tmp_path / "full.toml").write_text(
+        '[volume]\ngrid = [12, 12, 12]\nobjects = 3\n[classes]\ndisplacements = []\n'
+        '[placement]\ntranslate = "inside"\nrotation = 0\nshear = 0\noverlap = 0.1\ntries = 20\n')
+    arguments = ("generate", "--recipe", tmp_path / "full.toml", "--count", 4, "-o", tmp_path / "set",
+                 "--library", tmp_path / "cubes.sdf")
+    result = fdifc(*arguments)
+    assert result.exit_code == 0
+    assert result.stderr.endswith("note: 8 of 12 objects were left out: in 20 tries none of them found a place inside "
+                                  "the grid where earlier ones cover at most 0.1 of it\n")
+    assert "| objects in a volume | 3, less those that find no place |" in (tmp_path / "set/README.md").read_text()
+    assert "note" not in fdifc(*arguments).stderr  # nothing was made
+
+
 def test_a_data_set(fdifc: Any, shapes: Path, uneven: Path, tmp_path: Path) -> None:
     out = tmp_path / "set"
     result = fdifc("generate", "--recipe", uneven, "--count", 3, "--validation", 1, "--seed", 5, "-o", out,

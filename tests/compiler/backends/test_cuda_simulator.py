@@ -21,6 +21,7 @@ PARTS = {
     "driver": ["compiler/backends/test_cuda_driver.py"],
     "golden": ["test_golden.py"],
     "libraries": ["shapes/test_organic_textures.py"],
+    "primgeoseg": ["test_primgeoseg.py"],
     "fractals": ["examples/test_fractals.py"],
 }
 LONG = ("fractals",)  # hundreds of operations a voxel, each a call of Python

@@ -21,7 +21,7 @@ from fdif_dsl.runtime.datasets.nifti import Nifti, gzipped, nifti
 from fdif_dsl.runtime.datasets.nnunet import place
 from fdif_dsl.runtime.datasets.plan import Plan
 from fdif_dsl.runtime.datasets.write import write
-from fdif_dsl.runtime.recipe import Recipe
+from fdif_dsl.runtime.recipe import Placement, Recipe
 from fdif_dsl.runtime.recipe.meaning import MEANINGS
 
 
@@ -197,6 +197,10 @@ error[E0922]: a volume of the recipe small has 2 objects
 error[E0922]: a volume of the recipe small has 1 to 3 objects
   why: the class of an image is that of its one object
   hint: take --recipe classification, or write objects = 1 into your recipe"""),
+    (9, {"objects": 1, "placement": Placement(translate="inside")}, """\
+error[E0939]: a volume of the recipe small may be without its object
+  why: with translate = "inside", an object that is too large for the grid is left out
+  hint: write a number for `translate` in [placement], such as 0, the middle of the grid"""),
     (9, {"objects": 1, "label": "multi_task"}, """\
 error[E0921]: an image has one class here, and `multi_task` gives 3
   hint: label by `shape_displacement_mapper`, which has a class for each combination"""),

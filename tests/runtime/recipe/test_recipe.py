@@ -91,7 +91,8 @@ def test_none_in_a_list_is_one_of_the_equal_choices() -> None:
 
 def test_built_in_recipes_load_and_fit_their_libraries() -> None:
     assert list(recipes()) == ["paper", "classification", "demo", "organic", "paper-primus-m", "paper-resenc-l",
-                               "paper-swin-unetr", "paper-unetr", "paper-vnet", "scanner", "structure", "textures"]
+                               "paper-swin-unetr", "paper-unetr", "paper-vnet", "primgeoseg", "scanner", "structure",
+                               "textures"]
     for name, about in recipes().items():
         assert about.endswith(".")
         recipe = Recipe.load(name)
@@ -115,6 +116,14 @@ def test_the_record_of_a_recipe_reads_back(name: str, tmp_path: Path) -> None:
     assert tomllib.loads(text) == recipe.to_dict() | {"about": 'It\'s "the" same.'}
     (tmp_path / "again.toml").write_text(text, encoding="utf-8")
     assert Recipe.load(tmp_path / "again.toml") == recipe
+
+
+def test_a_record_has_the_limits_of_objects_inside_the_grid_alone() -> None:
+    """So records of other recipes are what they were."""
+    assert list(Recipe().to_dict()["placement"]) == ["translate", "rotation", "shear", "grid_scale"]
+    inside = Recipe(placement=Placement(translate="inside", overlap=0.5, order="largest"))
+    assert inside.to_dict()["placement"] == {"translate": "inside", "rotation": 180.0, "shear": 0.1, "grid_scale": 1.0,
+                                             "overlap": 0.5, "tries": 100, "order": "largest"}
 
 
 # -- values replaced on the command line ---------------------------------------------------------------
@@ -251,6 +260,58 @@ error[E0504]: 0.5 is out of range
 2 | shear = 0.5
   | ^^^^^
   hint: write a number from 0 to below 0.5"""),
+    "no place": ("[placement]\ntranslate = \"outside\"\n", """\
+error[E0504]: `outside` says nothing about places
+  --> my.toml:2:1
+  |
+2 | translate = "outside"
+  | ^^^^^^^^^
+  hint: write a number from 0 to 10, or "inside\""""),
+    "far away": ("[placement]\ntranslate = 11\n", """\
+error[E0504]: 11 is out of range
+  --> my.toml:2:1
+  |
+2 | translate = 11
+  | ^^^^^^^^^
+  hint: write a number from 0 to 10"""),
+    "overlap": ("[placement]\ntranslate = \"inside\"\noverlap = 70\n", """\
+error[E0504]: 70 is out of range
+  --> my.toml:3:1
+  |
+3 | overlap = 70
+  | ^^^^^^^
+  hint: write a number from 0 to 1"""),
+    "tries": ("[placement]\ntries = 0\n", """\
+error[E0504]: 0 is out of range
+  --> my.toml:2:1
+  |
+2 | tries = 0
+  | ^^^^^
+  hint: write a whole number from 1 to 1000"""),
+    "order": ("[placement]\ntranslate = \"inside\"\norder = \"size\"\n", """\
+error[E0504]: `size` is not supported
+  --> my.toml:3:1
+  |
+3 | order = "size"
+  | ^^^^^
+  why: there are `drawn`, `largest`
+  hint: write one of these"""),
+    "overlap anywhere": ("[placement]\noverlap = 0.5\n", """\
+error[E0504]: `overlap` is for objects inside the grid
+  --> my.toml:2:1
+  |
+2 | overlap = 0.5
+  | ^^^^^^^
+  why: others may lie anywhere, also partly outside of it
+  hint: write translate = "inside" in [placement] too, or leave `overlap` out"""),
+    "order anywhere": ("[placement]\ntranslate = 0.2\norder = \"largest\"\n", """\
+error[E0504]: `order` is for objects inside the grid
+  --> my.toml:3:1
+  |
+3 | order = "largest"
+  | ^^^^^
+  why: others may lie anywhere, also partly outside of it
+  hint: write translate = "inside" in [placement] too, or leave `order` out"""),
     "NaN": ("[train]\nweight_decay = nan\n", """\
 error[E0504]: nan is out of range
   --> my.toml:2:1
@@ -353,7 +414,7 @@ def test_a_recipe_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert message(Recipe.load, "papper") == """\
 error[E0501]: no recipe is called `papper`
   why: the built-in recipes are `paper`, `classification`, `demo`, `organic`, `paper-primus-m`, \
-`paper-resenc-l`, `paper-swin-unetr`, `paper-unetr`, `paper-vnet`, `scanner`, `structure`, `textures`
+`paper-resenc-l`, `paper-swin-unetr`, `paper-unetr`, `paper-vnet`, `primgeoseg`, `scanner`, `structure`, `textures`
   hint: did you mean `paper`?"""
     assert message(Recipe.load, "x.toml") == """\
 error[E0502]: cannot read the recipe

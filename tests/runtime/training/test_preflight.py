@@ -92,6 +92,18 @@ error[E0851]: `mine:net` cannot classify
   hint: take a network of `fdifc list networks`, or segment"""
 
 
+def test_classification_needs_an_object_in_each_volume(own: Library, small: Any, tmp_path: Path) -> None:
+    recipe = small("train.task=classification", "volume.objects=1", "placement.translate=inside")
+    assert refused(own, recipe, tmp_path / "run") == """\
+error[E0851]: classification needs an object in each volume
+  --> command line:1:11
+  |
+1 | placement.translate="inside"
+  |           ^^^^^^^^^
+  why: one that is too large to lie inside the grid is left out
+  hint: write a number for `translate` in [placement]"""
+
+
 def test_a_network_that_cannot_compute_again(own: Library, small: Any, tmp_path: Path) -> None:
     recipe = small("train.recompute=true", "train.network=vnet", "volume.grid=[32, 32, 32]")
     assert refused(own, recipe, tmp_path / "run") == """\
