@@ -30,6 +30,7 @@ ARMS: dict[str, Arm] = {
     SCRATCH: Arm("random weights"),
     "fdif": Arm("FDIF as published: 109 shapes, nine displacements, ten mappers, a class for each shape", "paper",
                 ("train.dice=present",)),
+    "primgeoseg": Arm("PrimGeoSeg: walls of 32 upright solids, a class for each", "primgeoseg", ("train.dice=present",)),
     "structure": Arm("smooth objects as a scanner shows them: object, middle, distance of borders", "structure"),
     "masked": Arm("a masked auto-encoder on the data set's own training images, without their labels", "structure",
                   ("train.task=masked",), own=True),
