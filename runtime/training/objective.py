@@ -81,18 +81,3 @@ class Classification(Objective):
 
     def scores(self, tallies: Sequence[Any]) -> list[Score]:
         return [tally.share(name, classes) for tally, (name, classes) in zip(tallies, self.tasks.items(), strict=True)]
-
-
-def objective_of(recipe: Recipe, meaning: Meaning) -> Objective:
-    """That of a recipe's `train.task`."""
-    from fdif_dsl.runtime.training.masked import Masked
-    from fdif_dsl.runtime.training.structure import Structure
-
-    training = recipe.training
-    if training.task == "classification":
-        return Classification(meaning)
-    if training.task == "structure":
-        return Structure(training.targets, training.reach)
-    if training.task == "masked":
-        return Masked(training.mask, training.mask_size)
-    return Segmentation(recipe, meaning)

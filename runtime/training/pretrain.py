@@ -151,7 +151,7 @@ def make_learner(recipe: Recipe, row: Network, meaning: Meaning) -> Any:
 
     from fdif_dsl.runtime.training.heads import Classifier
     from fdif_dsl.runtime.training.learner import Learner
-    from fdif_dsl.runtime.training.objective import objective_of
+    from fdif_dsl.runtime.training.objectives import objective_of
 
     training = recipe.training
     patch = training.patch or recipe.grid

@@ -33,7 +33,7 @@ def size_of(row: Network, recipe: Recipe, meaning: Meaning) -> Size:
     """The size of a step that trains a network as a recipe says, were it not to classify."""
     import torch
 
-    from fdif_dsl.runtime.training.objective import objective_of
+    from fdif_dsl.runtime.training.objectives import objective_of
 
     training = recipe.training
     patch = training.patch or recipe.grid

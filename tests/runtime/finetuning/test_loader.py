@@ -147,7 +147,7 @@ def test_an_outlier_does_not_move_what_is_clipped() -> None:
     """One voxel of a million: with `zscore` the others would all be nearly the same."""
     image = torch.as_tensor(np.random.default_rng(1).normal(300, 40, (1, 16, 16, 16)).astype(np.float32))
     places = tuple(np.arange(4096)[k::2] for k in range(2))
-    plain, spoilt = (Prepared(its, torch.zeros_like(its), np.eye(4), places) for its in (image, image.clone()))
+    plain, spoilt = (prepared(its, torch.zeros_like(its), places) for its in (image, image.clone()))
     spoilt.image[0, 3, 3, 3] = 1e6
     far = {}
     for how in ("clipped", "zscore"):
