@@ -146,7 +146,13 @@ class Textures:
         kernel = prepared.main
         values = self._values(prepared, kernel.values, grid, slots)
         read = {node: float(values[node]) for node in kernel.values}
-        return Grey(Values.of(list(read.values())), np.array(astuple(limits(prepared.formula, read))))
+        ends = np.array(astuple(limits(prepared.formula, read)))
+        if not prepared.endless:
+            return Grey(Values.of(list(read.values())), ends)
+        numbers = self._values(prepared, prepared.bounds.values, grid, slots)
+        found = Values.of([numbers[node] for node in prepared.bounds.values])
+        small = (np.abs(found.owner) <= LIMIT).all() and (np.abs(list(read.values())) <= LIMIT).all()
+        return Grey(Values.of(list(read.values())), ends, found if small else None)
 
     def own_limits(self, prepared: Prepared) -> np.ndarray:
         """The limits of a mapper with numbers of an object's own, anew for each object, see `layout.OWN`."""
