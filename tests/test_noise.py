@@ -167,6 +167,17 @@ def test_what_is_worked_out_is_what_runs_give(volumes: fd.Library, monkeypatch: 
     assert (abs(worked_out.image.astype(int) - by_run.image) > 1).mean() < 1e-4
 
 
+def test_what_is_worked_out_needs_no_other_bounds(volumes: fd.Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(textures.Textures, "_bounds_of_levels", None)
+    backend = CpuBackend(volumes.formulas)
+    recipe = fd.Recipe(grid=(24, 40, 33), objects=4, displacements=["rough"], mappers=["bright"])
+    assert backend.render(place(fd.sample_scene(volumes, 5, 2, recipe), volumes), Grid(recipe.grid)).counts.any()
+    prepared = backend._prepare(volumes.displacements["rough"].formula)
+    tables = backend._textures.tables(prepared, Grid(recipe.grid), {})
+    assert tables.field is not None and tables.low[-75:].tolist() == tables.field.min(axis=1).tolist()
+    assert tables.high[-75:].tolist() == tables.field.max(axis=1).tolist()
+
+
 def test_what_is_no_number_somewhere_is_worked_out_too(tmp_path: Path) -> None:
     """There the object is outside, and the bounds of such a tile say nothing."""
     path = tmp_path / "odd.sdf"
