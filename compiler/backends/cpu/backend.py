@@ -284,7 +284,7 @@ class CpuBackend:
             else:
                 tables = self._own_tables(texture, numbers["displacement"], grid)
                 if dear:
-                    reach = np.repeat(np.float32([[-np.inf], [np.inf]]), tiles, axis=1)
+                    reach = np.repeat(np.array([[-np.inf], [np.inf]], np.float32), tiles, axis=1)
             displacement = self._addresses[texture.tile.name], tables
         if mapper.shared:
             grey = self._textures.grey(mapper, grid, placed.mapper_slots)

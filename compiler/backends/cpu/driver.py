@@ -164,8 +164,8 @@ class Tables:
 
 @dataclass(frozen=True)
 class Grey:
-    """A mapper on one grid that all objects share: `values`, and `limits` float64 (3,), see `layout.LIMITS`; and what its
-    range kernel reads, None where that has none."""
+    """A mapper on one grid that all objects share: `values`, and `limits` float64 (3,), see `layout.LIMITS`; and
+    what its range kernel reads, None where it has none."""
 
     values: Values
     limits: np.ndarray

@@ -53,8 +53,8 @@ MEASURED = False
 X, Y, Z = SIDES
 LINES = Y * Z
 VOXELS = X * Y * Z
-# A displacement that is dear is computed for the voxels of some runs along x, in whole groups: its loop of vectors has no
-# rest then, which would go one voxel at a time.
+# A displacement that is dear is computed for the voxels of some runs along x, in whole groups: its loop of vectors has
+# no rest then, which would go one voxel at a time.
 RUN = X // 2 if X % 2 == 0 else X
 RUNS = VOXELS // RUN
 GROUP = 16
@@ -507,8 +507,8 @@ def runs_in_reach(distance: Any, low: Any, empty_from: Any, runs: Any) -> int:
 @inline
 def runs_not_faint(object_: Any, t: int, distance: Any, kept: Any, runs: Any, rows: Any) -> int:
     """The runs of a tile where the displacement is needed, as `runs_in_reach` has them. Along the others the object is
-    outside, and the first two of the `rows` bound its grey levels to within `FAINT`. The distances before displacement are
-    kept."""
+    outside, and the first two of the `rows` bound its grey levels to within `FAINT`. The distances before displacement
+    are kept."""
     low, high = float32_at(object_[layout.REACH])[t], float32_at(object_[layout.REACH_HIGH])[t]
     dim, bright = rows, shift(rows, VOXELS)
     near, far = shift(rows, 2 * VOXELS), shift(rows, 3 * VOXELS)
