@@ -13,6 +13,7 @@ import pytest
 
 import fdif_dsl as fd
 from fdif_dsl.compiler.backends.cpu import CpuBackend, codegen, textures
+from fdif_dsl.compiler.backends.cpu.prepared import Prepared
 from fdif_dsl.compiler.ir.grid import Grid
 from fdif_dsl.compiler.ir.ops import OPS
 from fdif_dsl.runtime.scenes.render import place
@@ -46,6 +47,11 @@ displacement moved {
 displacement walls { offset = 4 * (cells(p / 7).y - cells(p / 7).x) }
 mapper bright { intensity = where(d <= 0, 40 - 5 * d, 0) }
 mapper halo { intensity = 60 / (abs(d) + 1) }
+mapper glow { intensity = 128 / (abs(d) ^ 3 + 1) }
+mapper glimmer {
+  width ~ uniform(1, 2)
+  intensity = 128 / ((d / width) ^ 4 + 1)
+}
 """
 
 
@@ -122,15 +128,16 @@ def test_both_distances_of_cells(made: fd.Library, rng: np.random.Generator) -> 
         np.testing.assert_allclose(found, nearest + 10 * second, rtol=0, atol=2e-5)
 
 
-@pytest.mark.parametrize("memory", [textures._FIELDS, 0], ids=["worked out", "line by line"])
+@pytest.mark.parametrize("memory", [textures._FIELDS, 0], ids=["worked out", "run by run"])
 @pytest.mark.parametrize("size", [(24, 40, 32), (5, 11, 19)])
 def test_culling_changes_no_voxel(
         volumes: fd.Library, size: tuple[int, int, int], memory: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A displacement with noise is worked out once for all objects, or, where it is an object's own or would take too
-    much memory, computed at those lines of a tile that the object may reach."""
+    much memory, computed where the object may be in a tile, or shine so brightly that it matters."""
     monkeypatch.setattr(textures, "_FIELDS", memory)
     with_, without = CpuBackend(volumes.formulas), CpuBackend(volumes.formulas, culling=False)
-    recipe = fd.Recipe(grid=size, objects=6, displacements=["rough", "moved", "walls"], mappers=["bright", "halo"])
+    recipe = fd.Recipe(grid=size, objects=6, displacements=["rough", "moved", "walls"],
+                       mappers=["bright", "halo", "glow", "glimmer"])
     for index in range(12):
         scene = fd.sample_scene(volumes, 5, index, recipe)
         objects, grid = place(scene, volumes), Grid(scene.grid)
@@ -140,15 +147,35 @@ def test_culling_changes_no_voxel(
     assert wanted.counts.any()
 
 
-def test_what_is_worked_out_is_what_lines_give(volumes: fd.Library, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bounds_are_made_of_mappers_that_shine_everywhere(volumes: fd.Library) -> None:
+    """And not of others that objects share, which are never asked for them."""
+    endless = {name for name, mapper in volumes.mappers.items() if Prepared(mapper.formula).endless}
+    assert endless == {"halo", "glow", "glimmer"}
+    made = {name for name, mapper in volumes.mappers.items()
+            if (prepared := Prepared(mapper.formula)).bounds in prepared.kernels}
+    assert made == endless
+
+
+def test_what_is_worked_out_is_what_runs_give(volumes: fd.Library, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = fd.Recipe(grid=(24, 40, 33), objects=6, displacements=["rough", "walls"], mappers=["bright", "halo"])
     scene = fd.sample_scene(volumes, 5, 2, recipe)
     objects, grid = place(scene, volumes), Grid(scene.grid)
     worked_out = CpuBackend(volumes.formulas).render(objects, grid)
     monkeypatch.setattr(textures, "_FIELDS", 0)
-    by_line = CpuBackend(volumes.formulas).render(objects, grid)
-    assert worked_out.counts.any() and (worked_out.label != by_line.label).mean() < 1e-4
-    assert (abs(worked_out.image.astype(int) - by_line.image) > 1).mean() < 1e-4
+    by_run = CpuBackend(volumes.formulas).render(objects, grid)
+    assert worked_out.counts.any() and (worked_out.label != by_run.label).mean() < 1e-4
+    assert (abs(worked_out.image.astype(int) - by_run.image) > 1).mean() < 1e-4
+
+
+def test_what_is_worked_out_needs_no_other_bounds(volumes: fd.Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(textures.Textures, "_bounds_of_levels", None)
+    backend = CpuBackend(volumes.formulas)
+    recipe = fd.Recipe(grid=(24, 40, 33), objects=4, displacements=["rough"], mappers=["bright"])
+    assert backend.render(place(fd.sample_scene(volumes, 5, 2, recipe), volumes), Grid(recipe.grid)).counts.any()
+    prepared = backend._prepare(volumes.displacements["rough"].formula)
+    tables = backend._textures.tables(prepared, Grid(recipe.grid), {})
+    assert tables.field is not None and tables.low[-75:].tolist() == tables.field.min(axis=1).tolist()
+    assert tables.high[-75:].tolist() == tables.field.max(axis=1).tolist()
 
 
 def test_what_is_no_number_somewhere_is_worked_out_too(tmp_path: Path) -> None:
@@ -174,10 +201,12 @@ def test_a_volume_is_the_one_of_the_definition(volumes: fd.Library) -> None:
     assert (abs(found.image.astype(int) - wanted.image) > 1).mean() <= 1e-3
 
 
-def test_a_displacement_with_noise_reads_coordinates(volumes: fd.Library) -> None:
-    """And not a table for each product of them, of which six octaves have fifty."""
+def test_a_displacement_with_noise_reads_one_number_of_an_axis(volumes: fd.Library) -> None:
+    """What all is made of, and not a table for each product of it, of which six octaves have fifty."""
     kernel = codegen.tile_kernel(volumes.displacements["rough"].formula.result)
-    assert kernel.dear and [[n.const for n in axis] for axis in kernel.axis_values] == [["w.x"], ["w.y"], ["w.z"]]
+    assert kernel.dear and [[(n.op, n.args[0].const) for n in axis] for axis in kernel.axis_values] == [
+        [("div", "w.x")], [("div", "w.y")], [("div", "w.z")]]
+    assert "/" not in kernel.source
 
 
 NESTED = {"noise": "noise(vec3({0}, p.y, p.z) + p)", "cells": "cells(p + {0}).y", "hash": "noise(p + hash(p * {0}))"}

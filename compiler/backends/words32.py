@@ -7,33 +7,20 @@ own. Whole constants stand in kernels as numbers of 64 bits.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from llvmlite import ir
 from numba.core import types
+
+from fdif_dsl.compiler.backends.elementary import CBRT_BITS
+from fdif_dsl.compiler.ir.lattice import Words
 
 _WORD = ir.IntType(32)
 _FLOATS = {32: ir.FloatType(), 64: ir.DoubleType()}
 
 
-class Words(NamedTuple):
-    """Those primitives of ir/lattice.py that work on words, in its order; and `low(n)`, the word of a whole number of
-    32 or 64 bits."""
-
-    word: Any
-    plus: Any
-    times: Any
-    mixed: Any
-    shifted: Any
-    odd: Any
-    less: Any
-    signed: Any
-    flipped: Any
-    low: Any
-
-
 def words(intrinsic: Callable[[Any], Any]) -> Words:
-    """The operations, made with numba's decorator for a target."""
+    """The operations on words, made with numba's decorator for a target, as all here is."""
 
     def operation(result: Any, build: Callable[..., Any], arity: int) -> Any:
         """`build(builder, *words)`, giving a result of that type."""
@@ -85,8 +72,26 @@ def words(intrinsic: Callable[[Any], Any]) -> Words:
         less=operation(types.boolean, lambda b, p, q: b.icmp_signed("<", p, q), 2),
         signed=signed,
         flipped=flipped,
-        low=operation(types.int32, lambda b, p: p, 1),
     )
+
+
+def low(intrinsic: Callable[[Any], Any]) -> Any:
+    """The word of a whole number of 32 or 64 bits."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _word(builder, args[0])
+
+    return intrinsic(lambda context, n: (types.int32(n), generate))
+
+
+def near_cbrt(intrinsic: Callable[[Any], Any]) -> Any:
+    """A number near the cube root of a normal float32 x > 0, from a third of its bits."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        third = builder.udiv(builder.bitcast(args[0], _WORD), ir.Constant(_WORD, 3))
+        return builder.bitcast(builder.add(third, ir.Constant(_WORD, CBRT_BITS)), _FLOATS[32])
+
+    return intrinsic(lambda context, x: (x(x), generate))
 
 
 def _word(builder: Any, value: Any) -> Any:

@@ -43,9 +43,8 @@ _THIRD, _TWO_THIRDS = -715827883, 715827882
 _WORDS = 2.0**32
 
 
-class Primitives(NamedTuple):
-    """What a target has to offer. `select(c, a, b)` is a where c holds, else b; `least` and `most` are the table's min
-    and max; `fma` may round once or twice; `round` goes to even. Words are signed:
+class Words(NamedTuple):
+    """What a target does with words, which are signed:
 
         word(x)           of a whole number x below 2^31 in magnitude, and of any other number some word
         plus, times, mixed sum, product and exclusive or of words or whole constants
@@ -56,13 +55,6 @@ class Primitives(NamedTuple):
         flipped(x, a, n)  -x where bit 31 - n of a is set, else x
     """
 
-    select: Any
-    least: Any
-    most: Any
-    fma: Any
-    floor: Any
-    round: Any
-    sqrt: Any
     word: Any
     plus: Any
     times: Any
@@ -72,6 +64,20 @@ class Primitives(NamedTuple):
     less: Any
     signed: Any
     flipped: Any
+
+
+class Primitives(NamedTuple):
+    """What a target has to offer. `select(c, a, b)` is a where c holds, else b; `least` and `most` are the table's min
+    and max; `fma` may round once or twice; `round` goes to even."""
+
+    select: Any
+    least: Any
+    most: Any
+    fma: Any
+    floor: Any
+    round: Any
+    sqrt: Any
+    words: Words
 
 
 class Lattice(NamedTuple):
@@ -84,8 +90,8 @@ class Lattice(NamedTuple):
 def lattice(target: Primitives, number: Callable[[float], Any], inline: Callable[[Any], Any]) -> Lattice:
     """The functions of a target. `number` makes its constants, `inline` makes a function of plain Python into one that
     its kernels can call."""
-    select, least, most, fma, floor, round, sqrt = target[:7]
-    word, plus, times, mixed, shifted, odd, less, signed, flipped = target[7:]
+    select, least, most, fma, floor, round, sqrt, of_words = target
+    word, plus, times, mixed, shifted, odd, less, signed, flipped = of_words
     zero, half, one, four, six, ten, fifteen = (number(n) for n in (0, 0.5, 1, 4, 6, 10, -15))
     noise_scale, bits_24, bits_33 = number(NOISE_SCALE), number(2.0**-24), number(2.0**-33)
     words, inverse_words, half_words, end = (number(n) for n in (_WORDS, 1 / _WORDS, _WORDS / 2, _WORDS / 4))
@@ -210,6 +216,13 @@ def primitives(xp: Any, sqrt: Any) -> Primitives:
         floor=xp.floor,
         round=xp.round,
         sqrt=sqrt,
+        words=words(xp),
+    )
+
+
+def words(xp: Any) -> Words:
+    """On arrays of the module `xp`."""
+    return Words(
         word=lambda x: _cast(_cast(x, xp.int64), xp.int32),
         # As functions: the operators of NumPy's single numbers warn where a word wraps around.
         plus=xp.add,

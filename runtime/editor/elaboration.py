@@ -100,6 +100,9 @@ class _Watched(Elaborator):
 def _elaborated(program: Program, module: Module, decl: ast.Decl, parts: frozenset[ast.Decl]) -> Elaborated:
     elaborator = _Watched(program, decl)
     try:
+        if decl.kind == "const":
+            elaborator.constants_of([decl], program.scopes[module])
+            return Elaborated(parts)
         formula = elaborator.formula(program.scopes[module], True)
     except FdifError as error:
         return Elaborated(parts, error.diagnostics)

@@ -91,10 +91,11 @@ class Analysis:
         return before[-1] if before else None
 
     def closed(self) -> Iterator[tuple[Module, ast.Decl]]:
-        """The declarations of own files that stand for one formula."""
+        """The declarations of own files that stand for one formula, or for one value."""
         for path in self.own:
             for module, decls in closed([self.modules[path]], []):
-                yield from ((module, decl) for decl in decls)
+                constants = (decl for decl in module.tree.decls if decl.kind == "const")
+                yield from ((module, decl) for decl in (*constants, *decls))
 
 
 class _Loader(Loader):

@@ -279,14 +279,18 @@ class CpuBackend:
             tables: Tables | OwnTables
             if texture.shared:
                 tables = self._textures.tables(texture, grid, placed.displacement_slots)
-                reach = tables.low[-tiles:] if dear and tables.field is None else None
+                if dear and tables.field is None:
+                    reach = np.array([tables.low[-tiles:], tables.high[-tiles:]])
             else:
                 tables = self._own_tables(texture, numbers["displacement"], grid)
-                reach = np.full(tiles, -np.inf, np.float32) if dear else None
+                if dear:
+                    reach = np.repeat(np.array([[-np.inf], [np.inf]], np.float32), tiles, axis=1)
             displacement = self._addresses[texture.tile.name], tables
         if mapper.shared:
             grey = self._textures.grey(mapper, grid, placed.mapper_slots)
             shades, limits = Bounded(self._addresses[mapper.main.name], grey.values), grey.limits
+            if reach is not None and grey.range_values is not None:
+                shades = shades._replace(bounds=self._bounds_address(mapper.bounds), bounds_values=grey.range_values)
         else:
             shades = self._bounded(mapper.main, mapper.bounds, numbers["mapper"])
             limits = self._textures.own_limits(mapper)

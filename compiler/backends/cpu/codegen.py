@@ -22,16 +22,16 @@ its text, so equal texts are one kernel and no name of a user's file reaches gen
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
 from fdif_dsl.compiler.backends.statements import NAMES, ROWS, SEEN, Statements, called, constants
 from fdif_dsl.compiler.backends.store.unit import Unit
 from fdif_dsl.compiler.ir.formula import Formula
-from fdif_dsl.compiler.ir.graph import REDUCTION, Graph, Node, reachable
+from fdif_dsl.compiler.ir.graph import REDUCTION, Graph, Node, one_evaluation, reachable
 from fdif_dsl.compiler.passes.intervals import NO_NAN, bounds
-from fdif_dsl.compiler.passes.rates import Stages, split
+from fdif_dsl.compiler.passes.rates import AXES, Stages, infer_rates, split
 
 KernelKind = Literal["points", "bounds", "tile", "axis", "mapper", "shader", "range"]
 
@@ -104,12 +104,31 @@ def tile_kernel(result: Node) -> Kernel:
     """The displacement `result` on tiles of a grid."""
     stages = split(result)
     dear = any(node.op in DEAR for node in stages.voxel)
-    if dear:  # what it reads of the axes are their coordinates
-        x, y, z = (tuple(n for n in reachable([result]) if n.op == "input" and n.const == f"w.{axis}")
-                   for axis in "xyz")
-        stages = replace(split(result, world_is_axis=False), axis_values=(x, y, z))
+    if dear:
+        stages = _of_coordinates(result)
     return Kernel("tile", _Writer("tile", {"out[i] = out[i] + {}": result}, stages).text(), stages.values,
                   stages.axis_values, dear)
+
+
+def _of_coordinates(result: Node) -> Stages:
+    """Where the loop reads one number of each axis that it knows: the coordinate, or what all else is made of it."""
+    order = one_evaluation(result)
+    rates = infer_rates(order)
+    users: dict[Node, list[Node]] = {}
+    for node in order:
+        for operand in dict.fromkeys(node.args):
+            users.setdefault(operand, []).append(node)
+    read: list[tuple[Node, ...]] = [(), (), ()]
+    known = set()
+    for node in order:
+        if node.op == "input":
+            while len(users.get(node, ())) == 1 and rates[users[node][0]] is rates[node]:
+                known.add(node := users[node][0])
+            read[AXES.index(rates[node])] = (node,)
+    stages = split(result, world_is_axis=False)
+    voxel = tuple(node for node in stages.voxel if node not in known)
+    used = {operand for node in voxel for operand in node.args}
+    return Stages(voxel, tuple(node for node in stages.values if node in used), (read[0], read[1], read[2]))
 
 
 def axis_kernels(tile: Kernel) -> tuple[Kernel, ...]:

@@ -164,10 +164,12 @@ class Tables:
 
 @dataclass(frozen=True)
 class Grey:
-    """A mapper on one grid that all objects share: `values`, and `limits` float64 (3,), see `layout.LIMITS`."""
+    """A mapper on one grid that all objects share: `values`, and `limits` float64 (3,), see `layout.LIMITS`; and
+    what its range kernel reads, None where it has none."""
 
     values: Values
     limits: np.ndarray
+    range_values: Values | None = None
 
 
 class Bounded(NamedTuple):
@@ -222,8 +224,9 @@ class Job:
     """One object, ready for the driver. `inverse` is the float64 (3 or 4, 4) matrix from world to object coordinates;
     without a bounds kernel of the shape every tile is drawn. A displacement is a tile kernel and its tables. `limits`
     are those of `Grey`, or the object's `own`, which the driver may change. Whether the mapper `sees` the point decides
-    the kind of its kernel. A displacement that is dear and has no `field` is computed only where the object can be:
-    `reach`, float32 (tiles,), has the least of it in each tile, which the driver works out for `OwnTables`."""
+    the kind of its kernel. A displacement that is dear and has no `field` is computed only where the object can be or
+    shine: `reach`, float32 (2, tiles), has the least and the most of it in each tile, which the driver works out for
+    `OwnTables`."""
 
     shape: Bounded
     inverse: np.ndarray
@@ -291,13 +294,15 @@ class Driver:
         table[layout.HEADER :] = [entry for job in jobs for entry in _columns(job)]
         voxels = math.prod(self.tile)
         spread = max((sum(job.displacement[1].rows) for job in jobs if job.displacement), default=0)
+        table[layout.KEPT] = kept = len(jobs) * any(job.reach is not None and job.mapper.bounds for job in jobs)
 
         def cull() -> None:
             self._call("cull_objects", table, _scratch(18 * layout.CHUNK), np.empty(2 * tiles, np.int64))
 
         def draw() -> None:
-            lines = voxels // self.tile[0]
-            self._call("draw", table, _scratch((8 + spread) * voxels + words * layout.BITS + self._place + 2 * lines))
+            records = kept + max(kept, 1)
+            self._call("draw", table, _scratch(
+                (12 + spread + records) * voxels + words * layout.BITS + self._place + 2 * (voxels + kept)))
 
         def paint() -> None:
             self._call("label", table, _scratch(words * layout.BITS))
@@ -402,10 +407,12 @@ def _scratch(size: int) -> np.ndarray:
 def _columns(job: Job) -> Sequence[int]:
     """The entries of an object in the job table."""
     displacement: tuple[int, ...] = _NO_TABLES
-    field = None
+    field, reach = None, (0, 0)
     if job.displacement is not None:
         kernel, tables = job.displacement
         displacement = kernel, *tables.columns
         field = tables.field if isinstance(tables, Tables) else None
+    if job.reach is not None:
+        reach = job.reach.ctypes.data, job.reach.ctypes.data + job.reach.strides[0]
     return (*job.shape.columns, *displacement, *job.mapper.columns, job.limits.ctypes.data, job.own, job.sees,
-            job.label, *(0 if array is None else array.ctypes.data for array in (job.reach, field)))
+            job.label, *reach, 0 if field is None else field.ctypes.data)

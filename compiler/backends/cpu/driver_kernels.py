@@ -53,14 +53,19 @@ MEASURED = False
 X, Y, Z = SIDES
 LINES = Y * Z
 VOXELS = X * Y * Z
+# A displacement that is dear is computed for the voxels of some runs along x, in whole groups: its loop of vectors has
+# no rest then, which would go one voxel at a time.
+RUN = X // 2 if X % 2 == 0 else X
+RUNS = VOXELS // RUN
+GROUP = 16
 copy_line, fill_line, ramp_line = addresses.copy_line(X), addresses.fill_line(X), addresses.ramp_line(X)
+copy_run, fill_run = addresses.copy_line(RUN), addresses.fill_line(RUN)
 BITS = layout.BITS
 WORDS = (VOXELS + BITS - 1) // BITS
 FILLED = WORDS * BITS  # voxels of a tile, filled up to whole words: what is beyond the tile is outside
 # Float32 numbers of what a tile knows of its place: x of a line, a number for each line, minus infinity or
 # infinity for each voxel on or beyond the grid, and as float64 y and z of each line.
 PLACE = X + LINES + VOXELS + 4 * LINES
-GROUP = max(64 // X, 1)  # lines in a group: no vector loop over groups has a rest, which would go one voxel at a time
 CHUNK = layout.CHUNK
 COARSEST = layout.LEVELS[0]
 WHITE = f32(128)
@@ -68,6 +73,7 @@ WHITE = f32(128)
 ROUNDING = 1e-6
 SMALL = layout.LARGEST
 LEAST_POSITIVE = 2.0**-149  # of float32
+FAINT = f32(0.25)  # grey levels: what is known so closely is rarely needed better
 ALL = 2**64 - 1  # bits of a word
 PACK = 4096  # box positions are three numbers below this in one
 
@@ -298,7 +304,9 @@ def cull_objects(table: Any, scratch: Any, lists: Any) -> None:
                         for j in range(n):
                             box = boxes[start + j]
                             x, y, z = box % PACK, box // PACK % PACK, box // (PACK * PACK)
-                            float32_at(object_[layout.REACH])[(z * tiles_y + y) * tiles_x + x] = scratch[16 * CHUNK + j]
+                            place = (z * tiles_y + y) * tiles_x + x
+                            float32_at(object_[layout.REACH])[place] = scratch[16 * CHUNK + j]
+                            float32_at(object_[layout.REACH_HIGH])[place] = scratch[17 * CHUNK + j]
                 if own:  # the rows from the third to `highs` are what a range kernel is given
                     call_range(object_[layout.RANGE], shift(scratch, 2 * CHUNK),
                                float32_at(object_[layout.RANGE_VALUES]), shift(scratch, 16 * CHUNK),
@@ -478,54 +486,158 @@ def spread_tables(object_: Any, tx: int, ty: int, tz: int, spread: Any, width: i
 
 
 @inline
-def lines_in_reach(distance: Any, low: Any, empty_from: Any, lines: Any) -> int:
-    """The lines of a tile with a voxel that the object may reach, or shine at, once displaced by `low` or more: their
-    numbers, into `lines`, and how many, in whole groups if the tile has those. Of the others the distance becomes
-    infinity."""
+def runs_in_reach(distance: Any, low: Any, empty_from: Any, runs: Any) -> int:
+    """The runs of a tile with a voxel that the object may reach, or shine at, once displaced by `low` or more: their
+    numbers, into `runs`, and how many. Of the others the distance becomes infinity."""
     count = 0
-    for r in range(LINES):
-        line = shift(distance, r * X)
-        lines[count] = r
+    for r in range(RUNS):
+        run = shift(distance, r * RUN)
+        runs[count] = r
         reached = False
-        for i in range(X):
-            moved = line[i] + low
+        for i in range(RUN):
+            moved = run[i] + low
             reached |= not (moved > ZERO and moved >= empty_from)  # NaN is not
         if reached:
             count += 1
         else:
-            fill_line(line, INF)
-    last = lines[count - 1] if count > 0 else 0
-    while count % GROUP != 0 and count < LINES:
-        lines[count] = last
+            fill_run(run, INF)
+    return count
+
+
+@inline
+def runs_not_faint(object_: Any, t: int, distance: Any, kept: Any, runs: Any, rows: Any) -> int:
+    """The runs of a tile where the displacement is needed, as `runs_in_reach` has them. Along the others the object is
+    outside, and the first two of the `rows` bound its grey levels to within `FAINT`. The distances before displacement
+    are kept."""
+    low, high = float32_at(object_[layout.REACH])[t], float32_at(object_[layout.REACH_HIGH])[t]
+    dim, bright = rows, shift(rows, VOXELS)
+    near, far = shift(rows, 2 * VOXELS), shift(rows, 3 * VOXELS)
+    for i in range(VOXELS):
+        kept[i] = distance[i]
+        near[i], far[i] = distance[i] + low, distance[i] + high
+    # Of its rows, a mapper that does not see the point reads the thirteenth and the next.
+    call_range(object_[layout.RANGE], shift(near, -12 * VOXELS), float32_at(object_[layout.RANGE_VALUES]), dim, bright,
+               VOXELS)
+    count = 0
+    for r in range(RUNS):
+        runs[count] = r
+        needed = False
+        for i in range(r * RUN, r * RUN + RUN):
+            needed |= not (near[i] > ZERO and bright[i] - dim[i] <= FAINT)  # NaN is needed
+        if needed:
+            count += 1
+        else:
+            fill_run(shift(distance, r * RUN), INF)
+    return count
+
+
+@inline
+def whole_groups(chosen: Any, count: int, size: int) -> int:
+    """The last of what was chosen again and again, until its voxels, `size` each, are whole groups, or a tile; how many
+    there are then."""
+    last = chosen[count - 1] if count > 0 else 0
+    while count * size % GROUP != 0 and count * size < VOXELS:
+        chosen[count] = last
         count += 1
     return count
 
 
 @inline
-def displace_lines(object_: Any, tx: int, ty: int, tz: int, distance: Any, lines: Any, count: int, value: Any,
-                   spread: Any, width: int, height: int, depth: int) -> None:
-    """Displace some lines of a tile: `value` and `spread` hold what a tile kernel is given of those alone."""
+def displace_runs(object_: Any, tx: int, ty: int, tz: int, distance: Any, runs: Any, count: int, value: Any,
+                  spread: Any, width: int, height: int, depth: int) -> None:
+    """Displace some runs of a tile: `value` and `spread` hold what a tile kernel is given of those alone."""
     for j in range(count):
-        copy_line(shift(value, j * X), shift(distance, lines[j] * X))
+        copy_run(shift(value, j * RUN), shift(distance, runs[j] * RUN))
     out = spread
     for k in range(object_[layout.VALUES_X]):
         row = shift(float32_at(object_[layout.TABLE_X]), k * width + tx * X)
         for j in range(count):
-            copy_line(shift(out, j * X), row)
-        out = shift(out, count * X)
+            copy_run(shift(out, j * RUN), shift(row, runs[j] * RUN % X))
+        out = shift(out, count * RUN)
     for k in range(object_[layout.VALUES_Y]):
         row = shift(float32_at(object_[layout.TABLE_Y]), k * height + ty * Y)
         for j in range(count):
-            fill_line(shift(out, j * X), row[lines[j] % Y])
-        out = shift(out, count * X)
+            fill_run(shift(out, j * RUN), row[runs[j] * RUN // X % Y])
+        out = shift(out, count * RUN)
     for k in range(object_[layout.VALUES_Z]):
         row = shift(float32_at(object_[layout.TABLE_Z]), k * depth + tz * Z)
         for j in range(count):
-            fill_line(shift(out, j * X), row[lines[j] // Y])
-        out = shift(out, count * X)
-    call_mapper(object_[layout.TABLES], spread, float32_at(object_[layout.TABLE_VALUES]), value, count * X)
+            fill_run(shift(out, j * RUN), row[runs[j] * RUN // (X * Y)])
+        out = shift(out, count * RUN)
+    call_mapper(object_[layout.TABLES], spread, float32_at(object_[layout.TABLE_VALUES]), value, count * RUN)
     for j in range(count):
-        copy_line(shift(distance, lines[j] * X), shift(value, j * X))
+        copy_run(shift(distance, runs[j] * RUN), shift(value, j * RUN))
+
+
+@inline
+def displace_voxels(object_: Any, tx: int, ty: int, tz: int, distance: Any, voxels: Any, count: int, value: Any,
+                    spread: Any, width: int, height: int, depth: int) -> None:
+    """The displaced distances at some voxels of a tile, into `value`; `spread` as for `displace_runs`."""
+    for j in range(count):
+        value[j] = distance[voxels[j]]
+    out = spread
+    for k in range(object_[layout.VALUES_X]):
+        row = shift(float32_at(object_[layout.TABLE_X]), k * width + tx * X)
+        for j in range(count):
+            out[j] = row[voxels[j] % X]
+        out = shift(out, count)
+    for k in range(object_[layout.VALUES_Y]):
+        row = shift(float32_at(object_[layout.TABLE_Y]), k * height + ty * Y)
+        for j in range(count):
+            out[j] = row[voxels[j] // X % Y]
+        out = shift(out, count)
+    for k in range(object_[layout.VALUES_Z]):
+        row = shift(float32_at(object_[layout.TABLE_Z]), k * depth + tz * Z)
+        for j in range(count):
+            out[j] = row[voxels[j] // (X * Y)]
+        out = shift(out, count)
+    call_mapper(object_[layout.TABLES], spread, float32_at(object_[layout.TABLE_VALUES]), value, count)
+
+
+@inline
+def byte_of(v: Any) -> Any:
+    """A grey level as it is stored."""
+    v = select(v > ZERO, v, ZERO)
+    return uint8(select(v < WHITE, v, WHITE))
+
+
+@inline
+def doubtful_voxels(total: Any, highest: Any, voxels: Any) -> int:
+    """The voxels whose byte depends on which of the two sums is taken, into `voxels`; and how many."""
+    count = 0
+    for r in range(LINES):
+        doubtful = False
+        for i in range(r * X, r * X + X):
+            doubtful |= byte_of(total[i]) != byte_of(highest[i])
+        if doubtful:
+            for i in range(r * X, r * X + X):
+                if byte_of(total[i]) != byte_of(highest[i]):
+                    voxels[count] = i
+                    count += 1
+    return count
+
+
+@inline
+def add_exactly(table: Any, shown: Any, many: int, tx: int, ty: int, tz: int, voxels: Any, count: int, kept: Any,
+                greys: Any, value: Any, spread: Any, total: Any) -> None:
+    """The sum of grey levels at some voxels of a tile, the faint ones worked out."""
+    width, height, depth = table[layout.TILES_X] * X, table[layout.TILES_Y] * Y, table[layout.TILES_Z] * Z
+    of_voxels = shift(value, VOXELS)
+    for j in range(many):
+        k = shown[j] // 2
+        if shown[j] % 2 == 1:
+            object_ = shift(table, layout.HEADER + k * layout.COLUMNS)
+            displace_voxels(object_, tx, ty, tz, shift(kept, k * VOXELS), voxels, count, value, spread, width, height,
+                            depth)
+            call_mapper(object_[layout.MAPPER], value, float32_at(object_[layout.MAPPER_VALUES]), of_voxels, count)
+            for i in range(count):
+                greys[k * VOXELS + voxels[i]] = of_voxels[i]
+    for i in range(count):
+        sum_ = ZERO
+        for j in range(many):
+            v = greys[shown[j] // 2 * VOXELS + voxels[i]]
+            sum_ = sum_ + select(v == v, v, ZERO)
+        total[voxels[i]] = sum_
 
 
 @inline
@@ -554,9 +666,16 @@ def draw_tiles(table: Any, first: int, last: int, scratch: Any) -> None:
     px, py, pz = scratch, shift(scratch, VOXELS), shift(scratch, 2 * VOXELS)
     wx, wy, wz = shift(scratch, 3 * VOXELS), shift(scratch, 4 * VOXELS), shift(scratch, 5 * VOXELS)
     distance = shift(scratch, 6 * VOXELS)
-    value, total = shift(distance, FILLED), shift(distance, FILLED + VOXELS)
-    place = shift(total, VOXELS)
-    lines, spread = int64_of(shift(place, PLACE)), shift(place, PLACE + 2 * LINES)
+    total = shift(distance, FILLED)
+    # Where objects may be faint, `total` is the least that the sum of grey levels can be, and `highest` the most.
+    highest, place = shift(total, VOXELS), shift(total, 2 * VOXELS)
+    rows = shift(place, PLACE)
+    records = table[layout.KEPT]
+    chosen = int64_of(shift(rows, 4 * VOXELS))  # runs, and later voxels
+    shown = shift(chosen, VOXELS)
+    kept = shift(rows, 4 * VOXELS + 2 * (VOXELS + records))
+    greys = shift(kept, records * VOXELS)
+    spread = shift(greys, max(records, 1) * VOXELS)
     image = uint8_at(table[layout.IMAGE])
     for t in range(first, last):
         tx, ty, tz = t % tiles_x, t // tiles_x % tiles_y, t // (tiles_x * tiles_y)
@@ -565,6 +684,7 @@ def draw_tiles(table: Any, first: int, last: int, scratch: Any) -> None:
         counts = shift(int32_at(table[layout.COUNTS]), t * objects)
         state = shift(uint8_at(table[layout.STATE]), t * objects)
         world_known = False
+        apart, many = False, 0
         began = cycles() if MEASURED else 0
         in_kernels = 0
         for i in range(VOXELS):
@@ -575,6 +695,8 @@ def draw_tiles(table: Any, first: int, last: int, scratch: Any) -> None:
                 continue
             object_ = shift(table, layout.HEADER + k * layout.COLUMNS)
             inside = shift(uint64_at(table[layout.INSIDE]), (t * objects + k) * WORDS)
+            value = shift(greys, k * VOXELS) if records != 0 else greys
+            faint, exact = False, 0
             if todo == layout.FILL:
                 count = wide * high * deep
                 for i in range(WORDS):
@@ -594,11 +716,15 @@ def draw_tiles(table: Any, first: int, last: int, scratch: Any) -> None:
                         distance[i] = distance[i] + offsets[i]
                 elif object_[layout.REACH] != 0:
                     before = cycles() if MEASURED else 0
-                    count = lines_in_reach(distance, float32_at(object_[layout.REACH])[t],
-                                           f32(float64_at(object_[layout.LIMITS])[0]), lines)
-                    if count > 0:
-                        displace_lines(object_, tx, ty, tz, distance, lines, count, value, spread, tiles_x * X,
-                                       tiles_y * Y, tiles_z * Z)
+                    empty_from = f32(float64_at(object_[layout.LIMITS])[0])
+                    if object_[layout.RANGE] != 0 and object_[layout.SEES] == 0 and empty_from == INF:
+                        exact = runs_not_faint(object_, t, distance, shift(kept, k * VOXELS), chosen, rows)
+                        faint = exact < RUNS
+                    else:
+                        exact = runs_in_reach(distance, float32_at(object_[layout.REACH])[t], empty_from, chosen)
+                    if exact > 0:
+                        displace_runs(object_, tx, ty, tz, distance, chosen, whole_groups(chosen, exact, RUN), value,
+                                      spread, tiles_x * X, tiles_y * Y, tiles_z * Z)
                     in_kernels += cycles() - before if MEASURED else 0
                 elif object_[layout.TABLES] != 0:
                     spread_tables(object_, tx, ty, tz, spread, tiles_x * X, tiles_y * Y, tiles_z * Z)
@@ -618,8 +744,10 @@ def draw_tiles(table: Any, first: int, last: int, scratch: Any) -> None:
             if todo == layout.FILL:
                 grey = f32(limits[2])
                 for i in range(VOXELS):
-                    total[i] = total[i] + grey
-            elif count != 0 or limits[0] > LEAST_POSITIVE:
+                    value[i] = grey
+            elif count == 0 and not limits[0] > LEAST_POSITIVE:
+                continue
+            else:
                 before = cycles() if MEASURED else 0
                 if object_[layout.SEES] != 0:
                     if not world_known:
@@ -631,14 +759,41 @@ def draw_tiles(table: Any, first: int, last: int, scratch: Any) -> None:
                     call_mapper(object_[layout.MAPPER], distance, float32_at(object_[layout.MAPPER_VALUES]), value,
                                 VOXELS)
                 in_kernels += cycles() - before if MEASURED else 0
+            if faint:
+                dim, bright = rows, shift(rows, VOXELS)
+                for j in range(exact):
+                    copy_run(shift(dim, chosen[j] * RUN), shift(value, chosen[j] * RUN))
+                    copy_run(shift(bright, chosen[j] * RUN), shift(value, chosen[j] * RUN))
+                if not apart:
+                    apart = True
+                    for i in range(VOXELS):
+                        highest[i] = total[i]
+                for i in range(VOXELS):
+                    v, w = dim[i], bright[i]
+                    value[i] = v
+                    total[i] = total[i] + select(v == v, v, ZERO)
+                    highest[i] = highest[i] + select(w == w, w, ZERO)
+            else:
                 for i in range(VOXELS):
                     v = value[i]
                     total[i] = total[i] + select(v == v, v, ZERO)
+                if apart:
+                    for i in range(VOXELS):
+                        v = value[i]
+                        highest[i] = highest[i] + select(v == v, v, ZERO)
+            if records != 0:
+                shown[many] = 2 * k + faint
+                many += 1
+        if apart:
+            count = doubtful_voxels(total, highest, chosen)
+            if count > 0:
+                before = cycles() if MEASURED else 0
+                add_exactly(table, shown, many, tx, ty, tz, chosen, whole_groups(chosen, count, 1), kept, greys, px,
+                            spread, total)
+                in_kernels += cycles() - before if MEASURED else 0
         grey_levels = uint8_of(distance)
         for i in range(VOXELS):
-            v = total[i]
-            v = select(v > ZERO, v, ZERO)
-            grey_levels[i] = uint8(select(v < WHITE, v, WHITE))
+            grey_levels[i] = byte_of(total[i])
         put_tile(table, tx, ty, tz, grey_levels, image)
         if MEASURED:
             int64_at(table[layout.CYCLES])[2 * t] = in_kernels

@@ -28,7 +28,8 @@ COUNTS = 13  # int32 [tiles][objects]: voxels of the tile with distance <= 0
 ORDER = 14  # int64 [objects]: the order in which labels are painted
 CYCLES = 15  # int64 [tiles][2]: clock ticks in kernels and in all, for a tile; only where the driver is to be measured
 NEXT = 16  # the first of what no thread has taken yet, for each kind of work: objects, tiles to draw, tiles to label
-HEADER = 19
+KEPT = 19  # objects of whose distances and grey levels a tile keeps a record each, or 0
+HEADER = 20
 
 CULLING, DRAWING, LABELLING = NEXT, NEXT + 1, NEXT + 2
 TILES_AT_ONCE = 16  # that a thread takes
@@ -53,14 +54,16 @@ COORDINATES = 22  # float32 [voxels of the longest axis, filled up to whole tile
 OFFSET_BOUNDS, OFFSET_BOUNDS_VALUES = 23, 24  # its bounds kernel, 0 where none is to be used, and its `f`
 MAPPER = 25  # mapper kernel, or shader where SEES is 1
 MAPPER_VALUES, MAPPER_COUNT = 26, 27
-RANGE, RANGE_VALUES = 28, 29  # range kernel of a mapper that has numbers of the object's own, or 0
+# Range kernel of a mapper that has numbers of the object's own, or that reaches everywhere beside a displacement with
+# REACH; else 0:
+RANGE, RANGE_VALUES = 28, 29
 LIMITS = 30  # float64 [3]: grey from there on 0; constant up to there; and that constant
 OWN = 31  # 1 where the limits are the object's own: its constant is found by culling, and is NaN before
 SEES = 32  # 1 where the mapper reads the point
 CLASS = 33  # what its voxels are labelled
-REACH = 34  # float32 [tiles]: what a displacement that is dear adds at least; 0 where it is not
-OFFSETS = 35  # float32 [tiles][voxels of a tile]: the displacement, where it has been worked out; else 0
-COLUMNS = 36
+REACH, REACH_HIGH = 34, 35  # float32 [tiles]: what a displacement that is dear adds at least, at most; else 0
+OFFSETS = 36  # float32 [tiles][voxels of a tile]: the displacement, where it has been worked out; else 0
+COLUMNS = 37
 
 # Columns of a search for the least value of a field
 FIELD = 0  # points kernel

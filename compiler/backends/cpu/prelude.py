@@ -18,7 +18,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic as numba_intrinsic
 
 from fdif_dsl.compiler.backends import words32
-from fdif_dsl.compiler.backends.elementary import CBRT_BITS, INF, ZERO, Primitives, elementary
+from fdif_dsl.compiler.backends.elementary import INF, ZERO, Primitives, elementary
 from fdif_dsl.compiler.ir import lattice
 
 # Numba annotates these for calls from Python; here they are called from compiled code.
@@ -110,23 +110,11 @@ def power_of_two(context: Any, n: Any) -> Any:
     return types.float32(types.float32), generate
 
 
-@intrinsic
-def near_cbrt(context: Any, x: Any) -> Any:
-    """A number near the cube root of a normal x > 0, from a third of its bits."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        bits = builder.bitcast(args[0], ir.IntType(32))
-        third = builder.udiv(bits, ir.Constant(ir.IntType(32), 3))
-        return builder.bitcast(builder.add(third, ir.Constant(ir.IntType(32), CBRT_BITS)), ir.FloatType())
-
-    return types.float32(types.float32), generate
-
-
 # Functions --------------------------------------------------------------------------------------
 
 sign, sin, cos, exp2_of_product, exp, tanh, cbrt, atan2, asin, acos = elementary(
-    Primitives(select, fma, abs, copysign, floor, round, sqrt, power_of_two, near_cbrt), inline)
+    Primitives(select, fma, abs, copysign, floor, round, sqrt, power_of_two, words32.near_cbrt(intrinsic)), inline)
 
 words = words32.words(intrinsic)
 hash, noise, cell_nearest, cell_second = lattice.lattice(
-    lattice.Primitives(select, least, most, fma, floor, round, sqrt, *words[:9]), f32, inline)
+    lattice.Primitives(select, least, most, fma, floor, round, sqrt, words), f32, inline)

@@ -62,4 +62,4 @@ def _twice_rounded(a: Any, b: Any, c: Any) -> Any:
 
 
 hash, noise, cell_nearest, cell_second = lattice.lattice(
-    lattice.Primitives(select, least, most, _twice_rounded, floor, round, sqrt, *words[:9]), float, _inline)
+    lattice.Primitives(select, least, most, _twice_rounded, floor, round, sqrt, words), float, _inline)

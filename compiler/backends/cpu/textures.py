@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import astuple, replace
+from dataclasses import astuple
 from typing import Any
 
 import numpy as np
@@ -54,10 +54,7 @@ class Textures:
         if found is None:
             if len(self._tables) >= _MOST:
                 self._tables.clear()
-            found = self._make_tables(prepared, grid, slots)
-            if prepared.tile.dear:
-                found = self._worked_out(prepared, found, grid)
-            self._tables[key] = found
+            found = self._tables[key] = self._make_tables(prepared, grid, slots)
         return found
 
     def _make_tables(self, prepared: Prepared, grid: Grid, slots: Slots) -> Tables:
@@ -70,19 +67,20 @@ class Textures:
             inputs = {f"w.{'xyz'[k]}": world}
             rows = [np.broadcast_to(run_voxels(node, values, inputs), world.shape) for node in nodes]
             axes.append(np.array(rows, np.float32).reshape(len(nodes), len(world)))
+        numbers = Values.of([values[node] for node in kernel.values])
+        field = None if slots or not kernel.dear else self._field(prepared, numbers, axes, grid)
+        low, high = (self._bounds_of_levels(prepared, values, grid) if field is None else
+                     self._bounds_of_field(prepared, field, grid))
         x, y, z = axes
-        low, high = self._bounds_of_levels(prepared, values, grid)
-        return Tables(Values.of([values[node] for node in kernel.values]), (x, y, z), low, high)
+        return Tables(numbers, (x, y, z), low, high, field)
 
-    def _worked_out(self, prepared: Prepared, tables: Tables, grid: Grid) -> Tables:
-        """The same with its value at every voxel, and with bounds that are those of the values; as it is where that
-        would take too much memory."""
+    def _field(self, prepared: Prepared, numbers: Values, axes: list[np.ndarray], grid: Grid) -> np.ndarray | None:
+        """The displacement at every voxel of each tile; None where that would take too much memory."""
         across = driver.tiles_of(grid, self._tile)
         voxels = math.prod(self._tile)
-        size = math.prod(across) * voxels
         kept = sum(t.field.nbytes for t in self._tables.values() if t.field is not None)
-        if kept + 4 * size > _FIELDS:
-            return tables
+        if kept + 4 * math.prod(across) * voxels > _FIELDS:
+            return None
         field = np.zeros((math.prod(across), voxels), np.float32)
         # Where each voxel lies on its axes, tile after tile.
         tiles = np.indices(across[::-1]).reshape(3, -1, 1) * np.array(self._tile[::-1]).reshape(3, 1, 1)
@@ -93,19 +91,21 @@ class Textures:
         def work(k: int) -> None:
             chosen = slice(k * at_once, (k + 1) * at_once)
             z, y, x = tiles[:, chosen] + inside
-            spread = np.array([row[place.ravel()] for rows, place in zip(tables.axes, (x, y, z), strict=True)
+            spread = np.array([row[place.ravel()] for rows, place in zip(axes, (x, y, z), strict=True)
                                for row in rows], np.float32)
             out = field[chosen]
-            kernel(spread.ctypes.data, tables.values.address, out.ctypes.data, out.size)
+            kernel(spread.ctypes.data, numbers.address, out.ctypes.data, out.size)
 
         driver.share_out(-(-len(field) // at_once), driver.thread_count(self._threads), work)
-        if not self._bounds_address(prepared.bounds):
-            return replace(tables, field=field)
-        known = ~np.isnan(field).any(axis=1)
+        return field
+
+    def _bounds_of_field(self, prepared: Prepared, field: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+        """Bounds of a displacement whose values are known, as `_bounds_of_levels` has them: those of the values."""
+        across = driver.tiles_of(grid, self._tile)
+        known = ~np.isnan(field).any(axis=1) & (self._bounds_address(prepared.bounds) != 0)
         low, high = (np.where(known, ends, beyond).astype(np.float32).reshape(across[::-1])
                      for ends, beyond in ((field.min(axis=1), -np.inf), (field.max(axis=1), np.inf)))
-        levels = _levels(low, np.minimum, np.inf), _levels(high, np.maximum, -np.inf)
-        return replace(tables, low=levels[0], high=levels[1], field=field)
+        return _levels(low, np.minimum, np.inf), _levels(high, np.maximum, -np.inf)
 
     def _bounds_of_levels(self, prepared: Prepared, values: Mapping[Node, Any],
                           grid: Grid) -> tuple[np.ndarray, np.ndarray]:
@@ -146,7 +146,13 @@ class Textures:
         kernel = prepared.main
         values = self._values(prepared, kernel.values, grid, slots)
         read = {node: float(values[node]) for node in kernel.values}
-        return Grey(Values.of(list(read.values())), np.array(astuple(limits(prepared.formula, read))))
+        ends = np.array(astuple(limits(prepared.formula, read)))
+        if not prepared.endless:
+            return Grey(Values.of(list(read.values())), ends)
+        numbers = self._values(prepared, prepared.bounds.values, grid, slots)
+        found = Values.of([numbers[node] for node in prepared.bounds.values])
+        small = (np.abs(found.owner) <= LIMIT).all() and (np.abs(list(read.values())) <= LIMIT).all()
+        return Grey(Values.of(list(read.values())), ends, found if small else None)
 
     def own_limits(self, prepared: Prepared) -> np.ndarray:
         """The limits of a mapper with numbers of an object's own, anew for each object, see `layout.OWN`."""

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
-from llvmlite import ir
 from numba import cuda
 from numba.core import config
 from numba.cuda import libdevice
@@ -23,7 +22,7 @@ from fdif_dsl.compiler.ir import lattice
 __all__ = [
     "INF", "SIMULATED", "ZERO", "abs", "acos", "add", "asin", "atan2", "cbrt", "ceil", "cell_nearest", "cell_second",
     "cos", "exp", "exp2_of_product", "f32", "fixed", "floor", "fma", "hash", "inline", "least", "log", "low", "most",
-    "noise", "pow", "round", "select", "sign", "sin", "sqrt", "tan", "tanh", "whole", "words",
+    "noise", "pow", "round", "select", "sign", "sin", "sqrt", "tan", "tanh", "words",
 ]
 
 SIMULATED = bool(cast(Any, config).ENABLE_CUDASIM)
@@ -42,7 +41,6 @@ round: Any
 select: Any
 sqrt: Any
 tan: Any
-whole: Any
 words: Any
 
 if SIMULATED:
@@ -74,8 +72,8 @@ if SIMULATED:
 
     abs, ceil, copysign, floor, round, sqrt = np.abs, np.ceil, np.copysign, np.floor, np.rint, np.sqrt
     log, pow, tan = np.log, np.power, np.tan
-    whole, *words = lattice.primitives(np, sqrt)[7:]
-    low = whole  # which has room for every whole number
+    words = lattice.words(np)
+    low = words.word  # which has room for every whole number
 else:
     from numba.cuda.extending import intrinsic as numba_intrinsic
 
@@ -119,23 +117,13 @@ else:
     abs, ceil, copysign, floor = libdevice.fabsf, libdevice.ceilf, libdevice.copysignf, libdevice.floorf
     fma, round, sqrt = libdevice.fmaf, libdevice.rintf, libdevice.sqrtf
     log, pow, tan = libdevice.logf, libdevice.powf, libdevice.tanf
-    whole = libdevice.float2int_rz
-    _, *words, low = words32.words(intrinsic)
+    words = words32.words(intrinsic)._replace(word=libdevice.float2int_rz)
+    low = words32.low(intrinsic)
+    near_cbrt = words32.near_cbrt(intrinsic)
 
     @inline
     def power_of_two(n: Any) -> Any:
         return libdevice.int_as_float(np.int32((np.int32(n) + np.int32(127)) << np.int32(23)))
-
-    @intrinsic
-    def near_cbrt(context: Any, x: Any) -> Any:
-        """A number near the cube root of a normal x > 0, from a third of its bits."""
-
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            bits = builder.bitcast(args[0], ir.IntType(32))
-            third = builder.udiv(bits, ir.Constant(ir.IntType(32), 3))
-            return builder.bitcast(builder.add(third, ir.Constant(ir.IntType(32), CBRT_BITS)), ir.FloatType())
-
-        return x(x), generate
 
 
 @inline
@@ -151,4 +139,4 @@ def most(a: Any, b: Any) -> Any:
 sign, sin, cos, exp2_of_product, exp, tanh, cbrt, atan2, asin, acos = elementary(
     Primitives(select, fma, abs, copysign, floor, round, sqrt, power_of_two, near_cbrt), inline)
 hash, noise, cell_nearest, cell_second = lattice.lattice(
-    lattice.Primitives(select, least, most, fma, floor, round, sqrt, whole, *words), f32, inline)
+    lattice.Primitives(select, least, most, fma, floor, round, sqrt, words), f32, inline)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba.cuda import libdevice
 
-from fdif_dsl.compiler.backends.cuda.words import SIMULATED, inline, least, low, most, select, whole, words
+from fdif_dsl.compiler.backends.cuda.words import SIMULATED, inline, least, low, most, select, words
 from fdif_dsl.compiler.ir import lattice
 
 __all__ = [
@@ -24,7 +24,7 @@ if SIMULATED:
     asin, acos, atan2 = np.arcsin, np.arccos, np.arctan2
     exp, log, pow = np.exp, np.log, np.power
     cbrt, tanh = np.cbrt, np.tanh
-    word = whole
+    word = words.word
 else:
     abs, ceil, floor, round, sqrt = (
         libdevice.fabs, libdevice.ceil, libdevice.floor, libdevice.rint, libdevice.sqrt)
@@ -44,4 +44,4 @@ def fma(a: Any, b: Any, c: Any) -> Any:
 
 
 hash, noise, cell_nearest, cell_second = lattice.lattice(
-    lattice.Primitives(select, least, most, fma, floor, round, sqrt, word, *words), float, inline)
+    lattice.Primitives(select, least, most, fma, floor, round, sqrt, words._replace(word=word)), float, inline)

@@ -153,9 +153,10 @@ class Calls(Expressions):
         if name in self.scope.own or len(found) < 2:
             return None
         places = ", ".join(s.module.name for _, s in found)
+        hint = ("drop one of the `use` lines, and move what needs it into a file of its own"
+                if all(s.module.standard for _, s in found) else "drop one of the `use` lines or rename one of the two")
         return self.error(span, "E0235", f"{quote(name)} is ambiguous", f"declared in {places}",
-                          notes=[(d.name_span, "one is here") for d, _ in found],
-                          hint="drop one of the `use` lines or rename one of the two")
+                          notes=[(d.name_span, "one is here") for d, _ in found], hint=hint)
 
     def _field(self, expr: ast.Field) -> Typed:
         if isinstance(expr.base, ast.Name) and expr.base.name == "grid" and "grid" not in self.names:

@@ -163,6 +163,25 @@ def test_only_what_changed_is_unrolled_again(tmp_path: Path) -> None:
     assert second[1] is first[1] and second[0] is not first[0]
 
 
+def test_mistakes_of_constants_that_nobody_uses(tmp_path: Path) -> None:
+    """They show only when a constant is computed; one that is used tells its mistake once."""
+    (tmp_path / "other.sdf").write_text("const away = [1][1]\n")
+    text = """use other
+const short = [1, 2]
+const alone = short[5]
+const used = short[2]
+const fine = 3
+shape a { distance = p.x - used - fine }
+shape b { distance = p.y - used }
+"""
+    path = (tmp_path / "a.sdf").resolve()
+    editor = an_editor(tmp_path, {"a.sdf": text})
+    editor.changed()
+    unroll(editor)
+    assert sorted((d.code, d.labels[0].span.text) for d in editor.told(path)) == [
+        ("E0307", "2"), ("E0307", "5")]
+
+
 def test_an_input_is_that_of_its_kind(tmp_path: Path) -> None:
     text = "displacement a { offset = p.x }\nshape b { distance = p.x }\n"
     path = (tmp_path / "a.sdf").resolve()
