@@ -66,7 +66,7 @@ class VolumeStream(IterableDataset):  # type: ignore[type-arg, misc, unused-igno
                                        hint="`rank` counts from 0 to `world` - 1"))
         if self.device:
             made.build(choices.formulas)  # type: ignore[attr-defined]
-        elif backend == "cpu":
+        if self.recipe.placement.inside or (backend == "cpu" and not self.device):  # places are found on the CPU
             lib.compile(formulas=choices.formulas)  # once, here, and not in each worker
         prepare(lib, self.recipe)
 
