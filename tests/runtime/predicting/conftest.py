@@ -66,6 +66,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         "file_ending": ".nii.gz"}))
     recipe = FinetuneRecipe.load("small", [
         f'data.path="{data}"', "data.folds=3", "data.renumber=true", "train.features=4", "train.patch=[16, 16, 16]",
+        "train.network=unet",
         "train.steps=25", "train.warmup=0", "train.lr=2e-2", "train.seeds=[1, 2]", "train.accelerator=cpu",
         "validate.distance=false", "validate.predictions=true"])
     folder = tmp_path_factory.mktemp("tuned")
