@@ -220,7 +220,7 @@ def test_the_sampler_draws_the_same_objects_for_a_batch(compiled: fd.Library) ->
         first += count
 
 
-LABELS = ["shape", "shape_mapper", "multi_task"]
+LABELS = ["shape", "shape_mapper", "multi_task", "object", "instance"]
 
 
 @pytest.mark.parametrize("label", LABELS)
