@@ -2,8 +2,9 @@
 
     python benchmarks/recipes.py [RECIPE] [COUNT] [SECTION.KEY=VALUE]...
 
-The other recipe is `scanner`, unless one is named; its values can be replaced, such as volume.objects=20. It is measured as it is, and with every step of the scanner in every
-volume. The recipes take turns, some volumes at a time, made ahead on all threads as a stream makes them.
+The other recipe is `scanner`, unless one is named; its values can be replaced, such as volume.objects=20. It is
+measured as it is, and with every step of the scanner in every volume, in the library that it names. The recipes take
+turns, some volumes at a time, made ahead on all threads as a stream makes them.
 """
 
 from __future__ import annotations
