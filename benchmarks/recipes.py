@@ -1,16 +1,17 @@
 """How many volumes of the paper's recipe one of another recipe costs on the CPU, its scanner included.
 
-    python benchmarks/recipes.py [RECIPE] [COUNT]
+    python benchmarks/recipes.py [RECIPE] [COUNT] [SECTION.KEY=VALUE]...
 
-The other recipe is `scanner`, unless one is named. It is measured as it is, and with every step of the scanner in every
-volume. The recipes take turns, some volumes at a time, made ahead on all threads as a stream makes them.
+The other recipe is `scanner`, unless one is named; its values can be replaced, such as volume.objects=20. It is
+measured as it is, and with every step of the scanner in every volume, in the library that it names. The recipes take
+turns, some volumes at a time, made ahead on all threads as a stream makes them.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import fdif_dsl as fd
@@ -22,8 +23,8 @@ from fdif_dsl.runtime.streams.ahead import ahead
 ROUNDS = 7
 
 
-def main(name: str, count: int) -> None:
-    given = fd.Recipe.load(name)
+def main(name: str, count: int, overrides: Sequence[str]) -> None:
+    given = fd.Recipe.load(name, overrides)
     whole = replace(given, scanner=replace(given.scanner, **dict.fromkeys(SCANNER_STEPS, 1.0)))
     standard, own = fd.load_library(), fd.load_library(given.library)
     compare({"paper": (fd.Recipe(), standard), name: (given, own), f"{name}, every step": (whole, own)}, count)
@@ -54,4 +55,5 @@ def compare(recipes: Mapping[str, tuple[fd.Recipe, fd.Library]], count: int) -> 
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else "scanner", int(sys.argv[2]) if len(sys.argv) > 2 else 50)
+    main(sys.argv[1] if len(sys.argv) > 1 else "scanner", int(sys.argv[2]) if len(sys.argv) > 2 else 50,
+         sys.argv[3:])

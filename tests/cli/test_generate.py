@@ -417,3 +417,17 @@ def test_an_unknown_recipe(fdifc: Any, tmp_path: Path) -> None:
 def test_an_unknown_format(fdifc: Any, tmp_path: Path) -> None:
     result = fdifc("generate", "--count", 1, "-o", tmp_path / "out", "--format", "dicom")
     assert result.exit_code == 2 and "'dicom'" in result.stderr
+
+
+def test_a_recipe_brings_its_library(fdifc: Any, tmp_path: Path) -> None:
+    """Neither `generate` nor `verify` needs to be told; another library given is taken instead."""
+    path, folder = tmp_path / "mine.toml", tmp_path / "set"
+    path.write_text('[volume]\ngrid = [12, 12, 12]\nobjects = 2\n[classes]\nlibrary = ["organic", "mappers"]\n'
+                    'shapes = ["kidney"]\ndisplacements = []\nmappers = ["modular_5"]\n')
+    made = fdifc("generate", "--recipe", path, "--count", 2, "-o", folder)
+    assert made.exit_code == 0, made.output
+    checked = fdifc("verify", folder)
+    assert checked.exit_code == 0 and "2 volumes rendered again, the same" in checked.output
+    other = fdifc("generate", "--recipe", path, "--count", 2, "-o", tmp_path / "other", "--library", "standard")
+    assert other.exit_code == 1 and "the library has no shape `kidney`" in other.stderr
+    assert "it is of the library `organic`, which is not used" in other.stderr

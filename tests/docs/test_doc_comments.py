@@ -7,12 +7,13 @@ from pathlib import Path
 from fdif_dsl.compiler.frontend.built_in import standard_files
 from fdif_dsl.compiler.frontend.modules import load_modules
 from fdif_dsl.compiler.library import load_library
+from fdif_dsl.grammar.ast import Stmt
 
 
 def test_every_standard_declaration_and_random_quantity_says_what_it_is() -> None:
     said = {f"{m.name}.{d.name}": d.doc for m in load_modules(standard_files()) for d in m.tree.decls}
     said |= {f"{m.name}.{d.name}.{s.name}": s.doc for m in load_modules(standard_files()) for d in m.tree.decls
-             for s in d.body or () if s.random}
+             for s in d.body or () if isinstance(s, Stmt) and s.random}
     assert [name for name, doc in said.items() if not doc.endswith(".")] == []
 
 
