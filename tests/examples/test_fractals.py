@@ -39,7 +39,7 @@ def julia(p: Points, size: float, c: list[float]) -> np.ndarray:
     def matrix(x: np.ndarray, y: np.ndarray, z: np.ndarray, w: np.ndarray) -> np.ndarray:
         return np.moveaxis(np.array([[w + 1j * x, y + 1j * z], [-y + 1j * z, w - 1j * x]]), -1, 0)
 
-    q = matrix(*(p / size).T, np.zeros(len(p)))
+    q = matrix(p[:, 1] / size, p[:, 2] / size, np.zeros(len(p)), p[:, 0] / size)
     constant = matrix(*(np.full(len(p), v) for v in c))
     dr = np.ones(len(p))
     for _ in range(9):
@@ -104,6 +104,13 @@ CASES: dict[str, tuple[Callable[..., np.ndarray], Params]] = {
 @pytest.fixture(scope="module")
 def library() -> fd.Library:
     return fd.load_library(FILE)
+
+
+def test_a_julia_set_is_no_ball(library: fd.Library) -> None:
+    ways = np.random.default_rng(0).normal(size=(200, 3))
+    points = 7 * ways / np.linalg.norm(ways, axis=1, keepdims=True)
+    found = library.shapes["julia"].distance(points, CASES["julia"][1], grid=(32, 32, 32))
+    assert np.std(found) > 0.1
 
 
 def test_each_is_short(library: fd.Library) -> None:
