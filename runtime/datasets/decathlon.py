@@ -16,6 +16,7 @@ from typing import Any
 from fdif_dsl.runtime.datasets.nifti import Nifti
 from fdif_dsl.runtime.datasets.plan import Plan
 from fdif_dsl.runtime.datasets.record import TRAINING, VALIDATION, Case, Record
+from fdif_dsl.runtime.pictures.colour_tables import colour_tables
 from fdif_dsl.runtime.recipe.meaning import Task
 from fdif_dsl.runtime.scenes.render import Volume
 from fdif_dsl.runtime.scenes.scene import Scene
@@ -70,7 +71,8 @@ names them. Volumes of `validation`, if there are any, are in `imagesVal` and `l
             "labels": _names(tasks[0]) if len(tasks) == 1 else {task.name: _names(task) for task in tasks},
             "numTraining": len(splits[TRAINING]), "numTest": 0, **splits, "test": [],
         }
-        return {LIST: json.dumps(listed, indent=1) + "\n"}
+        tables = colour_tables(dict(enumerate(tasks[0].classes))) if len(tasks) == 1 else {}
+        return {**tables, LIST: json.dumps(listed, indent=1) + "\n"}
 
     def _paths(self, plan: Plan, case: Case) -> list[str]:
         """The image and the labels."""

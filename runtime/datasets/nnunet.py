@@ -19,6 +19,7 @@ from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.datasets.nifti import Nifti
 from fdif_dsl.runtime.datasets.plan import Plan
 from fdif_dsl.runtime.datasets.record import Case, Record
+from fdif_dsl.runtime.pictures.colour_tables import colour_tables
 from fdif_dsl.runtime.scenes.render import Volume
 from fdif_dsl.runtime.scenes.scene import Scene
 
@@ -65,7 +66,8 @@ Raw data of nnU-Net v2: this folder belongs into `$nnUNet_raw`.
             "labels": {name: label for label, name in enumerate(plan.meaning.tasks[0].classes)},
             "numTraining": len(records), "file_ending": self.nifti.ending,
         }
-        return {LIST: json.dumps(listed, indent=1) + "\n"}
+        tables = colour_tables(dict(enumerate(plan.meaning.tasks[0].classes)))
+        return {**tables, LIST: json.dumps(listed, indent=1) + "\n"}
 
 
 def place(raw: Path, number: int, name: str) -> Path:

@@ -11,10 +11,16 @@ from fdif_dsl.runtime.pictures.palette import label_colour
 ITK_SNAP, SLICER = "labels-itksnap.txt", "labels-slicer.ctbl"
 
 
+def colour_tables(labels: Mapping[int, str]) -> dict[str, str]:
+    """The text of both tables by the names of their files. `labels` has the name of each number; 0 is not seen."""
+    return {file: "".join(line(number, name) for number, name in sorted(labels.items()))
+            for file, line in ((ITK_SNAP, _itk_snap), (SLICER, _slicer))}
+
+
 def write_colour_tables(folder: Path, labels: Mapping[int, str]) -> None:
-    """Puts both tables into a folder of label files. `labels` has the name of each number; 0 is not seen."""
-    write_text(folder / ITK_SNAP, "".join(_itk_snap(number, name) for number, name in sorted(labels.items())))
-    write_text(folder / SLICER, "".join(_slicer(number, name) for number, name in sorted(labels.items())))
+    """Puts both tables into a folder of label files."""
+    for file, text in colour_tables(labels).items():
+        write_text(folder / file, text)
 
 
 def _itk_snap(number: int, name: str) -> str:

@@ -288,7 +288,7 @@ def test_verify(fdifc: Any, generate: Any, shapes: Path, tmp_path: Path) -> None
     out = tmp_path / "set"
     generate("--count", 12, "-o", out)
     assert fdifc("verify", out, "--library", shapes, "--sample", 3).output == (
-        f"{out}: 12 volumes, 29 files as they were written, 3 volumes rendered again, the same\n")
+        f"{out}: 12 volumes, 31 files as they were written, 3 volumes rendered again, the same\n")
     (out / "imagesTr" / "case_00001.nii.gz").unlink()
     (out / "labelsTr" / "case_00002.nii.gz").write_bytes(b"something else")
     result = fdifc("verify", out, "--library", shapes)
