@@ -194,8 +194,14 @@ def nodes(module: ast.Module) -> Iterator[ast.Expr]:
     stack: list[ast.Expr] = []
     for d in module.decls:
         stack += [p.default for p in d.params or () if p.default] + ([d.value] if d.value else [])
-        for s in d.body or ():
-            stack += [s.value] + ([s.binder.bound] if s.binder else [])
+        statements = list(d.body or ())
+        while statements:
+            s = statements.pop()
+            if isinstance(s, ast.Fold):
+                stack.append(s.binder.bound)
+                statements += s.body
+            else:
+                stack += s.formulas()
     while stack:
         e = stack.pop()
         yield e

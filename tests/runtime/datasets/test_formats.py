@@ -241,8 +241,8 @@ def test_the_summary_counts_what_is_there(label: str, plan: Any, tmp_path: Path)
             assert row["name"] == task.classes[row["label"]]
             assert row["voxels"] == sum(int((one == row["label"]).sum()) for one in labels)
             assert row["volumes"] == sum(bool((one == row["label"]).any()) for one in labels)
-            assert row["objects"] == sum(
-                task.label(o, 1) == row["label"] for scene, _ in drawn for o in scene.objects)
+            assert row["objects"] == sum(task.label(o, number) == row["label"] for scene, _ in drawn
+                                         for number, o in enumerate(scene.objects, 1))
     shares = sorted((volume.label.reshape(-1, 12 * 16 * 20)[0] > 0).mean() for _, volume in drawn)
     assert summary["foreground"]["median"] == pytest.approx(shares[2], abs=1e-6)
     assert summary["foreground"]["mean"] == pytest.approx(np.mean(shares), abs=1e-6)
