@@ -79,7 +79,7 @@ def find_images(recipe: Recipe) -> list[Path]:
 
     def wrong(title: str, why: str = "") -> FdifError:
         return FdifError(complain(recipe.source, "volume", "images", Wrong(
-            title, why, "name a folder of NIfTI files, or a MONAI data list"), code="E0951"))
+            title, why, "name a folder of NIfTI files, or a MONAI data list"), code="E0854"))
 
     if path.is_dir():
         folder = path / "imagesTr" if (path / "imagesTr").is_dir() else path
@@ -117,11 +117,11 @@ def _prepared(file: Path, spacing: str | tuple[float, float, float]) -> torch.Te
             image = Spacing(spacing[::-1], mode="bilinear", dtype=np.float32)(image)
     except Exception as error:  # whatever a damaged file makes of a reader
         raise FdifError(Diagnostic(
-            "E0952", "an image cannot be read", where=str(file), why=str(error).partition("\n")[0],
+            "E0855", "an image cannot be read", where=str(file), why=str(error).partition("\n")[0],
             hint="images are NIfTI files of three axes")) from error
     whole: torch.Tensor = image.as_tensor().permute(0, 3, 2, 1).contiguous()
     if not torch.isfinite(whole).all():
-        raise FdifError(Diagnostic("E0952", "an image cannot be read", where=str(file), why="it holds NaN or infinity",
+        raise FdifError(Diagnostic("E0855", "an image cannot be read", where=str(file), why="it holds NaN or infinity",
                                    hint="leave it out, or mend it"))
     low, high = np.percentile(whole.numpy(), _CUT)
     scaled = (whole - float(low)) / max(float(high - low), 1e-8)

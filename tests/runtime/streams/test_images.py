@@ -94,7 +94,7 @@ def test_where_there_are_no_images(make: Any, expected: str, tmp_path: Path) -> 
     with pytest.raises(FdifError) as caught:
         ImageStream(recipe(path), 0)
     first, rest = str(caught.value).split("\n", 1)
-    assert first == "error[E0951]: " + expected.replace("PATH", str(path))
+    assert first == "error[E0854]: " + expected.replace("PATH", str(path))
     assert "volume.images" in rest and "hint: name a folder of NIfTI files, or a MONAI data list" in rest
 
 
@@ -103,7 +103,7 @@ def test_an_image_that_cannot_be_read(folder: Path) -> None:
     with pytest.raises(FdifError) as caught:
         ImageStream(recipe(folder), 0)
     assert str(caught.value).startswith(
-        f"error[E0952]: an image cannot be read\n  --> {folder / 'case0.nii.gz'}\n  why: ")
+        f"error[E0855]: an image cannot be read\n  --> {folder / 'case0.nii.gz'}\n  why: ")
     nibabel.save(nibabel.Nifti1Image(np.full((4, 4, 4), np.nan, np.float32), np.eye(4)), folder / "case0.nii.gz")
     with pytest.raises(FdifError, match="it holds NaN or infinity"):
         ImageStream(recipe(folder), 0)
