@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import locale
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
@@ -44,7 +47,8 @@ def size(path: Path) -> int:
         return 0
     reader = _simpleitk(path).ImageFileReader()
     reader.SetFileName(str(path))
-    reader.ReadImageInformation()
+    with _own_locale():
+        reader.ReadImageInformation()
     return int(np.prod([*reader.GetSize(), reader.GetNumberOfComponents(), 4], dtype=np.float64))
 
 
@@ -56,7 +60,8 @@ def load(path: Path) -> tuple[np.ndarray, np.ndarray]:
         RuntimeError: the file is damaged.
     """
     sitk = _simpleitk(path)
-    image = _series(sitk, path) if path.is_dir() else sitk.ReadImage(str(path))
+    with _own_locale():
+        image = _series(sitk, path) if path.is_dir() else sitk.ReadImage(str(path))
     n = image.GetDimension()
     voxels = sitk.GetArrayFromImage(image)
     components = image.GetNumberOfComponentsPerPixel() > 1
@@ -77,7 +82,8 @@ def save(voxels: np.ndarray, affine: np.ndarray, path: Path) -> None:
     image.SetOrigin(where[:3, 3].tolist())
     image.SetDirection((where[:3, :3] / steps).reshape(-1).tolist())
     path.touch()  # an error of the file system has a better message than SimpleITK's
-    sitk.WriteImage(image, str(path), useCompression=True)
+    with _own_locale():
+        sitk.WriteImage(image, str(path), useCompression=True)
 
 
 def _series(sitk: Any, folder: Path) -> Any:
@@ -113,6 +119,16 @@ def _check_slices(folder: Path, stated: list[str], direction: np.ndarray) -> Non
     if (np.abs(ways @ normal) / steps).min() < _STRAIGHT:
         raise _wrong(folder, "the slices of a DICOM series do not lie straight above each other",
                      "the gantry was tilted", "correct the tilt, for example with dcm2niix")
+
+
+@contextmanager
+def _own_locale() -> Iterator[None]:
+    """Keeps the process's locale: reading a DICOM series leaves "C" behind, in which text is no longer UTF-8."""
+    before = locale.setlocale(locale.LC_ALL)
+    try:
+        yield
+    finally:
+        locale.setlocale(locale.LC_ALL, before)
 
 
 def _wrong(path: Path, title: str, why: str, hint: str) -> FdifError:

@@ -12,7 +12,7 @@ pytest.importorskip("lightning")
 pytest.importorskip("monai")
 pytest.importorskip("einops")
 
-from fdif_dsl.compiler.library import Library
+from fdif_dsl.compiler.library import Library, load_library
 from fdif_dsl.runtime.recipe import Recipe, recipes, resolve
 from fdif_dsl.runtime.streams.stream import VolumeStream
 from fdif_dsl.runtime.training.loader import Batches, loader
@@ -29,7 +29,7 @@ def _recipe(name: str) -> Any:
     return pytest.param(name, marks=[SLOW] if heavy else [])
 
 
-SAME = ("paper", "scanner", "organic", "textures")  # have the network of `paper-swin-unetr`
+SAME = ("paper", "scanner", "organic", "textures", "primgeoseg")  # have the network of `paper-swin-unetr`
 
 
 @pytest.mark.parametrize("name", [_recipe(name) for name in recipes() if name not in SAME])
@@ -40,7 +40,8 @@ def test_three_steps(compiled: Library, name: str) -> None:
 
     recipe = Recipe.load(name, [f"volume.grid={GRIDS.get(name, [32, 32, 32])}", "train.steps=3", "train.batch=1",
                                 "train.crops=1"])
-    meaning = resolve(recipe, compiled).meaning
+    library = compiled if recipe.library == ("standard",) else load_library(recipe.library)
+    meaning = resolve(recipe, library).meaning
     learner = make_learner(recipe, NETWORKS[recipe.training.network], meaning)
     moved: set[str] = set()
     losses: list[float] = []
@@ -59,12 +60,13 @@ def test_three_steps(compiled: Library, name: str) -> None:
                       enable_progress_bar=False, enable_model_summary=False,
                       gradient_clip_val=recipe.training.clip or None)
     before = {key: float(value.double().sum()) for key, value in learner.network.named_parameters()}
-    trainer.fit(learner, loader(Batches(VolumeStream(compiled, recipe), 1, 0, 0, 1), 0))
+    trainer.fit(learner, loader(Batches(VolumeStream(library, recipe), 1, 0, 0, 1), 0))
     assert len(losses) == 3 and all(torch.isfinite(torch.tensor(losses)))
     parameters = dict(learner.network.named_parameters())
     assert not {key for key, parameter in parameters.items() if parameter.requires_grad} - moved
     # What UNETR has no use for, and what a classifier on an encoder has not.
-    unused = r"norm_cross_attn" if recipe.training.task == "segmentation" else r"^network\.(decoder|encoder[1-4]|out)"
+    unused = r"norm_cross_attn" if recipe.training.task != "classification" else (
+        r"^network\.(decoder|encoder[1-4]|out)")
     assert all(re.search(unused, key) for key, parameter in parameters.items() if not parameter.requires_grad)
     assert all(float(value.double().sum()) != before[key] for key, value in learner.network.named_parameters()
                if key in moved)

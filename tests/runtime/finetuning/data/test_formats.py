@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import locale
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,14 @@ def series(image: Any, folder: Path, slices: list[int] | None = None, uid: str =
     return folder
 
 
+@pytest.fixture(autouse=True)
+def own_locale() -> Iterator[None]:
+    """Writing slices with SimpleITK changes it."""
+    before = locale.setlocale(locale.LC_ALL)
+    yield
+    locale.setlocale(locale.LC_ALL, before)
+
+
 @pytest.fixture
 def nifti(tmp_path: Path) -> Path:
     path = tmp_path / "a.nii.gz"
@@ -66,6 +76,15 @@ def test_a_series_is_read_as_its_nifti_is(nifti: Path) -> None:
     np.testing.assert_allclose(found.spacing, wanted.spacing, atol=1e-5)
     places = [its.affine @ [*np.argwhere(its.voxels[0] == its.voxels.max())[0], 1] for its in (found, wanted)]
     np.testing.assert_allclose(*places, atol=1e-4)
+
+
+def test_reading_and_writing_leave_the_locale_as_it_was(nifti: Path) -> None:
+    """ITK leaves "C" behind after a series, and all text of the process would be ASCII from then on."""
+    folder = series(sitk.ReadImage(str(nifti)), nifti.parent / "series")
+    before = locale.setlocale(locale.LC_ALL, "C.UTF-8")
+    read_volume(folder)
+    write_classes(VOXELS > 0, TURNED, nifti.parent / "label.mha")
+    assert locale.setlocale(locale.LC_ALL) == before
 
 
 def test_channels_of_a_file(tmp_path: Path) -> None:
