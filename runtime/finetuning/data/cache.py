@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tempfile import TemporaryDirectory
+import shutil
+import weakref
+from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ class Cache:
     def __init__(self, gigabytes: float) -> None:
         self.room = int(gigabytes * 1e9)
         """Bytes that are left."""
-        self._folder: TemporaryDirectory[str] | None = None
+        self._folder: str | None = None
         self._files = 0
 
     def keep(self, tensor: Any) -> Any:
@@ -25,8 +27,10 @@ class Cache:
             self.room -= tensor.nbytes
             return tensor
         if self._folder is None:
-            self._folder = TemporaryDirectory(prefix="fdif-dsl-", ignore_cleanup_errors=True)
-        path = f"{self._folder.name}/{self._files}.npy"
+            self._folder = mkdtemp(prefix="fdif-dsl-")
+            # A TemporaryDirectory warns when it goes with what holds it, and that is meant here.
+            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        path = f"{self._folder}/{self._files}.npy"
         self._files += 1
         np.save(path, tensor.numpy())
         return torch.from_numpy(np.load(path, mmap_mode="c"))
