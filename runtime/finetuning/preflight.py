@@ -25,7 +25,7 @@ from fdif_dsl.runtime.training.networks import Network, check_size, find_network
 from fdif_dsl.runtime.training.pretrained import Pretrained
 
 PRETRAINED, SCRATCH = "pretrained", "scratch"
-_ELSE = "resunet"  # without weights
+_ELSE = "unet"  # without weights
 
 
 @dataclass(frozen=True)

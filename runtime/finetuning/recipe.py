@@ -60,7 +60,7 @@ class Train(Optimisation):
     weights: str = LEFT_OUT
     """What `fdifc pretrain` left: its folder or a weights.pt; `none` trains from scratch."""
     network: str = LEFT_OUT
-    """A name of `fdifc list networks` or package.module:function; `auto` is that of the weights, else `resunet`."""
+    """A name of `fdifc list networks` or package.module:function; `auto` is that of the weights, else `unet`."""
     features: int | str = LEFT_OUT
     """`auto`: those of the weights, else of the network's own recipe; the same for `patch`."""
     patch: tuple[int, int, int] | str = LEFT_OUT
