@@ -27,8 +27,9 @@ from scanning.parts import PARTS, REPORT, deal_parts
 from scanning.picture import draw_curves
 from scanning.plan import ARMS, SCRATCH, DataSet, Plan
 from scanning.report import report
-from scanning.runs import finetune_scans, pretrain_arm, score_mean_shape
+from scanning.runs import finetune_scans, score_mean_shape
 from transferring.ledger import Ledger
+from transferring.runs import pretrain_arm
 from transferring.work import Task, processes, work_off
 
 from fdif_dsl.cli.errors import report_errors

@@ -61,7 +61,8 @@ def measure(size: Size, folder: Path, say: Callable[[str], None]) -> str:
 
 def _tasks(size: Size, folder: Path, data: Path) -> list[Task]:
     """All runs, the pre-trainings first."""
-    first = [Task(f"pre-training, {arm}", (pretrain_arm, folder / "pretrained" / arm, (*size.pretrain, *values)))
+    first = [Task(f"pre-training, {arm}",
+                  (pretrain_arm, folder / "pretrained" / arm, "paper", (*size.pretrain, *values)))
              for arm, (_, values) in ARMS.items() if arm != SCRATCH]
     return first + [Task(run.name, (finetune_once, data, run, size.finetune),
                          None if run.arm == SCRATCH else f"pre-training, {run.arm}") for run in size.runs]

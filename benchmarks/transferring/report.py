@@ -64,13 +64,13 @@ def _ladder(head: str, kinds: Sequence[tuple[str, int, int | None]], size: Size,
             its = _means(size.seeds, results, arm, cases, steps)
             row += [_mean(its), _difference(its, scratch)]
         rows.append(row)
-    return _table((head, "seeds", SCRATCH, *(part for arm in arms for part in (arm, "gain (95 %)"))), rows)
+    return table((head, "seeds", SCRATCH, *(part for arm in arms for part in (arm, "gain (95 %)"))), rows)
 
 
 def _ablation(size: Size, results: Mapping[str, Any]) -> str:
     found = {arm: _means(size.seeds, results, arm, size.ablation) for arm in ARMS}
     head = ("arm", f"pre-trained on, at {size.ablation} cases", "Dice", f"to {SCRATCH} (95 %)", f"to {FULL} (95 %)")
-    return _table(head, [
+    return table(head, [
         (arm, ARMS[arm][0], _mean(its), _difference(its, found[SCRATCH]) if arm != SCRATCH else "",
          _difference(its, found[FULL]) if arm != FULL else "") for arm, its in found.items()])
 
@@ -81,17 +81,17 @@ def _classes(size: Size, results: Mapping[str, Any]) -> str:
     if not all(found.values()):
         return ""
     means = [np.mean([by_class(its) for its in found[arm]], axis=0) for arm in size.ladder]
-    return _table((f"class, at {size.ablation} cases", *size.ladder), [
+    return table((f"class, at {size.ablation} cases", *size.ladder), [
         (name, *(f"{value:.1f}" for value in values)) for name, *values in
         zip(found[SCRATCH][0]["classes"], *means, strict=True)])
 
 
 def _pretraining(results: Mapping[str, Any]) -> str:
-    return _table(("arm", "steps", "loss, first to last", "Dice of held-out volumes"), [
+    return table(("arm", "steps", "loss, first to last", "Dice of held-out volumes"), [
         (arm, its["steps"], f"{its['first_loss']:.2f} to {its['last_loss']:.2f}",
          ", ".join(f"{value:.3f}" for value in its["dice"].values()))
         for arm in ARMS if (its := results.get(f"pre-training, {arm}"))])
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in (head, ["---"] * len(head), *rows))

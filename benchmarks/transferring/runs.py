@@ -36,8 +36,8 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def pretrain_arm(folder: Path, overrides: tuple[str, ...]) -> dict[str, Any]:
-    """Pre-trains on the recipe `paper` with some values replaced, or goes on with an interrupted run.
+def pretrain_arm(folder: Path, name: str, overrides: tuple[str, ...]) -> dict[str, Any]:
+    """Pre-trains on a built-in recipe with some values replaced, or goes on with an interrupted run.
 
     Raises:
         KeyboardInterrupt: it was interrupted; a checkpoint is left.
@@ -48,14 +48,14 @@ def pretrain_arm(folder: Path, overrides: tuple[str, ...]) -> dict[str, Any]:
 
     start = time.perf_counter()
     resume = (folder / LAST).exists()
-    run = pretrain(load_library(), Recipe.load("paper", overrides), folder, name="paper", resume=resume,
-                   overwrite=not resume)
+    recipe = Recipe.load(name, overrides)
+    run = pretrain(load_library(recipe.library), recipe, folder, name=name, resume=resume, overwrite=not resume)
     assert run is not None
     if run.interrupted:
         raise KeyboardInterrupt
     return {"weights": str(folder / WEIGHTS), "steps": run.steps, "first_loss": run.loss.first,
             "last_loss": run.loss.last, "dice": {score.task: score.mean for score in run.scores},
-            "seconds": time.perf_counter() - start}
+            "waited": run.speed.waited, "seconds": time.perf_counter() - start}
 
 
 def finetune_once(data: Path, run: Run, overrides: tuple[str, ...], weights: str | None = None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import click
 
 from fdif_dsl.cli.errors import INTERRUPTED
 from fdif_dsl.cli.options import FilePath
+from fdif_dsl.cli.reports import Report
 from fdif_dsl.cli.steps import Steps
 
 if TYPE_CHECKING:
@@ -85,26 +86,16 @@ def _toml(value: object) -> str:
     return str(value) if isinstance(value, int) else json.dumps(str(value), ensure_ascii=False)
 
 
-class _Report:
+class _Report(Report):
     """What is said on the way."""
 
     def __init__(self) -> None:
-        from contextlib import ExitStack
-
-        self.begun = False
-        self._open = ExitStack()
+        super().__init__()
         self._steps: Steps | None = None
         self._look: Any = None
 
-    def __enter__(self) -> _Report:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
     def close(self) -> None:
-        """Takes bars off the terminal."""
-        self._open.close()
+        super().close()
         self._steps = None
 
     def examining(self, done: int, total: int) -> None:
@@ -112,15 +103,10 @@ class _Report:
         from fdif_dsl.compiler.support.progress import bar
 
         if self._look is None:
-            self._look = self._open.enter_context(bar("looking at cases"))
+            self._look = self.bars.enter_context(bar("looking at cases"))
         self._look(done, total)
         if done == total:
             self.close()
-
-    def begin(self, about: str) -> None:
-        """All is checked."""
-        self.begun = True
-        click.echo(about)
 
     def warned(self, warning: Diagnostic) -> None:
         """Something about the data is odd."""
@@ -130,7 +116,7 @@ class _Report:
     def run(self, start: str, seed: int) -> None:
         """A run begins."""
         click.echo(f"{start}, seed {seed}")
-        self._steps = self._open.enter_context(Steps("patches/s"))
+        self._steps = self.bars.enter_context(Steps("patches/s"))
 
     def step(self, row: Row, steps: int) -> None:
         """A step is done."""

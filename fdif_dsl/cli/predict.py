@@ -9,6 +9,7 @@ import click
 
 from fdif_dsl.cli.errors import INTERRUPTED
 from fdif_dsl.cli.options import FilePath
+from fdif_dsl.cli.reports import Report
 
 
 @click.command("predict")
@@ -48,38 +49,23 @@ def command(ctx: click.Context, run: Path, images: tuple[Path, ...], directory: 
             ctx.exit(INTERRUPTED)
 
 
-class _Report:
-    """What is said on the way: a bar for the image in hand, and a line for each that is done."""
+class _Report(Report):
+    """A bar for the image in hand, and a line for each that is done."""
 
     def __init__(self) -> None:
-        from contextlib import ExitStack
-
-        self.begun = False
-        self._open = ExitStack()
+        super().__init__()
         self._bar: Any = None
 
-    def __enter__(self) -> _Report:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
     def close(self) -> None:
-        """Takes the bar off the terminal."""
-        self._open.close()
+        super().close()
         self._bar = None
-
-    def begin(self, about: str) -> None:
-        """All is checked."""
-        self.begun = True
-        click.echo(about)
 
     def patch(self, name: str, done: int, total: int) -> None:
         """A patch is done."""
         from fdif_dsl.compiler.support.progress import bar
 
         if self._bar is None:
-            self._bar = self._open.enter_context(bar(name))
+            self._bar = self.bars.enter_context(bar(name))
         self._bar(done, total)
 
     def image(self, path: Path) -> None:

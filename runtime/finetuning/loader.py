@@ -22,16 +22,11 @@ from fdif_dsl.runtime.finetuning.data.medmnist import MedMnist
 from fdif_dsl.runtime.finetuning.data.normalisation import Scaling, scaled, schemes
 from fdif_dsl.runtime.finetuning.data.preprocessing import CUT, Prepared
 from fdif_dsl.runtime.finetuning.recipe import Augment, FinetuneRecipe
+from fdif_dsl.runtime.streams.turns import place_of
 
 Patch = tuple[int, int, int]
 _BACKGROUND = 1 / 3
 """The share of patches whose middle is background; the middles of the others are shared out evenly to the classes."""
-
-
-def place_of(number: int, count: int, seed: int) -> int:
-    """Which of `count` cases is number `number` of a run; each comes once before any comes again."""
-    turn, place = divmod(number, count)
-    return int(np.random.default_rng((seed, turn)).permutation(count)[place])
 
 
 def random_of(number: int, seed: int) -> np.random.RandomState:

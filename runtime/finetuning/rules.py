@@ -22,10 +22,7 @@ def _path(value: Any) -> str:
 def _spacing(value: Any) -> str | tuple[float, float, float]:
     if isinstance(value, str):
         return str(checks.one_of("median", "keep")(value))
-    if not isinstance(value, Sequence) or len(value) != 3:
-        raise Wrong("the spacing is three numbers", hint='write [z, y, x] in mm, or "median", or "keep"')
-    z, y, x = (float(checks.real(1e-6, 1e6)(v)) for v in value)
-    return z, y, x
+    return checks.spacing(value, 'write [z, y, x] in mm, or "median", or "keep"')
 
 
 def _orientation(value: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from fdif_dsl.compiler.frontend.built_in import STANDARD, is_library, libraries
@@ -70,25 +70,12 @@ def _libraries(value: Any) -> tuple[str, ...]:
     return found
 
 
-def _wandb(value: Any) -> str | None:
-    return None if value is None or value == "none" else str(checks.text(value))
-
-
 def _patch(value: Any) -> tuple[int, int, int] | None:
     return None if value is None or value == "grid" else checks.sides(value)
 
 
-def _images(value: Any) -> str | None:
-    return None if value is None or value == "none" else str(checks.text(value))
-
-
 def _spacing(value: Any) -> str | tuple[float, float, float]:
-    if value == "keep":
-        return "keep"
-    if isinstance(value, str) or not isinstance(value, Sequence) or len(value) != 3:
-        raise Wrong("the spacing is three numbers", hint='write [z, y, x] in mm, or "keep"')
-    z, y, x = (float(checks.real(1e-6, 1e6)(v)) for v in value)
-    return z, y, x
+    return "keep" if value == "keep" else checks.spacing(value, 'write [z, y, x] in mm, or "keep"')
 
 
 def _targets(value: Any) -> tuple[str, ...]:
@@ -106,7 +93,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "grid": checks.sides,
         "objects": _objects,
         "label": checks.one_of(*MEANINGS),
-        "images": _images,
+        "images": checks.text_or_none,
         "spacing": _spacing,
     },
     "placement": {
@@ -175,7 +162,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "volumes": checks.whole(1, 10**6),
         "checkpoint": checks.whole(1, 10**9),
         "keep": checks.whole(1, 1000),
-        "wandb": _wandb,
+        "wandb": checks.text_or_none,
     },
 }
 

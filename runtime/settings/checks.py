@@ -166,3 +166,16 @@ def _shown(value: Any, depth: int = 2) -> str:
         inner = "[" + ", ".join(_shown(v, depth - 1) if depth else "..." for v in value[:6]) + "]"
         return inner if len(value) <= 6 and len(inner) <= 60 else f"a list of {len(value)}"
     return str(value) if isinstance(value, int | float) else kind_of(value)
+
+
+def spacing(value: Any, hint: str) -> tuple[float, float, float]:
+    """Sizes of voxels (z, y, x), in mm."""
+    if isinstance(value, str) or not isinstance(value, Sequence) or len(value) != 3:
+        raise Wrong("the spacing is three numbers", hint=hint)
+    z, y, x = (float(real(1e-6, 1e6)(v)) for v in value)
+    return z, y, x
+
+
+def text_or_none(value: Any) -> str | None:
+    """A text; "none", and None, are none."""
+    return None if value is None or value == "none" else str(text(value))

@@ -16,6 +16,7 @@ from fdif_dsl.runtime.recipe import Recipe
 from fdif_dsl.runtime.recipe.meaning import Meaning, meaning_of
 from fdif_dsl.runtime.settings.checks import Wrong
 from fdif_dsl.runtime.settings.places import complain
+from fdif_dsl.runtime.streams.turns import place_of
 
 _ENDINGS = (".nii", ".nii.gz")
 _CUT = (0.5, 99.5)  # percentiles that become black and white
@@ -43,8 +44,7 @@ class ImageStream:
 
     def volume(self, index: int) -> dict[str, Any]:
         """The pair number `index`."""
-        turn, place = divmod(index, len(self.files))
-        file = self.files[np.random.default_rng((self.seed, turn)).permutation(len(self.files))[place]]
+        file = self.files[place_of(index, len(self.files), self.seed)]
         whole, random = self._read(file), np.random.default_rng((self.seed, index))
         ends = []
         for axis, side in enumerate(self.recipe.grid, 1):
