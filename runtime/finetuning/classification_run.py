@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,6 +37,10 @@ class Run:
     taken: str
     truth: np.ndarray
     chances: np.ndarray
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return {}
 
     def __str__(self) -> str:
         area = float(auc(self.chances, self.truth))

@@ -83,6 +83,8 @@ class Augment:
     """What happens to a patch before the network sees it: the chance of each change, and its greatest amount."""
 
     flip: float = LEFT_OUT
+    axes: str = LEFT_OUT
+    """Along which patches are mirrored, letters of x, y and z; `auto`: along those that `axes_to_mirror` finds."""
     rotate: float = LEFT_OUT
     degrees: float = LEFT_OUT
     zoom: float = LEFT_OUT

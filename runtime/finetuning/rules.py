@@ -12,6 +12,7 @@ from fdif_dsl.runtime.settings.form import Form
 from fdif_dsl.runtime.settings.training import rules
 
 AUTO = "auto"
+AXES = "xyz"
 ENDS = ("RL", "AP", "SI")
 
 
@@ -39,6 +40,15 @@ def _features(value: Any) -> str | int:
 
 def _patch(value: Any) -> str | tuple[int, int, int]:
     return AUTO if value == AUTO else checks.sides(value)
+
+
+def _axes(value: Any) -> str:
+    if value == AUTO:
+        return AUTO
+    if not isinstance(value, str) or set(value) - set(AXES) or len(set(value)) < len(value):
+        raise Wrong(f"`{value}` names no axes", "patches are mirrored along x, y and z, or some of them",
+                    f'write "{AUTO}", or letters, like "xz"; "" for none')
+    return "".join(sorted(value))
 
 
 def _steps(value: Any) -> tuple[int, ...]:
@@ -85,6 +95,7 @@ RULES: dict[str, dict[str, Rule]] = {
         }),
     "augment": {
         "flip": checks.CHANCE,
+        "axes": _axes,
         "rotate": checks.CHANCE,
         "degrees": checks.real(0, 180),
         "zoom": checks.CHANCE,

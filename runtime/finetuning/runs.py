@@ -55,6 +55,11 @@ class Outcome(Protocol):
     @property
     def trained_on(self) -> tuple[str, ...]: ...
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What else run.json has of it."""
+        ...
+
     def __str__(self) -> str: ...
 
 
@@ -89,7 +94,7 @@ def run_all(recipe: FinetuneRecipe, name: str, settled: Settled, directory: Path
     write_about(directory, name, {
         "weights": str(settled.pretrained.path) if settled.pretrained else None,
         "network": chosen.row.name, "features": chosen.features, "patch": list(chosen.patch), **facts,
-        "runs": {start: {str(seed): {"taken": outcome.taken, "trained_on": list(outcome.trained_on)}
+        "runs": {start: {str(seed): {"taken": outcome.taken, "trained_on": list(outcome.trained_on), **outcome.facts}
                          for seed, outcome in zip(recipe.train.seeds, outcomes, strict=True)}
                  for start, outcomes in found.items()}})
     return found

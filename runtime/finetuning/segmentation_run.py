@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,10 @@ from fdif_dsl.runtime.finetuning.inference import Member, Sliding, decision, seg
 from fdif_dsl.runtime.finetuning.loader import Patches, Source
 from fdif_dsl.runtime.finetuning.losses import loss_of
 from fdif_dsl.runtime.finetuning.metrics import CaseScore, nanmean, score
+from fdif_dsl.runtime.finetuning.mirroring import axes_to_mirror
 from fdif_dsl.runtime.finetuning.preflight import Work
 from fdif_dsl.runtime.finetuning.results import curve_table
+from fdif_dsl.runtime.finetuning.rules import AXES
 from fdif_dsl.runtime.finetuning.runs import FOLD
 from fdif_dsl.runtime.finetuning.trainer import Tuner, tune
 from fdif_dsl.runtime.finetuning.transfer import take_over
@@ -42,12 +44,18 @@ _PICTURED = 4  # held-out cases
 @dataclass(frozen=True)
 class Run:
     """A run of one seed: the cases that it was trained on, what came from the weights, and the score of each held-out
-    case. `curve` has the scores after those steps that the recipe asks for, without distances."""
+    case. `curve` has the scores after those steps that the recipe asks for, without distances. `mirrored` are the axes
+    along which patches were."""
 
     trained_on: tuple[str, ...]
     taken: str
     scores: list[CaseScore]
     curve: dict[int, list[CaseScore]] = field(default_factory=dict)
+    mirrored: str = ""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return {"mirrored": self.mirrored}
 
     def __str__(self) -> str:
         dice = np.array([[score.dice for score in self.scores]])
@@ -74,7 +82,8 @@ def run(work: Work, seed: int, folder: Path, *, scratch: bool, stop: Stop, repor
                  stop=stop, report=report) for k, its in enumerate(work.splits)]
     trained_on = dict.fromkeys(name for its in runs for name in its.trained_on)
     return Run(tuple(trained_on), runs[0].taken, [score for its in runs for score in its.scores],
-               {step: [score for its in runs for score in its.curve[step]] for step in runs[0].curve})
+               {step: [score for its in runs for score in its.curve[step]] for step in runs[0].curve},
+               "".join(axis for axis in AXES if any(axis in its.mirrored for its in runs)))
 
 
 def _run(work: Work, split: Split, seed: int, folder: Path, *, scratch: bool, stop: Stop, report: Report | None) -> Run:
@@ -92,7 +101,8 @@ def _run(work: Work, split: Split, seed: int, folder: Path, *, scratch: bool, st
     cases = [train[i] for i in few(there, recipe.data.cases, seed)]
     prepared = [work.bank[case] for case in cases]
     grey = Grey(work.schemes, foreground(prepared))
-    patches = Patches([Source(p, grey.of(p)) for p in prepared], chosen.patch, recipe.train.batch, recipe.augment, seed,
+    augment = replace(recipe.augment, axes=axes_to_mirror(recipe.augment.axes, prepared))
+    patches = Patches([Source(p, grey.of(p)) for p in prepared], chosen.patch, recipe.train.batch, augment, seed,
                       recipe.train.workers)
     loss = loss_of(classes, [region.places for region in data.list.regions], data.list.ignore is not None)
     tuner = Tuner(network, loss, recipe.train, taken.body if taken else frozenset(), seed)
@@ -118,7 +128,7 @@ def _run(work: Work, split: Split, seed: int, folder: Path, *, scratch: bool, st
         curve[steps] = scores
     if curve:
         write_text(folder / CURVE, curve_table(curve, [case.name for case in held_out], data.scored))
-    return Run(trained_on, str(taken or ""), scores, curve)
+    return Run(trained_on, str(taken or ""), scores, curve, augment.axes if augment.flip else "")
 
 
 @dataclass(frozen=True)
