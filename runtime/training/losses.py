@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from monai.losses.dice import DiceLoss
 from monai.losses.ds_loss import DeepSupervisionLoss
 from torch import nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from fdif_dsl.runtime.recipe import Recipe
@@ -16,6 +16,7 @@ from fdif_dsl.runtime.recipe.meaning import Meaning
 from fdif_dsl.runtime.training.heads import split
 
 Output = torch.Tensor | Sequence[torch.Tensor]
+_SMOOTH = 1e-5
 _LEAST = 1e-6  # nnU-Net's weight of the coarsest output: nothing, but its layer gets a gradient
 
 
@@ -31,20 +32,63 @@ class DiceAndCrossEntropy(nn.Module):
     def __init__(self, classes: Sequence[int], present: bool) -> None:
         super().__init__()
         self.classes, self.present = tuple(classes), present
-        self.dice = DiceLoss(to_onehot_y=True, softmax=True, reduction="none")
 
     def forward(self, output: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
         """`output` (b, sum of classes, D, H, W), `label` (b, tasks, D, H, W)."""
-        terms = []
-        for i, logits in enumerate(split(output.float(), self.classes)):
-            target = label[:, i : i + 1].long()
-            dice = self.dice(logits, target).flatten(1)  # a column for each class
-            weight = torch.ones_like(dice)
-            if self.present:
-                weight = torch.zeros_like(dice).scatter_(1, target.flatten(1), 1.0)
-            dice = (dice * weight).sum(1) / weight.sum(1)
-            terms.append(dice.mean() + functional.cross_entropy(logits, target[:, 0]))
+        label, terms = label.long(), []
+        own, totals = _Chances.apply(  # type: ignore[no-untyped-call]
+            output.float().flatten(2), label.flatten(2), self.classes)
+        for i, total in enumerate(split(totals, self.classes)):
+            log, target = own[:, i].view_as(label[:, i]), label[:, i]
+            inner, size = (_by_class(values, target, total.shape[1]) for values in (log.exp(), torch.ones_like(log)))
+            dice = 1 - (2 * inner + _SMOOTH) / (total + size + _SMOOTH)
+            weight = (size > 0).float() if self.present else torch.ones_like(size)
+            terms.append(((dice * weight).sum(1) / weight.sum(1)).mean() - log.mean())
         return torch.stack(terms).mean()
+
+
+class _Chances(torch.autograd.Function):
+    """What the loss needs of logits (b, sum of classes, n) and labels (b, tasks, n): the logarithm of the chance of
+    each voxel's own classes (b, tasks, n), and the sum of each class's chances (b, sum of classes).
+
+    All else is small, so the chances are the only tensor made that has all classes and voxels, and the gradient takes
+    their place: on a CPU, memory that is new costs as much as what is computed in it.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: torch.Tensor, label: torch.Tensor,
+                classes: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor]:
+        chances, own = torch.empty_like(logits), logits.new_empty(label.shape)
+        for sample in zip(logits, chances, label, own, strict=True):
+            for x, chance, target, mine in _tasks(classes, *sample):
+                torch.log_softmax(x, 0, out=chance)
+                torch.gather(chance, 0, target, out=mine)
+                chance.exp_()
+        ctx.save_for_backward(chances, label)
+        ctx.classes = classes
+        return own, chances.sum(2)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, by_own: torch.Tensor, by_total: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        chances, label = ctx.saved_tensors
+        for sample in zip(by_total[..., None], chances, label, by_own, strict=True):
+            for total, chance, target, own in _tasks(ctx.classes, *sample):
+                chance *= total - ((total * chance).sum(0) + own)
+                chance.scatter_add_(0, target, own)
+        return chances, None, None
+
+
+def _tasks(classes: Sequence[int], a: torch.Tensor, b: torch.Tensor, target: torch.Tensor, own: torch.Tensor) -> Any:
+    """The parts of a sample that are of each task: its classes of `a` and `b`, its row (1, n) of the others."""
+    return zip(a.split_with_sizes(classes), b.split_with_sizes(classes), target[:, None], own[:, None], strict=True)
+
+
+def _by_class(values: torch.Tensor, target: torch.Tensor, classes: int) -> torch.Tensor:
+    """The sums of `values` (b, D, H, W) over the voxels of each class (b, classes), slice by slice, as float32 adds up
+    few numbers well."""
+    slices = values.new_zeros(*values.shape[:2], classes)
+    return slices.scatter_add(2, target.flatten(2), values.flatten(2)).sum(1)
 
 
 class DeepSupervision(nn.Module):

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 pytest.importorskip("monai")
 
@@ -19,16 +21,16 @@ from fdif_dsl.runtime.training.losses import (
 )
 
 
-def by_hand(logits: torch.Tensor, label: torch.Tensor, present: bool) -> float:
+def by_hand(logits: torch.Tensor, label: torch.Tensor, present: bool) -> torch.Tensor:
     """Dice and cross-entropy of one sample (classes, n) and (n,), from their definitions."""
     chances = logits.double().softmax(0)
-    cross = -chances.gather(0, label[None]).log().mean()
+    cross = -logits.double().log_softmax(0).gather(0, label[None]).mean()
     dice = []
     for k, chance in enumerate(chances):
         here = (label == k).double()
         if here.any() or not present:
             dice.append(1 - (2 * (chance * here).sum() + 1e-5) / (chance.sum() + here.sum() + 1e-5))
-    return float(cross + torch.stack(dice).mean())
+    return cross + torch.stack(dice).mean()
 
 
 def sample(classes: int, tasks: int = 1, batch: int = 2) -> tuple[torch.Tensor, torch.Tensor]:
@@ -41,8 +43,36 @@ def sample(classes: int, tasks: int = 1, batch: int = 2) -> tuple[torch.Tensor, 
 @pytest.mark.parametrize("present", [False, True])
 def test_dice_and_cross_entropy(present: bool) -> None:
     logits, label = sample(4)  # the label has classes 0 and 1 only
-    expected = sum(by_hand(logits[i].flatten(1), label[i].flatten(), present) for i in range(2)) / 2
+    expected = sum(float(by_hand(logits[i].flatten(1), label[i].flatten(), present)) for i in range(2)) / 2
     assert float(DiceAndCrossEntropy([4], present)(logits, label)) == pytest.approx(expected, rel=1e-5)
+
+
+@settings(max_examples=40, deadline=None)
+@given(classes=st.lists(st.integers(2, 40), min_size=1, max_size=3), batch=st.integers(1, 3),
+       spread=st.sampled_from((0.1, 3.0, 300.0)), present=st.booleans(), seed=st.integers(0, 2**32))
+def test_value_and_gradient_are_those_of_the_formulas(
+        classes: list[int], batch: int, spread: float, present: bool, seed: int) -> None:
+    random = torch.Generator().manual_seed(seed)
+    shape = [int(n) for n in torch.randint(1, 6, (3,), generator=random)]
+    label = torch.stack([torch.randint(0, int(torch.randint(1, n + 1, (), generator=random)), (batch, *shape),
+                                       generator=random) for n in classes], 1)
+    logits = (spread * torch.randn(batch, sum(classes), *shape, generator=random)).requires_grad_()
+    loss = DiceAndCrossEntropy(classes, present)(logits, label)
+    found, = torch.autograd.grad(loss, logits)
+    terms = [by_hand(part[i].flatten(1), label[i, task].flatten(), present)
+             for task, part in enumerate(logits.split(classes, 1)) for i in range(batch)]
+    expected = torch.stack(terms).mean()
+    wanted, = torch.autograd.grad(expected, logits)
+    assert float(loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5 * float(wanted.abs().max()))
+
+
+def test_a_gradient_is_not_taken_twice_from_what_the_first_has_overwritten() -> None:
+    logits, label = sample(4)
+    loss = DiceAndCrossEntropy([4], True)(logits.requires_grad_(), label)
+    loss.backward(retain_graph=True)  # type: ignore[no-untyped-call]
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()  # type: ignore[no-untyped-call]
 
 
 def test_monai_means_the_same_by_all_classes() -> None:
