@@ -61,7 +61,7 @@ def test_raw_data_of_nnunet_with_weights(nnunet: Any, weights: Any, tiny: Any, t
     about = json.loads((tmp_path / "run/run.json").read_text())
     assert about["channels"] == 2 and about["spacing"] == [2.5, 1.0, 1.0]
     assert about["runs"]["pretrained"]["2"] == {
-        "taken": result.taken, "trained_on": list(result.trained_on[1]), "mirrored": ""}  # the balls lie beyond each other
+        "taken": result.taken, "trained_on": list(result.trained_on[1]), "mirrored": ""}  # the balls lie apart
     stored = torch.load(tmp_path / "run/pretrained-seed-1/weights.pt", weights_only=True)
     assert [how for how, _ in stored["normalise"]] == ["clipped", "ct"] and stored["channels"] == 2
     # What was fine-tuned can be fine-tuned again.
