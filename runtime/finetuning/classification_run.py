@@ -56,7 +56,9 @@ def run(recipe: FinetuneRecipe, settled: Settled, data: MedMnist, seed: int, fol
     pretrained = None if scratch else settled.pretrained
     torch.manual_seed(seed % 2**63)
     network = chosen.row.build(chosen.features, 1, chosen.patch, data.channels)
-    taken = take_over(network, chosen.row, pretrained, chosen.patch) if pretrained is not None else None
+    taken = None
+    if pretrained is not None:
+        taken = take_over(network, chosen.row, pretrained, chosen.patch, data.channels)
     classifier = Classifier(network, chosen.row, data.classes, chosen.patch, data.channels)
     which = few([{label} for label in data.train.labels.tolist()], recipe.data.cases, seed)
     body = frozenset(f"network.{name}" for name in taken.body) if taken else frozenset()

@@ -96,7 +96,7 @@ def _run(work: Work, split: Split, seed: int, folder: Path, *, scratch: bool, st
     network = chosen.row.build(chosen.features, data.outputs, chosen.patch, data.channels)
     taken = None
     if pretrained is not None:
-        taken = take_over(network, chosen.row, pretrained, chosen.patch)
+        taken = take_over(network, chosen.row, pretrained, chosen.patch, data.channels)
     there = [data.facts[case.name].voxels.keys() for case in train]
     cases = [train[i] for i in few(there, recipe.data.cases, seed)]
     prepared = [work.bank[case] for case in cases]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
+from fdif_dsl.runtime.finetuning.rescaling import as_new
 from fdif_dsl.runtime.training.networks import Network
 from fdif_dsl.runtime.training.pretrained import Pretrained, over_channels
 
@@ -36,11 +37,12 @@ class Taken:
         return "; ".join(parts)
 
 
-def take_over(network: Any, row: Network, pretrained: Pretrained, patch: Patch) -> Taken:
+def take_over(network: Any, row: Network, pretrained: Pretrained, patch: Patch, inputs: int = 1) -> Taken:
     """Puts the weights into a network, all but the head's, by name.
 
     A kernel over one channel becomes one over several: each has the kernel divided by their number, so that the same
-    image in all of them gives what it gave in one. Position embeddings for another patch are interpolated.
+    image in all of them gives what it gave in one. Position embeddings for another patch are interpolated. Kernels
+    whose size changes nothing but how fast they learn get that of new ones. The network is for `inputs` channels.
 
     Raises:
         FdifError: nothing fits.
@@ -67,7 +69,7 @@ def take_over(network: Any, row: Network, pretrained: Pretrained, patch: Patch) 
             "E0937", f"none of the weights fits `{row.name}`", where=str(pretrained.path),
             why=f"they are of `{pretrained.network}` with {pretrained.features} features",
             hint="leave out train.network and train.features to take those of the weights"))
-    network.load_state_dict(found, strict=False)
+    network.load_state_dict(as_new(network, found, patch, inputs), strict=False)
     return Taken(tuple(same), tuple(adapted), tuple(new))
 
 
