@@ -4,9 +4,9 @@
     python benchmarks/scans.py --data sarcoma@4 --part choose --seeds 101,102 --set train.lr=1e-3 -o choosing
 
 `--data` is a data set as `fdifc finetune` reads it, and the voxels that the network sees: `@4` is 4 mm along every
-axis, `@3,1,1` is z, y, x. Each is dealt once and for all (`scanning/parts.py`): settings are chosen on one part,
-`--part choose`, which has cases of its own to train on and to score, and reported on the other, which no choice has
-seen.
+axis, `@3,1,1` is z, y, x; `@4:48,32,32` has patches of that many voxels. Each is dealt once and for all
+(`scanning/parts.py`): settings are chosen on one part, `--part choose`, which has cases of its own to train on and to
+score, and reported on the other, which no choice has seen.
 
 Each arm (`scanning/plan.py`) pre-trains the same network for as many steps; copies of it are fine-tuned on 1, 2, 4 and
 more cases, with the same seeds, cases, batches, steps and settings as networks with random weights, and scored on the
@@ -25,7 +25,7 @@ from pathlib import Path
 import click
 from scanning.parts import PARTS, REPORT, deal_parts
 from scanning.picture import draw_curves
-from scanning.plan import ARMS, SCRATCH, DataSet, Plan
+from scanning.plan import ARMS, SCRATCH, USUAL, DataSet, Plan
 from scanning.report import report
 from scanning.runs import finetune_scans, score_mean_shape
 from transferring.ledger import Ledger
@@ -98,9 +98,11 @@ def _data(context: click.Context, parameter: click.Parameter, texts: tuple[str, 
 
 
 @click.command(help=(__doc__ or "").replace("    python", "\b\n    python"))
-@click.option("--data", multiple=True, required=True, callback=_data, help="PATH@MM; may be given several times.")
+@click.option("--data", multiple=True, required=True, callback=_data,
+              help="PATH@MM, or PATH@MM:PATCH; may be given several times.")
 @click.option("--part", type=click.Choice(PARTS), default=REPORT, show_default=True)
-@click.option("--arm", "arms", multiple=True, type=click.Choice(list(ARMS)), help="Those to run; all if none is given.")
+@click.option("--arm", "arms", multiple=True, type=click.Choice(list(ARMS)),
+              help=f"Those to run; {', '.join(USUAL)} if none is given.")
 @click.option("--cases", default="1,2,4,8,0", show_default=True, callback=_numbers, help="0 is all.")
 @click.option("--seeds", default="1,2,3,4,5", show_default=True, callback=_numbers)
 @click.option("--steps", type=click.IntRange(8), default=Plan.steps, show_default=True, help="Of fine-tuning.")
@@ -109,14 +111,15 @@ def _data(context: click.Context, parameter: click.Parameter, texts: tuple[str, 
 @click.option("--network", default=Plan.network, show_default=True, help="A name of `fdifc list networks`.")
 @click.option("--features", type=click.IntRange(1), default=Plan.features, show_default=True, help="Its width.")
 @click.option("--patch", default="32,32,32", show_default=True, callback=_numbers, help="z, y, x.")
-@click.option("--set", "values", multiple=True, help="KEY=VALUE of the recipe `small`, for every arm.")
+@click.option("--set", "values", multiple=True,
+              help="KEY=VALUE of the recipe `small`, for every arm; ARM:KEY=VALUE for one.")
 @click.option("--jobs", type=click.IntRange(1), default=Plan.jobs, show_default=True, help="Runs side by side.")
 @click.option("-o", "folder", type=click.Path(path_type=Path, file_okay=False), default=Path("scans"),
               show_default=True, help="The folder for the networks and the results.")
 def main(data: tuple[DataSet, ...], part: str, arms: tuple[str, ...], cases: tuple[int, ...], seeds: tuple[int, ...],
          steps: int, pretrain: int, network: str, features: int, patch: tuple[int, int, int], values: tuple[str, ...],
          jobs: int, folder: Path) -> None:
-    chosen = tuple(dict.fromkeys((SCRATCH, *(arms or ARMS))))
+    chosen = tuple(dict.fromkeys((SCRATCH, *(arms or USUAL))))
     plan = Plan(data, part, chosen, cases, seeds, steps, pretrain, network, features, patch, values, jobs)
     with report_errors():
         try:

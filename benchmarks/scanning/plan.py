@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from transferring.plan import ARMS as PHANTOM_ARMS
+
 SCRATCH, MASKED = "scratch", "masked"
 
 _ALIKE = ("train.batch=4", "train.crops=1", 'train.precision="32"', "train.workers=0", "train.patch=grid",
@@ -36,16 +38,28 @@ ARMS: dict[str, Arm] = {
     "masked": Arm("a masked auto-encoder on the data set's own training images, without their labels", "structure",
                   ("train.task=masked",), own=True),
     "masked-formula": Arm("a masked auto-encoder on the volumes of `structure`", "structure", ("train.task=masked",)),
+    **{name: Arm(f"the paper's ablation: {about.removeprefix('... ')}", "paper", (*values, "train.dice=present"))
+       for name, (about, values) in PHANTOM_ARMS.items() if name in ("shapes", "displacements", "ten")},
+    "target-object": Arm("`structure`, of which only what is an object is learnt", "structure",
+                         ('train.targets=["object"]',)),
+    "target-distance": Arm("`structure`, of which only how far borders are is learnt", "structure",
+                           ('train.targets=["distance"]',)),
+    "classes": Arm("the volumes of `structure`, a class for each shape", "structure",
+                   ("train.task=segmentation", "volume.label=shape", "train.dice=present")),
 }
 """All arms by name."""
+USUAL = (SCRATCH, "fdif", "primgeoseg", "structure", "masked")
+"""Those that are run where none is named."""
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """A data set of the user's, and the voxels (z, y, x), in mm, that the network sees of it."""
+    """A data set of the user's, the voxels (z, y, x), in mm, that the network sees of it, and the sides of a patch of
+    them, where it is another than the plan's."""
 
     path: Path
     spacing: tuple[float, float, float]
+    patch: tuple[int, int, int] | None = None
 
     @property
     def name(self) -> str:
@@ -53,17 +67,19 @@ class DataSet:
 
     @classmethod
     def read(cls, text: str) -> DataSet:
-        """`PATH@MM` or `PATH@Z,Y,X`. Raises ValueError for anything else."""
+        """`PATH@MM` or `PATH@Z,Y,X`, and `:Z,Y,X` for a patch. Raises ValueError for anything else."""
         path, _, sizes = text.rpartition("@")
+        sizes, _, sides = sizes.partition(":")
         try:
             numbers = [float(size) for size in sizes.split(",")]
+            patch = [int(side) for side in sides.split(",")] if sides else None
         except ValueError:
-            numbers = []
-        if not path or len(numbers) not in (1, 3) or min(numbers) <= 0:
+            numbers, patch = [], None
+        if not path or len(numbers) not in (1, 3) or min(numbers) <= 0 or (patch is not None and len(patch) != 3):
             raise ValueError(f"`{text}` does not say which voxels the network sees: write PATH@4 for 4 mm, or "
-                             "PATH@3,1,1 for z, y, x")
+                             "PATH@3,1,1 for z, y, x; PATH@4:48,32,32 has patches of another size")
         z, y, x = numbers * 3 if len(numbers) == 1 else numbers
-        return cls(Path(path), (z, y, x))
+        return cls(Path(path), (z, y, x), None if patch is None else (patch[0], patch[1], patch[2]))
 
     def overrides(self, path: Path) -> tuple[str, ...]:
         return f"data.path={json.dumps(str(path))}", f"data.spacing={list(self.spacing)}"
@@ -86,8 +102,8 @@ class Run:
 @dataclass(frozen=True)
 class Plan:
     """`steps` are those of a fine-tuning, `at` those after which it is scored, `pretrain` those of every pre-training,
-    whose volumes are as large as the `patch` of a fine-tuning. `values` replace those of the recipe `small`, for every
-    arm alike."""
+    whose volumes are as large as `patch`; so are the patches of a fine-tuning, where the data set has no size of its
+    own. `values` replace those of the recipe `small`, for every arm alike, or, written ARM:KEY=VALUE, for one."""
 
     data: tuple[DataSet, ...]
     part: str
@@ -141,7 +157,14 @@ class Plan:
 
     def finetune_values(self, run: Run) -> tuple[str, ...]:
         """Values of the recipe `small`."""
-        return (*self._both, f"train.patch={list(self.patch)}", f"train.steps={self.steps}",
+        patch = next(data.patch for data in self.data if data.name == run.data) or self.patch
+        return (*self._both, f"train.patch={list(patch)}", f"train.steps={self.steps}",
                 f"train.warmup={min(20, self.steps // 10)}",
-                f"validate.at={list(self.at)}", "validate.distance=false", "data.validation=list", *self.values,
-                f"data.cases={run.cases}", f"train.seeds=[{run.seed}]")
+                f"validate.at={list(self.at)}", "validate.distance=false", "data.validation=list",
+                *self._values_of(run.arm), f"data.cases={run.cases}", f"train.seeds=[{run.seed}]")
+
+    def _values_of(self, arm: str) -> list[str]:
+        """Those of all arms, then its own."""
+        own = [value.partition(":") for value in self.values if value.partition(":")[0] in ARMS]
+        return [*(value for value in self.values if value.partition(":")[0] not in ARMS),
+                *(value for name, _, value in own if name == arm)]

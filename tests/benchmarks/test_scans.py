@@ -103,7 +103,25 @@ def test_the_report_pairs_seeds_and_cases():
     assert Found(plan, results).seeds("a", 4) == [1]
 
 
+def test_a_data_set_is_read_with_its_voxels_and_its_patches():
+    found = DataSet.read("sets/a@3,1,1:16,32,48")
+    assert (str(found.path), found.spacing, found.patch) == ("sets/a", (3.0, 1.0, 1.0), (16, 32, 48))
+    assert DataSet.read("a@2").spacing == (2.0, 2.0, 2.0) and DataSet.read("a@2").patch is None
+
+
+def test_an_arm_may_have_values_of_its_own():
+    data = DataSet.read("a@2:16,32,48"), DataSet.read("b@2")
+    plan = Plan(data, "choose", tuple(ARMS), values=("train.lr=1", "structure:train.lr=2", "train.batch=4"))
+    values = {(arm, name): plan.finetune_values(Run(name, arm, 4, 1)) for arm in ARMS for name in "ab"}
+    for (arm, name), its in values.items():
+        assert ("train.lr=2" in its) == (arm == "structure") and "train.batch=4" in its
+        assert f"train.patch={[16, 32, 48] if name == 'a' else [32, 32, 32]}" in its
+    its = values["structure", "a"]
+    assert its.index("train.lr=1") < its.index("train.lr=2")  # the last one counts
+
+
 @pytest.mark.parametrize(("arguments", "expected"), [
+    (["--data", "somewhere@4:32"], "PATH@4:48,32,32 has patches of another size"),
     (["--data", "somewhere"], "write PATH@4 for 4 mm, or PATH@3,1,1 for z, y, x"),
     (["--data", "somewhere@1,2"], "write PATH@4 for 4 mm"),
     (["--data", "somewhere@4"], "somewhere"),
