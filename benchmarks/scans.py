@@ -13,7 +13,8 @@ more cases, with the same seeds, cases, batches, steps and settings as networks 
 way. The report has the gains with paired 95 % intervals over cases and seeds, the learning curves, when an arm is where
 scratch ends, and what a mean shape at the mean place scores, since many data sets are cut out around what is labelled.
 
-`results.json` has every run as soon as it is done: an interrupted benchmark goes on when it is called again.
+`results.json` has every run as soon as it is done: an interrupted benchmark goes on when it is called again. In
+`pictures/` are slices of held-out cases, with their label and what each run found.
 """
 
 from __future__ import annotations
@@ -74,7 +75,8 @@ def _tasks(plan: Plan, folder: Path, lists: dict[str, Path]) -> list[Task]:
                 first[name] = Task(name, (pretrain_arm, folder / "pretrained" / name, ARMS[arm].recipe,
                                           plan.pretrain_values(arm, lists[data.name])))
     spacings = {data.name: data for data in plan.data}
-    tunings = [Task(run.name, (finetune_scans, lists[run.data], spacings[run.data], run, plan),
+    tunings = [Task(run.name, (finetune_scans, lists[run.data], spacings[run.data], run, plan,
+                              folder / "pictures"),
                     plan.pretraining(run.arm, run.data)) for run in plan.runs]
     shapes = [Task(f"{data.name}, mean shape", (score_mean_shape, lists[data.name], data)) for data in plan.data]
     return [*first.values(), *shapes, *tunings]

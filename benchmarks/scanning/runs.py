@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 import time
 from functools import cache
@@ -20,14 +21,20 @@ from scanning.plan import DataSet, Plan, Run
 _GRID = 48  # voxels of a side, on which shapes are averaged
 
 
-def finetune_scans(data: Path, spacing: DataSet, run: Run, plan: Plan, weights: str | None = None) -> dict[str, Any]:
+def finetune_scans(data: Path, spacing: DataSet, run: Run, plan: Plan, pictures: Path,
+                   weights: str | None = None) -> dict[str, Any]:
     """Fine-tunes on some cases; the Dice of each held-out case and class after each step that is scored, None where a
-    case has none of a class."""
+    case has none of a class. Leaves a picture of what it found in the first held-out cases in the folder `pictures`."""
     start = time.perf_counter()
     given = () if weights is None else (f"train.weights={json.dumps(weights)}",)
     recipe = FinetuneRecipe.load("small", (*spacing.overrides(data), *plan.finetune_values(run), *given))
     with tempfile.TemporaryDirectory() as folder:  # the scores are all that is wanted
         found = finetune(recipe, Path(folder) / "run", data=_bank(data, spacing))
+        from fdif_dsl.runtime.finetuning.segmentation_run import PICTURE  # loads Lightning
+
+        pictures.mkdir(parents=True, exist_ok=True)
+        for picture in Path(folder).rglob(PICTURE):
+            shutil.copy(picture, pictures / f"{run.name}.png")
     return {"curve": {step: _listed(dice[0]) for step, dice in found.curve.items()}, "classes": list(found.classes),
             "cases": list(found.cases), "trained_on": list(found.trained_on[0]), "taken": found.taken,
             "seconds": time.perf_counter() - start}

@@ -55,6 +55,7 @@ def test_each_run_leaves_a_result(done):
     assert len(results[Run(name, SCRATCH, 0, 1).name]["trained_on"]) == 7
     assert np.nanmean(results[f"{name}, mean shape"]["dice"]) > 0.4  # the balls lie at about the same place
     assert (folder / "report.md").read_text() == text and (folder / f"curves-{name}.png").stat().st_size > 1000
+    assert {path.stem for path in (folder / "pictures").iterdir()} == {run.name for run in plan.runs}
     for line in ("| cases | seeds | scratch |", "A mean shape at the mean place", "| structure | 2 |"):
         assert line in text
 
