@@ -9,7 +9,8 @@ from typing import Any
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.exports.form import Form, facts, file_stem
 from fdif_dsl.runtime.exports.weights import untrained, without
-from fdif_dsl.runtime.training.pretrained import ABOUT, Pretrained
+from fdif_dsl.runtime.training.pretrained import Pretrained
+from fdif_dsl.runtime.training.weights_file import ABOUT
 
 NETWORKS = ("resenc_l", "primus_m")
 

@@ -27,13 +27,13 @@ from fdif_dsl.runtime.finetuning.preflight import Work
 from fdif_dsl.runtime.finetuning.results import curve_table
 from fdif_dsl.runtime.finetuning.runs import FOLD
 from fdif_dsl.runtime.finetuning.trainer import Tuner, tune
-from fdif_dsl.runtime.finetuning.transfer import take_over
 from fdif_dsl.runtime.pictures.colour_tables import write_colour_tables
 from fdif_dsl.runtime.training.interrupt import Stop
 from fdif_dsl.runtime.training.log import Report
 from fdif_dsl.runtime.training.pictures import draw_predictions
 from fdif_dsl.runtime.training.run_folder import WEIGHTS
 from fdif_dsl.runtime.training.validation import Sample
+from fdif_dsl.runtime.weights.transfer import take_over
 
 PICTURE, PREDICTIONS, CURVE = "predictions.png", "predictions", "curve.csv"
 _PICTURED = 4  # held-out cases

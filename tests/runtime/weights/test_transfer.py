@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from fdif_dsl.grammar.diagnostics import FdifError
-from fdif_dsl.runtime.finetuning.transfer import take_over
 from fdif_dsl.runtime.training.networks import NETWORKS
 from fdif_dsl.runtime.training.pretrained import Pretrained
+from fdif_dsl.runtime.weights.transfer import take_over
 
 Patch = tuple[int, int, int]
 
@@ -75,4 +75,4 @@ def test_weights_of_another_network_are_refused(weights: Any) -> None:
 error[E0937]: none of the weights fits `unet`
   --> {before.path}
   why: they are of `vnet` with 4 features
-  hint: leave out train.network and train.features to take those of the weights"""
+  hint: take a network of that kind and width; in a recipe leave out train.network and train.features"""
