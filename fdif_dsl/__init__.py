@@ -54,6 +54,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'fdif_dsl' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"fdif_dsl.{_HOMES[name]}"), name)
+    importlib.import_module("fdif_dsl.notebook").teach()  # what was loaded shows itself in notebooks from now on
     globals()[name] = value
     return value
 
