@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fdif_dsl.runtime.scenes.sampler import sample_scene
     from fdif_dsl.runtime.scenes.scene import Scene
     from fdif_dsl.runtime.streams.stream import VolumeStream
+    from fdif_dsl.runtime.weights import load_pretrained
 
 # In a clone the other parts lie beside this folder, which hides the installed package from whoever works in the clone's
 # root. There they are found where they are.
@@ -33,7 +34,7 @@ if not (Path(__file__).parent / "compiler").is_dir():
 _HOMES = {
     "Library": "compiler.library", "load_library": "compiler.library",
     "Diagnostic": "grammar.diagnostics", "FdifError": "grammar.diagnostics",
-    "predict": "runtime.predicting",
+    "load_pretrained": "runtime.weights", "predict": "runtime.predicting",
     "Recipe": "runtime.recipe", "Scanner": "runtime.recipe", "scan": "runtime.scanner.scan",
     "Volume": "runtime.scenes.render", "render": "runtime.scenes.render",
     "sample_scene": "runtime.scenes.sampler", "Scene": "runtime.scenes.scene", "VolumeStream": "runtime.streams.stream",
@@ -41,7 +42,7 @@ _HOMES = {
 
 __all__ = [
     "Diagnostic", "FdifError", "Library", "Recipe", "Scanner", "Scene", "Volume", "VolumeStream", "load_library",
-    "predict", "render", "sample_scene", "scan",
+    "load_pretrained", "predict", "render", "sample_scene", "scan",
 ]
 
 
@@ -53,6 +54,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'fdif_dsl' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"fdif_dsl.{_HOMES[name]}"), name)
+    importlib.import_module("fdif_dsl.notebook").teach()  # what was loaded shows itself in notebooks from now on
     globals()[name] = value
     return value
 

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 @click.argument("recipe", metavar="RECIPE")
 @click.argument("overrides", nargs=-1, metavar="[SECTION.KEY=VALUE]...")
 @click.option("--data", "path", type=FilePath, metavar="PATH", help="The data set; the same as data.path=PATH.")
-@click.option("--weights", type=FilePath, metavar="PATH", help="What `fdifc pretrain` left: a folder or a weights.pt.")
+@click.option("--weights", metavar="WHERE",
+              help="What `fdifc pretrain` left: a folder or a weights.pt; an export; or hf://user/name.")
 @click.option("--compare", type=click.Choice(["scratch"]), help="Run without the weights too, and say what they gain.")
 @click.option("--cases", type=click.IntRange(0), metavar="N", help="Train on N of the training cases; 0 for all.")
 @click.option("--fold", type=click.IntRange(0), metavar="K", help="The fold that is held out, from 0.")
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 @click.option("-o", "directory", type=FilePath, metavar="DIR", help="The folder for the runs. [default: runs/RECIPE]")
 @click.option("--overwrite", is_flag=True, help="Start anew where DIR holds an earlier fine-tuning.")
 @click.pass_context
-def command(ctx: click.Context, recipe: str, overrides: tuple[str, ...], path: Path | None, weights: Path | None,
+def command(ctx: click.Context, recipe: str, overrides: tuple[str, ...], path: Path | None, weights: str | None,
             compare: str | None, cases: int | None, fold: int | None, ensemble: bool, seeds: str | None,
             steps: int | None, predictions: bool, directory: Path | None, overwrite: bool) -> None:
     """Fine-tune a network on labelled images as RECIPE says, a built-in recipe's name or a TOML file.

@@ -6,7 +6,7 @@ import json
 import math
 from typing import Any
 
-from fdif_dsl.runtime.exports.form import Form
+from fdif_dsl.runtime.exports.form import Form, file_stem
 from fdif_dsl.runtime.settings.reading import sections_toml
 from fdif_dsl.runtime.training.pretrained import MEASURES, Pretrained
 from fdif_dsl.runtime.training.run_folder import SUMMARY
@@ -17,7 +17,7 @@ _LISTED = 40  # classes, up to which all are named
 
 def card(pretrained: Pretrained, form: Form, title: str, channels: int) -> str:
     """The text of the card, Markdown with the header that Hugging Face reads."""
-    scores = _scores(pretrained)
+    score, measure = _score(pretrained), MEASURES[pretrained.task]
     parameters = sum({t.data_ptr(): t.numel() for t in pretrained.weights.values() if t.is_floating_point()}.values())
     rows = [
         ("network", f"`{pretrained.network}`, {parameters / 1e6:.1f} million weights"),
@@ -27,7 +27,7 @@ def card(pretrained: Pretrained, form: Form, title: str, channels: int) -> str:
             pretrained.normalise, pretrained.normalise)),
         ("learnt", f"{pretrained.task} by `{pretrained.label}`"),
         ("steps", f"{pretrained.step} of {pretrained.steps}"),
-        *([("score on held-out volumes", scores)] if scores else []),
+        *([] if score is None else [("score on held-out volumes", f"{measure} {score:.3f}, the mean over classes")]),
         ("seed", str(pretrained.seed)),
         ("library of formulas", f"`{pretrained.library}`"),
         ("made by", f"fdif-dsl {pretrained.version}"),
@@ -36,10 +36,7 @@ def card(pretrained: Pretrained, form: Form, title: str, channels: int) -> str:
     table = "\n".join(f"| {name} | {value} |" for name, value in rows)
     return f"""\
 ---
-license: apache-2.0
-library_name: {form.library}
-tags: [medical-imaging, 3d-segmentation, pre-training, formula-driven]
----
+{_header(pretrained, form, measure, score)}---
 
 # {pretrained.network} pre-trained on formulas, for {title}
 
@@ -79,7 +76,29 @@ def _classes(pretrained: Pretrained) -> str:
     return "\n\n".join(lines)
 
 
-def _scores(pretrained: Pretrained) -> str:
+def _header(pretrained: Pretrained, form: Form, measure: str, score: float | None) -> str:
+    """What Hugging Face reads, as YAML."""
+    kind = "image-segmentation" if pretrained.task in ("segmentation", "structure") else "image-feature-extraction"
+    text = f"""\
+license: apache-2.0
+library_name: {form.library}
+pipeline_tag: {kind}
+tags: [medical-imaging, 3d-segmentation, pre-training, formula-driven]
+"""
+    if score is None:
+        return text
+    return text + f"""\
+model-index:
+- name: {file_stem(pretrained)}
+  results:
+  - task: {{type: {kind}}}
+    dataset: {{type: formulas, name: held-out volumes of formulas}}
+    metrics:
+    - {{type: {measure.lower().replace(" ", "-")}, name: {measure}, value: {score:.4f}}}
+"""
+
+
+def _score(pretrained: Pretrained) -> float | None:
     """The mean score of these very weights, where the run's summary lies beside them and says it."""
     try:
         summary: dict[str, Any] = json.loads((pretrained.path.parent / SUMMARY).read_text(encoding="utf-8"))
@@ -90,9 +109,7 @@ def _scores(pretrained: Pretrained) -> str:
             means = [float(task["mean"]) for task in summary["validation"].values()]
             mean = sum(means) / len(means)
         else:
-            return ""
+            return None
     except (OSError, ValueError, KeyError, TypeError):  # another run's, or none
-        return ""
-    measure = MEASURES[pretrained.task]
-    return f"{measure} {mean:.3f}, the mean over classes" if math.isfinite(mean) else ""
-
+        return None
+    return mean if math.isfinite(mean) else None

@@ -1,4 +1,4 @@
-"""nnssl: a checkpoint that nnU-Net's fork for fine-tuning reads, with its adaptation plan."""
+"""nnssl: a checkpoint with its adaptation plan, from which nnU-Net's main branch, and its fork, fine-tune."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.exports.form import Form, facts, file_stem
 from fdif_dsl.runtime.exports.weights import untrained, without
-from fdif_dsl.runtime.training.pretrained import ABOUT, Pretrained
+from fdif_dsl.runtime.training.pretrained import Pretrained
+from fdif_dsl.runtime.training.weights_file import ABOUT
 
 NETWORKS = ("resenc_l", "primus_m")
 
@@ -31,7 +32,8 @@ _KEYS: dict[str, dict[str, Any]] = {
         "key_to_encoder": "eva", "key_to_stem": "down_projection", "keys_to_in_proj": ["down_projection.proj"],
         "key_to_lpe": "eva.pos_embed"},
 }
-_TRAINERS = {"resenc_l": "PretrainedTrainer", "primus_m": "PretrainedTrainer_Primus"}
+# The fork calls that for Primus PretrainedTrainer_Primus.
+_TRAINERS = {"resenc_l": "PretrainedTrainer", "primus_m": "PretrainedTrainer_Primusx"}
 _CITATIONS = [
     {"type": "Pretraining Method", "name": "FDIF", "apa_citations": ["arXiv:2603.23199"]},
     {"type": "Framework", "name": "fdif-dsl", "apa_citations": []},
@@ -39,22 +41,22 @@ _CITATIONS = [
 
 
 def form(pretrained: Pretrained, channels: int) -> Form:
-    """Weights and plan; the fork takes the stem and the encoder of the weights."""
+    """Weights and plan; nnU-Net takes the stem and the encoder of the weights."""
     if channels != 1:
         raise FdifError(Diagnostic(
-            "E0867", "nnssl's fork of nnU-Net fits the weights to the channels itself", where="--channels",
+            "E0867", "nnU-Net fits weights of nnssl's form to the channels itself", where="--channels",
             why="it wants them for one channel, as they were pre-trained", hint="leave out --channels"))
     plan = adaptation_plan(pretrained)
     notes = []
     if pretrained.normalise != "zscore":
-        notes.append("these weights learnt from grey levels between 0 and 1, and the fork gives every image mean 0 and "
+        notes.append("these weights learnt from grey levels between 0 and 1, and nnU-Net gives every image mean 0 and "
                      "standard deviation 1; augment.normalise=zscore pre-trains for that")
     stem = file_stem(pretrained)
     return Form(
         _NAME,
         {"network_weights": without(pretrained.weights, untrained(pretrained)), "nnssl_adaptation_plan": plan,
          "citations": _CITATIONS, ABOUT: facts(pretrained, 1)},
-        _usage(stem, _TRAINERS[pretrained.network]),
+        _usage(stem, pretrained.network),
         lambda path: f"nnUNetv2_preprocess_like_nnssl -d DATASET_ID -n {stem} -pc {shlex.quote(str(path))} "
                      "-am like_pretrained", "nnssl",
         tuple(notes),
@@ -63,7 +65,7 @@ def form(pretrained: Pretrained, channels: int) -> Form:
 
 
 def adaptation_plan(pretrained: Pretrained) -> dict[str, Any]:
-    """What tells the fork which network it is, how its data were preprocessed, and where its parts are."""
+    """What tells nnU-Net which network it is, how its data were preprocessed, and where its parts are."""
     patch = list(pretrained.patch)
     resampling = {"order_z": 0, "force_separate_z": None}
     return {
@@ -86,15 +88,24 @@ def adaptation_plan(pretrained: Pretrained) -> dict[str, Any]:
     }
 
 
-def _usage(name: str, trainer: str) -> str:
+def _usage(name: str, network: str) -> str:
+    kept = "" if network != "resenc_l" else f"""
+Or keep the ResEnc architecture that nnU-Net plans for your data, and have what fits of the weights put into it:
+
+    nnUNetv2_plan_and_preprocess -d 901 -pl nnUNetPlannerResEncL
+    nnUNetv2_plan_like_dynamic -d 901 -n {name} -pc {_NAME} -pl nnUNetResEncUNetLPlans
+    nnUNetv2_train_pretrained 901 3d_fullres 0 -p ptPlans_dynamic__{name} -tr DynamicPretrainedTrainer
+"""
     return f"""\
-In an environment with [the fork](https://github.com/TaWald/nnUNet), branch `nnssl_finetuning_inclusion`:
+With [nnU-Net](https://github.com/MIC-DKFZ/nnUNet) of its main branch, which release 2.8.1 is older than:
 
     nnUNetv2_plan_and_preprocess -d 901 --no_pp
     nnUNetv2_preprocess_like_nnssl -d 901 -n {name} -pc {_NAME} -am like_pretrained
-    nnUNetv2_train_pretrained 901 3d_fullres 0 -p PLANS -tr {trainer}
+    nnUNetv2_train_pretrained 901 3d_fullres 0 -p PLANS -tr {_TRAINERS[network]}
 
-`PLANS` is the name of the plans that the second command writes: it begins with `ptPlans__{name}`. The fork takes the
+`PLANS` is the name of the plans that the second command writes: it begins with `ptPlans__{name}`. nnU-Net takes the
 stem and the encoder, and makes the decoder anew; it fits the stem to the channels of your images, and positional
-embeddings to another patch. The files here are those that it downloads from Hugging Face, should you upload them.
+embeddings to another patch. `--from_scratch` trains with the same plans and without the weights.
+{kept}
+The files here are those that it downloads from Hugging Face, should you upload them: `-pc` takes the address then.
 """

@@ -6,7 +6,8 @@ import shlex
 
 from fdif_dsl.runtime.exports.form import Form, facts, file_stem
 from fdif_dsl.runtime.exports.weights import widened
-from fdif_dsl.runtime.training.pretrained import ABOUT, Pretrained
+from fdif_dsl.runtime.training.pretrained import Pretrained
+from fdif_dsl.runtime.training.weights_file import ABOUT
 
 NETWORKS = ("resenc_l", "primus_m")
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
-from typing import Any
 
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.exports import nnunet
-from fdif_dsl.runtime.exports.form import facts
 from fdif_dsl.runtime.training.networks import Patch
-from fdif_dsl.runtime.training.pretrained import ABOUT, Pretrained
+from fdif_dsl.runtime.training.pretrained import Pretrained
 
 
 @dataclass(frozen=True)
@@ -32,24 +29,19 @@ def read_weights(path: Path) -> Weights:
         FdifError: it is none of them, or nnU-Net has no such network.
     """
     inside = sorted(path.glob("fdif_*.pth")) if path.is_dir() else []
-    path = inside[0] if len(inside) == 1 else path
-    stored = _about(path)
-    if stored is None:
-        pretrained = Pretrained.read(path)
-        path, stored = pretrained.path, facts(pretrained, 1)
-    if stored["network"] not in nnunet.NETWORKS:
-        raise FdifError(Diagnostic("E0866", f"nnU-Net has no network `{stored['network']}`", where=str(path),
+    its = Pretrained.read(inside[0] if len(inside) == 1 else path)
+    if its.network not in nnunet.NETWORKS:
+        raise FdifError(Diagnostic("E0866", f"nnU-Net has no network `{its.network}`", where=str(its.path),
                                    why=f"it takes {' and '.join(nnunet.NETWORKS)}", hint="pre-train one of these"))
-    d, h, w = stored["patch"]
-    return Weights(path, stored["network"], (d, h, w), stored["normalise"], stored["channels"])
+    if not _read_by_nnunet(its.path):
+        raise FdifError(Diagnostic("E0863", f"nnU-Net cannot read {its.path}", why="it is an export for another tool",
+                                   hint=f"fdifc export {its.path} --to nnunet"))
+    return Weights(its.path, its.network, its.patch, its.normalise, its.inputs)
 
 
-def _about(path: Path) -> Any:
-    """What an export says about itself; None where the file is none."""
+def _read_by_nnunet(path: Path) -> bool:
+    """Whether a file of weights has them where nnU-Net looks for them."""
     import torch
 
-    try:
-        stored = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, UnpicklingError):
-        return None  # `Pretrained` says what is wrong with it
-    return stored.get(ABOUT) if isinstance(stored, dict) else None
+    return path.suffix != ".safetensors" and "network_weights" in torch.load(path, map_location="cpu",
+                                                                             weights_only=True, mmap=True)

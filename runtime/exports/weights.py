@@ -34,7 +34,7 @@ def widened(pretrained: Pretrained, channels: int) -> dict[str, torch.Tensor]:
         FdifError: it is not known which layers these are, or the network cannot have so many channels.
     """
     weights = dict(pretrained.weights)
-    if channels == 1:
+    if channels == pretrained.inputs:
         return weights
     name = pretrained.network
 

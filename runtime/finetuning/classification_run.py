@@ -17,13 +17,14 @@ from fdif_dsl.runtime.finetuning.loader import Volumes, as_seen, scheme
 from fdif_dsl.runtime.finetuning.metrics import accuracy, auc
 from fdif_dsl.runtime.finetuning.preflight import Settled
 from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
+from fdif_dsl.runtime.finetuning.rescaling import kernels_of_new_size
 from fdif_dsl.runtime.finetuning.trainer import Tuner, tune
-from fdif_dsl.runtime.finetuning.transfer import take_over
 from fdif_dsl.runtime.training.checkpoints import on_cpu
 from fdif_dsl.runtime.training.heads import Classifier
 from fdif_dsl.runtime.training.interrupt import Stop
 from fdif_dsl.runtime.training.log import Report
 from fdif_dsl.runtime.training.run_folder import WEIGHTS
+from fdif_dsl.runtime.weights.transfer import take_over
 
 _AT_ONCE = 32  # test images
 
@@ -58,7 +59,8 @@ def run(recipe: FinetuneRecipe, settled: Settled, data: MedMnist, seed: int, fol
     network = chosen.row.build(chosen.features, 1, chosen.patch, data.channels)
     taken = None
     if pretrained is not None:
-        taken = take_over(network, chosen.row, pretrained, chosen.patch, data.channels)
+        with kernels_of_new_size(network, chosen.patch, data.channels):
+            taken = take_over(network, chosen.row, pretrained, chosen.patch)
     classifier = Classifier(network, chosen.row, data.classes, chosen.patch, data.channels)
     which = few([{label} for label in data.train.labels.tolist()], recipe.data.cases, seed)
     body = frozenset(f"network.{name}" for name in taken.body) if taken else frozenset()

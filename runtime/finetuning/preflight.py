@@ -23,6 +23,7 @@ from fdif_dsl.runtime.training.devices import Place, find_accelerator, find_prec
 from fdif_dsl.runtime.training.extra import require
 from fdif_dsl.runtime.training.networks import Network, check_size, find_network
 from fdif_dsl.runtime.training.pretrained import Pretrained
+from fdif_dsl.runtime.weights.source import read_weights
 
 PRETRAINED, SCRATCH = "pretrained", "scratch"
 _ELSE = "unet"  # without weights
@@ -73,7 +74,7 @@ def settle(recipe: FinetuneRecipe, name: str, compare: bool, image: tuple[int, i
     if mistakes:
         raise FdifError(*mistakes)
     tell_of_tasks()
-    pretrained = None if recipe.train.weights == "none" else Pretrained.read(recipe.train.weights)
+    pretrained = None if recipe.train.weights == "none" else read_weights(recipe.train.weights)
     return Settled(pretrained, plan(recipe, pretrained, name, image),
                    Place(accelerator, 1, 1, find_precision(recipe.train.precision, accelerator)))
 

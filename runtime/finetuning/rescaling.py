@@ -7,7 +7,8 @@ weights as they were left learn several times as slowly as new ones at the same 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -17,22 +18,18 @@ _KERNELS = (nn.Conv3d, nn.ConvTranspose3d)
 _NORMALISATIONS = (nn.InstanceNorm3d, nn.GroupNorm)
 
 
-def as_new(network: nn.Module, found: Mapping[str, Any], patch: tuple[int, int, int], inputs: int) -> dict[str, Any]:
-    """The tensors `found`, for a network as it was made, each kernel that only normalisations follow as large as the
-    network's own, and its bias with it: the network with them computes the same."""
-    own, out = network.state_dict(), dict(found)
-    for module in normalised(network, patch, inputs):
-        kernel, *bias = module.parameters()
-        names = _names_of(kernel, own)  # several, where a network has the same module at two places
-        if names and names[0] in found and (size := float(found[names[0]].norm())) > 0:
-            share = float(kernel.norm()) / size
-            out |= {name: found[name] * share for part in (kernel, *bias) for name in _names_of(part, own)
-                    if name in found}
-    return out
-
-
-def _names_of(parameter: nn.Parameter, own: Mapping[str, Any]) -> list[str]:
-    return [name for name, tensor in own.items() if tensor.data_ptr() == parameter.data_ptr()]
+@contextmanager
+def kernels_of_new_size(network: nn.Module, patch: tuple[int, int, int], inputs: int) -> Iterator[None]:
+    """A block that fills a new network, for `inputs` channels, with weights. Each kernel that normalisations follow is
+    as large after it as before, and its bias with it: the network computes what the weights say."""
+    modules = normalised(network, patch, inputs)
+    sizes = [float(next(module.parameters()).detach().norm()) for module in modules]
+    yield
+    with torch.no_grad():
+        for module, size in zip(modules, sizes, strict=True):
+            if (now := float(next(module.parameters()).norm())) > 0:
+                for part in module.parameters():
+                    part.mul_(size / now)
 
 
 @torch.no_grad()

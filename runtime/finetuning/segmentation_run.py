@@ -25,17 +25,18 @@ from fdif_dsl.runtime.finetuning.losses import loss_of
 from fdif_dsl.runtime.finetuning.metrics import CaseScore, nanmean, score
 from fdif_dsl.runtime.finetuning.mirroring import axes_to_mirror
 from fdif_dsl.runtime.finetuning.preflight import Work
+from fdif_dsl.runtime.finetuning.rescaling import kernels_of_new_size
 from fdif_dsl.runtime.finetuning.results import curve_table
 from fdif_dsl.runtime.finetuning.rules import AXES
 from fdif_dsl.runtime.finetuning.runs import FOLD
 from fdif_dsl.runtime.finetuning.trainer import Tuner, tune
-from fdif_dsl.runtime.finetuning.transfer import take_over
 from fdif_dsl.runtime.pictures.colour_tables import write_colour_tables
 from fdif_dsl.runtime.training.interrupt import Stop
 from fdif_dsl.runtime.training.log import Report
 from fdif_dsl.runtime.training.pictures import draw_predictions
 from fdif_dsl.runtime.training.run_folder import WEIGHTS
 from fdif_dsl.runtime.training.validation import Sample
+from fdif_dsl.runtime.weights.transfer import take_over
 
 PICTURE, PREDICTIONS, CURVE = "predictions.png", "predictions", "curve.csv"
 _PICTURED = 4  # held-out cases
@@ -96,7 +97,8 @@ def _run(work: Work, split: Split, seed: int, folder: Path, *, scratch: bool, st
     network = chosen.row.build(chosen.features, data.outputs, chosen.patch, data.channels)
     taken = None
     if pretrained is not None:
-        taken = take_over(network, chosen.row, pretrained, chosen.patch, data.channels)
+        with kernels_of_new_size(network, chosen.patch, data.channels):
+            taken = take_over(network, chosen.row, pretrained, chosen.patch)
     there = [data.facts[case.name].voxels.keys() for case in train]
     cases = [train[i] for i in few(there, recipe.data.cases, seed)]
     prepared = [work.bank[case] for case in cases]

@@ -33,6 +33,7 @@ class Tuned:
     path: Path
     network: Any = field(repr=False)
     kind: str
+    features: int
     patch: tuple[int, int, int]
     classes: tuple[str, ...]
     regions: tuple[Region, ...]
@@ -82,8 +83,9 @@ class Tuned:
         network = row.build(stored["features"], len(regions) or len(classes), (d, h, w), channels)
         network.load_state_dict(stored["network_weights"])
         recipe = stored["recipe"]
-        return cls(path, network.eval(), row.name, (d, h, w), classes, regions, tuple(stored["labels"]), channels,
-                   tuple(stored.get("channel_names", ())), stored["spacing"] and tuple(stored["spacing"]),
+        return cls(path, network.eval(), row.name, stored["features"], (d, h, w), classes, regions,
+                   tuple(stored["labels"]), channels, tuple(stored.get("channel_names", ())),
+                   stored["spacing"] and tuple(stored["spacing"]),
                    stored["orientation"], tuple((how, Levels(**levels)) for how, levels in stored["normalise"]),
                    recipe["train"]["precision"], recipe["validate"]["overlap"])
 

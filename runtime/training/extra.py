@@ -13,8 +13,8 @@ _declared: list[Any] = []  # operators last as long as the object that declared 
 _MOST = 50  # operators that torchvision could miss
 
 
-def require(name: str, extra: str = "train") -> Any:
-    """The module `name`, of a package that the extra `extra` brings, or none.
+def require(name: str, extra: str = "train", who: str = "training") -> Any:
+    """The module `name`, of a package that the extra `extra` brings, or none. `who` needs it.
 
     Raises:
         FdifError: where its package is not installed, or it cannot be loaded.
@@ -23,7 +23,7 @@ def require(name: str, extra: str = "train") -> Any:
     install = f"pip install 'fdif-dsl[{extra}]'" if extra else f"pip install {package}"
     if find_spec(package) is None:
         raise FdifError(Diagnostic(
-            "E0821", f"training needs the package `{package}`, which is not installed", hint=install))
+            "E0821", f"{who} needs the package `{package}`, which is not installed", hint=install))
     mend_torchvision()
     try:
         return import_module(name)

@@ -1,29 +1,21 @@
-"""A pre-trained network, read from what `fdifc pretrain` leaves."""
+"""A pre-trained network, read from what `fdifc pretrain` leaves or `fdifc export` made of it."""
 
 from __future__ import annotations
 
-import pickle
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError, did_you_mean
-from fdif_dsl.runtime.training.run_folder import BEST_WEIGHTS, WEIGHTS
+from fdif_dsl.runtime.training.networks import NETWORKS
+from fdif_dsl.runtime.training.weights_file import find, foreign, load
 
 if TYPE_CHECKING:
     import torch
 
-ABOUT = "fdif"
-"""The key in an exported file under which it says what the weights are, beside what its tool reads."""
-
 MEASURES = {"segmentation": "Dice", "classification": "share named right", "structure": "Dice",
             "masked": "share explained"}
 """What a validation scores by, for each task."""
-
-_GIVE = f"give the folder of a run of `fdifc pretrain`, or {BEST_WEIGHTS} or {WEIGHTS} in it"
-_ZIP = b"PK\x03\x04"  # how a file of torch begins
 
 
 @dataclass(frozen=True)
@@ -34,7 +26,8 @@ class Pretrained:
     `features` and `patch` (D, H, W) say which network it is, `head` how the names of its last layers' parameters begin,
     empty where that is unknown. `tasks` has the classes of each label that it learnt, the first of which is background.
     `task` and `label` stand in the recipe too; `recipe` is that as sections of keys, `library` the formulas' hash.
-    `step` is the step after which these weights were taken, `version` that of fdif-dsl.
+    `step` is the step after which these weights were taken, `version` that of fdif-dsl. `inputs` are the channels of
+    the images that the weights are for. `tuned` says that they are fine-tuned, and so know classes of a user's.
     """
 
     path: Path
@@ -51,6 +44,8 @@ class Pretrained:
     seed: int
     step: int
     version: str
+    inputs: int = 1
+    tuned: bool = False
 
     @property
     def steps(self) -> int:
@@ -59,8 +54,9 @@ class Pretrained:
 
     @property
     def normalise(self) -> str:
-        """How grey levels were normalised: `unit`, from 0 to 1, or `zscore`, mean 0 and standard deviation 1."""
-        return str(self.recipe["augment"]["normalise"])
+        """How grey levels were normalised: `unit`, from 0 to 1, or `zscore`, mean 0 and standard deviation 1; of
+        fine-tuned weights what the recipe says of its data."""
+        return str(self.recipe["data" if self.tuned else "augment"]["normalise"])
 
     @property
     def channels(self) -> int:
@@ -70,79 +66,34 @@ class Pretrained:
     @classmethod
     def read(cls, path: str | Path) -> Pretrained:
         """Reads weights.pt or best.pt, or the run's folder: its best.pt, or its weights.pt where it was not validated.
+        An export, or its folder, is read too.
 
         Raises:
             FdifError: nothing is there, or it is something else.
         """
-        file = _find(Path(path))
-        stored = _load(file)
+        file = find(Path(path))
+        stored = load(file)
         try:
             return cls(
                 file, _bare(stored["network_weights"], ":" in stored["network"]), str(stored["network"]),
-                int(stored["features"]), _three(stored["patch"]), tuple(stored["head"]), str(stored["task"]),
+                int(stored["features"]), _three(stored["patch"]), _head(stored), str(stored["task"]),
                 str(stored["label"]),
                 {task: tuple(classes) for task, classes in stored["tasks"].items()}, stored["recipe"],
-                str(stored["library"]), int(stored["seed"]), int(stored["step"]), str(stored["fdif_dsl"]))
+                str(stored["library"]), int(stored["seed"]), int(stored["step"]), str(stored["fdif_dsl"]),
+                int(stored.get("channels", 1)), "trained_on" in stored)
         except (KeyError, AttributeError, TypeError, ValueError) as error:
-            raise _foreign(file, stored) from error
+            raise foreign(file, stored) from error
 
 
 def over_channels(kernel: torch.Tensor, channels: int) -> torch.Tensor:
-    """A kernel (out, 1, ...) over one channel as one over several: it is repeated, and divided by their number, so that
-    the same image in all of them gives what it gave in one."""
-    return kernel.repeat_interleave(channels, 1) / channels
+    """A kernel (out, n, ...) over the channels of images as one over another number of them: its sum is repeated, and
+    divided by that number, so that the same image in all of them gives what it gave."""
+    return kernel.sum(1, keepdim=True).repeat_interleave(channels, 1) / channels
 
 
-def _find(path: Path) -> Path:
-    """The file to read for what a user named."""
-    if path.is_dir():
-        for name in (BEST_WEIGHTS, WEIGHTS):
-            if (path / name).is_file():
-                return path / name
-        raise FdifError(Diagnostic("E0862", f"there are no weights in {path}",
-                                   why=f"it has neither {BEST_WEIGHTS} nor {WEIGHTS}", hint=_GIVE))
-    if not path.exists():
-        folder = path.parent
-        beside = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
-        raise FdifError(Diagnostic("E0861", f"there is no checkpoint {path}",
-                                   hint=did_you_mean(path.name, beside) or _GIVE))
-    return path
-
-
-def _load(path: Path) -> Any:
-    """What a file holds; nothing in it is executed."""
-    import torch
-
-    with path.open("rb") as file:
-        start = file.read(len(_ZIP))
-    if start and start != _ZIP:  # torch has written nothing else for years, and warns of what it finds there
-        raise _foreign(path, None)
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise FdifError(Diagnostic(
-            "E0863", f"{path} holds no weights of `fdifc pretrain`",
-            why="it holds other Python objects than tensors and plain values", hint=_GIVE)) from error
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:
-        if zipfile.is_zipfile(path) and not any(n.endswith("/data.pkl") for n in zipfile.ZipFile(path).namelist()):
-            raise _foreign(path, None) from error
-        raise FdifError(Diagnostic(
-            "E0864", f"{path} is damaged", why="a part of it is missing" if start else "it is empty",
-            hint="it may have been cut off while it was copied; copy it again")) from error
-
-
-def _foreign(path: Path, stored: Any) -> FdifError:
-    """What is wrong with a file that torch reads and that is not what a run leaves."""
-    if isinstance(stored, dict) and "pytorch-lightning_version" in stored:
-        return FdifError(Diagnostic(
-            "E0865", f"{path} is the whole state of a training",
-            why="it is there to go on from, and does not say which network it is",
-            hint=f"give the run's {BEST_WEIGHTS} or {WEIGHTS}, which has the weights and what they were made from"))
-    why = "it was written by another program"
-    if isinstance(stored, dict) and "network_weights" in stored:
-        why = "it is what `fdifc export` made of some" if ABOUT in stored else \
-            "it has weights, and does not say from which network and recipe"
-    return FdifError(Diagnostic("E0863", f"{path} holds no weights of `fdifc pretrain`", why=why, hint=_GIVE))
+def _head(stored: Mapping[str, Any]) -> tuple[str, ...]:
+    row = NETWORKS.get(stored["network"])
+    return tuple(stored.get("head", row.head if row else ()))  # exports of 0.1 did not say it
 
 
 def _three(patch: Any) -> tuple[int, int, int]:

@@ -26,7 +26,7 @@ def test_export(fdifc: Any, run: Path) -> None:
     size = (run / "monai" / "fdif_unet.pt").stat().st_size / 1e6
     assert result.stdout == f"""\
 unet of step 30, from run/weights.pt
-wrote run/monai/fdif_unet.pt ({size:.1f} MB), and beside it README.md
+wrote run/monai/fdif_unet.pt ({size:.1f} MB), and beside it config.json, README.md
 next: network.load_state_dict(torch.load("run/monai/fdif_unet.pt", weights_only=True), strict=False)
 """
     assert fdifc("export", run / "weights.pt", "--to", "monai", "-o", "out", "--channels", 2).exit_code == 0
@@ -38,7 +38,8 @@ def test_export_of_what_is_no_run(fdifc: Any, run: Path) -> None:
     result = fdifc("export", "runs", "--to", "monai")
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == """\
-error[E0861]: there is no checkpoint runs
+error[E0960]: there are no weights `runs`
+  why: no such file or folder is there, and none come with this version of fdif-dsl
   hint: did you mean `run`?
 """
     assert fdifc("export", "run", "--to", "nnunet").stderr.startswith("error[E0866]: nnU-Net has no network `unet`")

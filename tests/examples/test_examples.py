@@ -6,8 +6,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+nbclient: Any = pytest.importorskip("nbclient")
+nbformat: Any = pytest.importorskip("nbformat")
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -27,6 +31,21 @@ def test_sample_and_render(tmp_path: Path) -> None:
     assert "fitted: major 18.00, minor 5.00" in said
     assert "'image': ((2, 1, 64, 64, 64), torch.float32)" in said
     assert (tmp_path / "scene.json").exists() and (tmp_path / "slices.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow  # a process of its own that draws five pictures
+def test_the_notebook_runs_and_shows_pictures(tmp_path: Path) -> None:
+    pytest.importorskip("ipykernel")
+    notebook = nbformat.read(EXAMPLES / "tour.ipynb", as_version=4)
+    nbformat.validate(notebook)
+    assert all(not cell.outputs for cell in notebook.cells if cell.cell_type == "code")  # what runs makes them
+    nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3",
+                            resources={"metadata": {"path": str(tmp_path)}}).execute()
+    shown = [set(output.get("data", {})) for cell in notebook.cells if cell.cell_type == "code"
+             for output in cell.outputs]
+    assert sum("image/png" in kinds for kinds in shown) == 5 and sum("text/html" in kinds for kinds in shown) == 2
+    said = notebook.cells[-1].outputs[-1]["data"]["text/plain"]
+    assert "'image': (1, 64, 64, 64)" in said
 
 
 @pytest.mark.parametrize("recipe", sorted(EXAMPLES.glob("**/*.toml")), ids=lambda p: str(p.relative_to(EXAMPLES)))

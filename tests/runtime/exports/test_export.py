@@ -11,8 +11,8 @@ import torch
 
 from fdif_dsl.grammar.diagnostics import FdifError
 from fdif_dsl.runtime.exports import export as module
+from fdif_dsl.runtime.exports.definitions import DEFINITIONS
 from fdif_dsl.runtime.exports.export import TOOLS, export
-from fdif_dsl.runtime.exports.monai import CODE
 from fdif_dsl.runtime.recipe import Recipe
 from fdif_dsl.runtime.training.networks import NETWORKS
 from fdif_dsl.runtime.training.pretrained import Pretrained
@@ -28,7 +28,7 @@ def unet(a_run: Any) -> Pretrained:
 def test_every_network_has_a_tool_its_stem_and_lines_that_make_it(a_run: Any) -> None:
     for name, row in NETWORKS.items():
         assert row.stem and any(tool.networks is None or name in tool.networks for tool in TOOLS.values())
-    assert NETWORKS.keys() == CODE.keys()
+    assert NETWORKS.keys() == DEFINITIONS.keys()
     weights = Pretrained.read(a_run(*UNET)).weights
     assert all(weights[name].shape[1] == 1 for name in NETWORKS["unet"].stem)
 
@@ -60,7 +60,7 @@ def test_a_score_of_other_weights_is_not_told(unet: Pretrained, tmp_path: Path) 
 def test_an_earlier_export_is_replaced_and_nothing_else(unet: Pretrained, tmp_path: Path) -> None:
     for _ in range(2):
         export(unet, "monai", tmp_path / "out")
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"fdif_unet.pt", "README.md"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"fdif_unet.pt", "config.json", "README.md"}
     other = tmp_path / "thesis"
     other.mkdir()
     (other / "README.md").write_text("mine")
@@ -91,13 +91,13 @@ def test_what_is_refused(a_run: Any, unet: Pretrained, tmp_path: Path) -> None:
     assert message(unet, "nnunett", folder) == """\
 error[E0869]: unknown tool `nnunett`
   --> --to
-  why: there are nnunet, nnssl, monai
+  why: there are nnunet, nnssl, monai, hub, monai-bundle
   hint: did you mean `nnunet`?"""
     assert message(unet, "nnssl", folder) == """\
 error[E0866]: nnssl has no network `unet`
   --> weights.pt
   why: it takes resenc_l and primus_m
-  hint: export these weights --to monai"""
+  hint: export these weights --to monai or --to hub"""
     vnet = Pretrained.read(a_run("vnet", "volume.grid=[32, 32, 32]"))
     assert message(vnet, "monai", folder, 3) == """\
 error[E0867]: `vnet` cannot be given 3 input channels
@@ -114,3 +114,38 @@ def test_weights_that_are_no_numbers(unet: Pretrained, tmp_path: Path) -> None:
 error[E0868]: weights.pt holds weights that are not finite
   why: the first is model.0.residual.bias
   hint: the training diverged; an earlier checkpoint, a smaller train.lr or train.clip may help"""
+
+
+def test_the_hub_reads_the_card(unet: Pretrained, tmp_path: Path) -> None:
+    huggingface_hub = pytest.importorskip("huggingface_hub")
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "weights.pt").write_bytes(unet.path.read_bytes())
+    (run / "summary.json").write_text(json.dumps({"steps": 30, "best": {"step": 30, "mean": 0.4321},
+                                                  "validation": {}}))
+    files = export(Pretrained.read(run), "hub", tmp_path / "out").files
+    assert [path.name for path in files] == ["model.safetensors", "config.json", "README.md"]
+    card = huggingface_hub.ModelCard.load(files[2]).data
+    assert (card.license, card.library_name, card.pipeline_tag) == ("apache-2.0", "fdif-dsl", "image-segmentation")
+    (result,) = card.eval_results
+    assert (result.metric_type, result.metric_value, result.dataset_type) == ("dice", 0.4321, "formulas")
+    assert set(card.tags) > {"medical-imaging"}
+    text = files[2].read_text()
+    assert 'fd.load_pretrained("hf://USER/NAME", out_channels=CLASSES)' in text
+    names: dict[str, Any] = {"CLASSES": 5}
+    code = text.partition("Without fdif-dsl:\n\n```python\n")[2].partition("```")[0]
+    exec(code.replace('"model.safetensors"', repr(str(files[0]))), names)
+    assert names["unexpected"] == [] and all(name.startswith("model.2.") for name in names["missing"])
+    assert torch.equal(names["network"].state_dict()["model.0.residual.weight"],
+                       unet.weights["model.0.residual.weight"])
+
+
+def test_fine_tuned_weights_go_to_monai_bundle_alone(unet: Pretrained, tmp_path: Path) -> None:
+    stored = torch.load(unet.path, weights_only=True)
+    stored["recipe"]["data"] = {"normalise": "auto"}
+    torch.save(stored | {"trained_on": ["a"]}, tmp_path / "weights.pt")
+    assert message(Pretrained.read(tmp_path), "hub", tmp_path / "out").replace(str(tmp_path) + "/", "") == """\
+error[E0875]: weights.pt is fine-tuned
+  --> --to hub
+  why: it is there to segment images, and not to be trained on
+  hint: `fdifc export RUN --to monai-bundle` gives it to MONAI, and `fdifc predict` uses it"""

@@ -139,7 +139,7 @@ def test_channels_are_the_forks_business(tmp_path: Path) -> None:
     with pytest.raises(FdifError) as caught:
         export(of("resenc_l"), "nnssl", tmp_path / "out", 2)
     assert str(caught.value) == """\
-error[E0867]: nnssl's fork of nnU-Net fits the weights to the channels itself
+error[E0867]: nnU-Net fits weights of nnssl's form to the channels itself
   --> --channels
   why: it wants them for one channel, as they were pre-trained
   hint: leave out --channels"""

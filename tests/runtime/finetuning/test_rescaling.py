@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from fdif_dsl.runtime.finetuning.rescaling import as_new, normalised
+from fdif_dsl.runtime.finetuning.rescaling import kernels_of_new_size, normalised
 from fdif_dsl.runtime.training.networks import NETWORKS
 
 Patch = tuple[int, int, int]
@@ -32,7 +32,8 @@ def test_a_grown_network_computes_the_same_with_kernels_of_new_size(name: str, p
         right = grown(image)
         kernels = [module.weight.detach() for module in normalised(new, patch, inputs)]
         sizes = [float(kernel.norm()) for kernel in kernels]
-        new.load_state_dict(as_new(new, grown.state_dict(), patch, inputs))
+        with kernels_of_new_size(new, patch, inputs):
+            new.load_state_dict(grown.state_dict())
         torch.testing.assert_close(new(image), right, rtol=1e-2, atol=2e-3 * float(right.abs().max()))
     assert [float(kernel.norm()) for kernel in kernels] == pytest.approx(sizes) and len(kernels) >= 6
 
@@ -53,14 +54,18 @@ def test_where_the_size_matters_a_kernel_stays() -> None:
     network = Two()
     assert normalised(network, (8, 8, 8), 1) == [network.a]
     found = {name: 5 * tensor for name, tensor in network.state_dict().items()}
-    made = as_new(network, found, (8, 8, 8), 1)
+    with kernels_of_new_size(network, (8, 8, 8), 1):
+        network.load_state_dict(found)
+    made = network.state_dict()
     assert {name for name in found if not torch.equal(made[name], found[name])} == {"a.weight", "a.bias"}
 
 
 def test_a_kernel_of_nothing_stays_nothing() -> None:
     network = build("unet", (16, 16, 16), 0)
-    found = {name: torch.zeros_like(tensor) for name, tensor in network.state_dict().items()}
-    assert all(torch.equal(made, found[name]) for name, made in as_new(network, found, (16, 16, 16), 1).items())
+    with kernels_of_new_size(network, (16, 16, 16), 1), torch.no_grad():
+        for parameter in network.parameters():
+            parameter.zero_()
+    assert not any(parameter.any() for parameter in network.parameters())
 
 
 def test_the_network_is_left_in_its_mode() -> None:

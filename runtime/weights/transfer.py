@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
-from fdif_dsl.runtime.finetuning.rescaling import as_new
 from fdif_dsl.runtime.training.networks import Network
 from fdif_dsl.runtime.training.pretrained import Pretrained, over_channels
 
@@ -37,19 +36,19 @@ class Taken:
         return "; ".join(parts)
 
 
-def take_over(network: Any, row: Network, pretrained: Pretrained, patch: Patch, inputs: int = 1) -> Taken:
-    """Puts the weights into a network, all but the head's, by name.
+def take_over(network: Any, row: Network, pretrained: Pretrained, patch: Patch, head: bool = False) -> Taken:
+    """Puts the weights into a network, by name: all, or all but the `head`'s.
 
-    A kernel over one channel becomes one over several: each has the kernel divided by their number, so that the same
-    image in all of them gives what it gave in one. Position embeddings for another patch are interpolated. Kernels
-    whose size changes nothing but how fast they learn get that of new ones. The network is for `inputs` channels.
+    A kernel over the channels of the images becomes one over other channels: each has the sum of the kernel divided by
+    their number, so that the same image in all of them gives what it gave. Position embeddings for another patch are
+    interpolated.
 
     Raises:
         FdifError: nothing fits.
     """
-    head = pretrained.head or row.head
     # Who learnt to classify has a decoder that nobody trained.
-    unlearnt = (*head, *(row.decoder if pretrained.task == "classification" else ()))
+    unlearnt = (*(() if head else pretrained.head or row.head),
+                *(row.decoder if pretrained.task == "classification" else ()))
     its: Mapping[str, Any] = network.state_dict()
     same, adapted, new, found = [], [], [], {}
     for name, tensor in its.items():
@@ -59,7 +58,7 @@ def take_over(network: Any, row: Network, pretrained: Pretrained, patch: Patch, 
         elif source.shape == tensor.shape:
             same.append(name)
             found[name] = source
-        elif (fitted := _fit(name, source, tensor, pretrained.patch, patch)) is not None:
+        elif (fitted := _fit(name, source, tensor, pretrained, patch)) is not None:
             adapted.append(name)
             found[name] = fitted
         else:
@@ -68,17 +67,17 @@ def take_over(network: Any, row: Network, pretrained: Pretrained, patch: Patch, 
         raise FdifError(Diagnostic(
             "E0937", f"none of the weights fits `{row.name}`", where=str(pretrained.path),
             why=f"they are of `{pretrained.network}` with {pretrained.features} features",
-            hint="leave out train.network and train.features to take those of the weights"))
-    network.load_state_dict(as_new(network, found, patch, inputs), strict=False)
+            hint="take a network of that kind and width; in a recipe leave out train.network and train.features"))
+    network.load_state_dict(found, strict=False)
     return Taken(tuple(same), tuple(adapted), tuple(new))
 
 
-def _fit(name: str, source: Any, tensor: Any, before: Patch, patch: Patch) -> Any:
+def _fit(name: str, source: Any, tensor: Any, pretrained: Pretrained, patch: Patch) -> Any:
     """A tensor of the weights in the shape of the network's, or None."""
     if name.endswith(_POSITIONS) and source.ndim == 3 and source.shape[::2] == tensor.shape[::2]:
-        return _resized(source, before, patch, tensor.shape[1])
+        return _resized(source, pretrained.patch, patch, tensor.shape[1])
     other = (*source.shape[:1], *source.shape[2:]) == (*tensor.shape[:1], *tensor.shape[2:])
-    if source.ndim == 5 and source.shape[1] == 1 and other:
+    if source.ndim == 5 and source.shape[1] == pretrained.inputs and other:
         return over_channels(source, tensor.shape[1])
     return None
 
