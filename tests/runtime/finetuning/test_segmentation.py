@@ -68,6 +68,11 @@ def test_raw_data_of_nnunet_with_weights(nnunet: Any, weights: Any, tiny: Any, t
     assert Pretrained.read(tmp_path / "run/pretrained-seed-1").tasks == {"classes": ("background", "dim", "bright")}
 
 
+def alike(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """But for their size, which the normalisation that follows takes away."""
+    return torch.allclose(one * other.norm(), other * one.norm(), rtol=1e-4, atol=1e-6)
+
+
 def test_weights_are_in_the_network_before_it_learns(datalist: Any, weights: Any, tiny: Any, tmp_path: Path) -> None:
     """Without learning, the network that is kept is the pre-trained one but for its head; from scratch it is not."""
     folder = weights()
@@ -77,9 +82,9 @@ def test_weights_are_in_the_network_before_it_learns(datalist: Any, weights: Any
     kept, scratch = (torch.load(tmp_path / f"run/{start}-seed-1/weights.pt", weights_only=True)["network_weights"]
                      for start in ("pretrained", "scratch"))
     body = [name for name in before if not name.startswith("model.2.")]
-    assert len(body) > 30 and all(torch.equal(kept[name], before[name]) for name in body)
+    assert len(body) > 30 and all(alike(kept[name], before[name]) for name in body)
     learnt = [name for name in body if before[name].unique().numel() > 1]
-    assert not any(torch.equal(scratch[name], before[name]) for name in learnt)
+    assert not any(alike(scratch[name], before[name]) for name in learnt)
     # Both have the same new tensors.
     assert all(torch.equal(kept[name], scratch[name]) for name in kept if name.startswith("model.2."))
 
@@ -90,7 +95,7 @@ def test_frozen_weights_do_not_move(datalist: Any, weights: Any, tiny: Any, tmp_
     finetune(recipe, tmp_path / "run")
     before, after = (torch.load(path, weights_only=True)["network_weights"]
                      for path in (folder / "weights.pt", tmp_path / "run/pretrained-seed-1/weights.pt"))
-    assert all(torch.equal(after[name], before[name]) for name in before if not name.startswith("model.2."))
+    assert all(alike(after[name], before[name]) for name in before if not name.startswith("model.2."))
     assert not torch.equal(after["model.2.0.conv.weight"], before["model.2.0.conv.weight"])
 
 
