@@ -22,6 +22,9 @@ _FAR_LARGER = 10
 # Bytes for each voxel beside those of grey levels, measured with prepare and with what scores a case: the grid on which
 # MONAI samples, the label, the places of classes.
 _PREPARING, _SCORING = 36, 64
+_ANSWERS, _LAYER = 2_500_000_000, 128
+"""What a network says of a case is kept for a few layers at a time, see `sliding_window.slide`: so many bytes, or, of
+many classes, two blocks of so many voxels in height and depth."""
 
 
 def resampled(facts: Facts | Stored, spacing: Three | None) -> tuple[int, int, int]:
@@ -66,7 +69,8 @@ def check_memory(data: Checked, spacing: Three | None, train: Sequence[Case], he
 
     need = {case.name: (sizes[case.name] * (4 * channels + _PREPARING), "preparing it") for case in cases}
     for case in held_out:
-        score = (sizes[case.name] * (4 * classes + 8 * channels + _SCORING)
+        answers = max(_ANSWERS, 8 * classes * _LAYER**2 * shapes[case.name][2])
+        score = (min(4 * classes * sizes[case.name], answers) + sizes[case.name] * (8 * channels + _SCORING)
                  + math.prod(data.facts[case.name].shape) * _SCORING, f"scoring its {classes} classes")
         need[case.name] = max(need[case.name], score)
     if free is not None:

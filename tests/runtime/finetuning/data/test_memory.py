@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import nibabel
@@ -16,7 +17,7 @@ from fdif_dsl.grammar.diagnostics import FdifError
 from fdif_dsl.runtime.finetuning import finetune, open_data
 from fdif_dsl.runtime.finetuning.data import memory, nifti
 from fdif_dsl.runtime.finetuning.data.fingerprint import Facts
-from fdif_dsl.runtime.finetuning.data.memory import resampled, within_memory
+from fdif_dsl.runtime.finetuning.data.memory import check_memory, resampled, within_memory
 from fdif_dsl.runtime.finetuning.preflight import begin
 
 
@@ -89,6 +90,17 @@ error[E0927]: the prepared cases are larger than the memory that is free
     assert begin(tiny(path), "small", False, bank).warnings == ()
     free(1e6)
     assert "; scoring its 3 classes takes 1.02 MB, and 1 MB are free" in message(path, tiny, "data.memory=0")
+
+
+def test_what_is_said_of_a_case_need_not_fit_as_a_whole(free: Any) -> None:
+    facts = SimpleNamespace(shape=(512, 512, 512), spacing=(1.0, 1.0, 1.0))
+    data: Any = SimpleNamespace(facts={"a": facts}, channels=1, outputs=100)
+    case: Any = SimpleNamespace(name="a", images=[Path("a.nii.gz")])
+    free(30e9)  # the answers of 100 classes have 54 GB
+    assert check_memory(data, None, [], [case], room=0, drawn=0) == ()
+    free(20e9)
+    with pytest.raises(FdifError, match="scoring its 100 classes takes 25 GB, and 20 GB are free"):
+        check_memory(data, None, [], [case], room=0, drawn=0)
 
 
 def test_voxels_of_a_file_that_do_not_fit(datalist: Any, tiny: Any, free: Any) -> None:
