@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from fdif_dsl.runtime.exports.form import Form
+from fdif_dsl.runtime.recipe.origins import origins_text
 from fdif_dsl.runtime.settings.reading import sections_toml
 from fdif_dsl.runtime.training.pretrained import MEASURES, Pretrained
 from fdif_dsl.runtime.training.run_folder import SUMMARY
@@ -34,6 +35,8 @@ def card(pretrained: Pretrained, form: Form, title: str, channels: int) -> str:
         ("licence", "Apache-2.0"),
     ]
     table = "\n".join(f"| {name} | {value} |" for name, value in rows)
+    seen = ("Weights that have seen shapes sampled from scans or meshes, listed below" if pretrained.origins else
+            "Weights that have seen no scan of anyone")
     return f"""\
 ---
 license: apache-2.0
@@ -43,7 +46,7 @@ tags: [medical-imaging, 3d-segmentation, pre-training, formula-driven]
 
 # {pretrained.network} pre-trained on formulas, for {title}
 
-Weights that have seen no scan of anyone: FDIF ([arXiv 2603.23199](https://arxiv.org/abs/2603.23199)) pre-trains on
+{seen}: FDIF ([arXiv 2603.23199](https://arxiv.org/abs/2603.23199)) pre-trains on
 volumes that are drawn from formulas. Please cite its authors when you use them.
 
 | | |
@@ -57,6 +60,7 @@ volumes that are drawn from formulas. Please cite its authors when you use them.
 
 {_classes(pretrained)}
 
+{origins_text(pretrained.origins, pretrained.recipe["classes"].get("keep_out", ()))}
 ## The recipe
 
 With fdif-dsl {pretrained.version} and the same library of formulas, `fdifc pretrain recipe.toml` makes such weights

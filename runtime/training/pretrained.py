@@ -35,6 +35,7 @@ class Pretrained:
     empty where that is unknown. `tasks` has the classes of each label that it learnt, the first of which is background.
     `task` and `label` stand in the recipe too; `recipe` is that as sections of keys, `library` the formulas' hash.
     `step` is the step after which these weights were taken, `version` that of fdif-dsl.
+    `origins` are the files that shapes were sampled from.
     """
 
     path: Path
@@ -51,6 +52,7 @@ class Pretrained:
     seed: int
     step: int
     version: str
+    origins: tuple[Mapping[str, str], ...] = ()
 
     @property
     def steps(self) -> int:
@@ -82,7 +84,9 @@ class Pretrained:
                 int(stored["features"]), _three(stored["patch"]), tuple(stored["head"]), str(stored["task"]),
                 str(stored["label"]),
                 {task: tuple(classes) for task, classes in stored["tasks"].items()}, stored["recipe"],
-                str(stored["library"]), int(stored["seed"]), int(stored["step"]), str(stored["fdif_dsl"]))
+                str(stored["library"]), int(stored["seed"]), int(stored["step"]), str(stored["fdif_dsl"]),
+                tuple({word: str(origin[word]) for word in ("file", "dataset", "licence", "sha256")}
+                      for origin in stored.get("origins", ())))
         except (KeyError, AttributeError, TypeError, ValueError) as error:
             raise _foreign(file, stored) from error
 
