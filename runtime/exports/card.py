@@ -60,8 +60,7 @@ volumes that are drawn from formulas. Please cite its authors when you use them.
 
 {_classes(pretrained)}
 
-{origins_text(pretrained.origins, pretrained.recipe["classes"].get("keep_out", ()))}
-## The recipe
+{origins_text(pretrained.origins, pretrained.recipe["classes"].get("keep_out", ()))}## The recipe
 
 With fdif-dsl {pretrained.version} and the same library of formulas, `fdifc pretrain recipe.toml` makes such weights
 again from this text.
