@@ -56,7 +56,8 @@ def signed_distance(vertices: np.ndarray, triangles: np.ndarray, sides: tuple[in
         corners = corners[:, ::-1]
     samples = _outer(samples, winding)
     nearest, square = _nearest(samples.places, sides)
-    far, plane = np.sqrt(square), np.zeros(sides, np.float32)
+    far: np.ndarray = np.sqrt(square)
+    plane = np.zeros(sides, np.float32)
     _refine(far, plane, nearest, samples.triangles, corners, sides)
     _level(far)
     inside = winding > 0.5
@@ -64,7 +65,8 @@ def signed_distance(vertices: np.ndarray, triangles: np.ndarray, sides: tuple[in
         return far
     undecided = (np.abs(winding - 0.5) < _DOUBT) & (plane != 0)
     inside[undecided] = plane[undecided] < 0
-    return np.where(inside, -far, far)
+    signed: np.ndarray = np.where(inside, -far, far)
+    return signed
 
 
 def scattered(corners: np.ndarray) -> Samples:
@@ -122,7 +124,8 @@ def winding_numbers(samples: Samples, sides: tuple[int, int, int]) -> np.ndarray
     found = np.fft.irfftn(total / square, s=room, axes=(0, 1, 2)).astype(np.float32)
     x, y, z = sides
     border = np.concatenate([found[x + 1, :, :].ravel(), found[:, y + 1, :].ravel(), found[:, :, z + 1].ravel()])
-    return found[:x, :y, :z] - border.mean()
+    inner: np.ndarray = found[:x, :y, :z] - border.mean()
+    return inner
 
 
 def _quick(n: int) -> int:

@@ -111,7 +111,7 @@ class _Element(NamedTuple):
     where it is a list."""
 
     name: str
-    count: int
+    records: int
     properties: list[tuple[str, str, str]]
 
 
@@ -131,7 +131,7 @@ def _ply(data: bytes, where: str) -> Mesh:
             elements[-1].properties.append((words[4], _kind(words[3]), _kind(words[2])))
         elif words[:1] == ["property"]:
             elements[-1].properties.append((words[2], _kind(words[1]), ""))
-    if any(not 0 <= element.count <= len(body) for element in elements):
+    if any(not 0 <= element.records <= len(body) for element in elements):
         raise ValueError("its header speaks of more than there is in the file")
     if layout not in _ORDERS:
         raise ValueError(f"its format is {layout or 'not said'}")
@@ -166,7 +166,7 @@ def _text(body: bytes, elements: list[_Element]) -> list[dict[str, object]]:
     out: list[dict[str, object]] = []
     for element in elements:
         columns: dict[str, list[object]] = {name: [] for name, _, _ in element.properties}
-        for _ in range(element.count):
+        for _ in range(element.records):
             line = next(lines, None)
             if line is None:
                 raise ValueError("it ends before its last line")
@@ -195,11 +195,11 @@ def _binary(body: bytes, elements: list[_Element], order: str) -> list[dict[str,
             else:
                 fields.append((name, order + kind))
         record = np.dtype(fields)
-        if at + element.count * record.itemsize <= len(body):
-            rows = np.frombuffer(body, record, element.count, at)
+        if at + element.records * record.itemsize <= len(body):
+            rows = np.frombuffer(body, record, element.records, at)
             if all((rows[f"{name} count"] == rows[name].shape[1]).all() for name, _, _ in lists):
                 out.append({name: rows[name] for name, _, _ in element.properties})
-                at += element.count * record.itemsize
+                at += element.records * record.itemsize
                 continue
         if not lists:
             raise ValueError("it ends before its last record")
@@ -210,7 +210,7 @@ def _binary(body: bytes, elements: list[_Element], order: str) -> list[dict[str,
 
 def _one_by_one(body: bytes, at: int, element: _Element, order: str) -> tuple[dict[str, object], int]:
     columns: dict[str, list[object]] = {name: [] for name, _, _ in element.properties}
-    for _ in range(element.count):
+    for _ in range(element.records):
         for name, kind, counted in element.properties:
             count = 1
             if counted:

@@ -206,4 +206,5 @@ def steepest(numbers: np.ndarray, cell: float) -> float:
 def _most_of_two(a: np.ndarray, axis: int) -> np.ndarray:
     """The greater of each two neighbours."""
     n = a.shape[axis]
-    return np.maximum(a.take(range(n - 1), axis), a.take(range(1, n), axis))
+    greater: np.ndarray = np.maximum(a.take(range(n - 1), axis), a.take(range(1, n), axis))
+    return greater
