@@ -132,6 +132,7 @@ def field(key: str, samples: int, sides: tuple[int, int, int], cell: float, bits
     return fields.sampler(facts, target, abs, field_pair(key, bits, ir.FloatType(), types.float32), f32, inline)
 
 
+tuple_type: Any = types.UniTuple
 _NOWHERE = np.zeros(1, np.int64)
 
 
@@ -170,7 +171,7 @@ def field_pair(key: str, bits: int, number: Any, kind: Any) -> Any:
 
     @intrinsic
     def pair(context: Any, i: Any) -> Any:
-        result = types.UniTuple(kind, 2)
+        result = tuple_type(kind, 2)
 
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             index = args[0] if args[0].type == word else builder.trunc(args[0], word)

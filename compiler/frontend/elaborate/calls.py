@@ -40,7 +40,11 @@ class Calls(Fields):
         if name == "deepest":
             return self.deepest(env, expr)
         if name == "field":
-            return self.field(env, expr)
+            shape, given, path = self.field(env, expr)
+            self.enter(expr.span)
+            made = self.instantiate(shape, env.scope, given, path, expr.span)
+            self.leave()
+            return made
         if name == SAMPLED and env.owner is not None and "samples" in env.owner.args:
             return self.sampled(env, expr.args)
         if name in PRIORS:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from fdif_dsl.compiler.fields.bake import bake
 from fdif_dsl.compiler.fields.sources import LEAST_CELLS, MOST_CELLS, Request, find
 from fdif_dsl.compiler.frontend.check.body import Body
 from fdif_dsl.compiler.frontend.check.fields import template
-from fdif_dsl.compiler.frontend.elaborate.environment import Env, Instance
+from fdif_dsl.compiler.frontend.elaborate.environment import Env
 from fdif_dsl.compiler.frontend.elaborate.statements import Statements
-from fdif_dsl.compiler.frontend.values import as_node
+from fdif_dsl.compiler.frontend.values import Value, as_node
 from fdif_dsl.compiler.ir import fields
 from fdif_dsl.compiler.ir.fields import Baked
 from fdif_dsl.compiler.ir.graph import Node
@@ -26,11 +27,12 @@ _SIZE = "size"
 class Fields(Statements):
     """What `field(...)` gives."""
 
-    def field(self, env: Env, expr: ast.Call) -> Instance:
-        """The instance; the files are looked at now, and baked when somebody wants a distance."""
+    def field(self, env: Env, expr: ast.Call) -> tuple[ast.Decl, dict[str, Value], tuple[str, ...]]:
+        """The shape that a call stands for, its arguments and its path. The files are looked at now, and baked when
+        somebody wants a distance."""
         args = {arg.name or "file": arg for arg in expr.args}
         inside = Env(env.scope, env.names, env.inputs, env.owner, env.instance_path())
-        values = {name: arg.value.value if isinstance(arg.value, ast.Text) else self.expr(inside, arg.value)
+        values: dict[str, Any] = {name: arg.value.value if isinstance(arg.value, ast.Text) else self.expr(inside, arg.value)
                   for name, arg in args.items()}
         for name, allowed, hint in (("cells", range(LEAST_CELLS, MOST_CELLS + 1), "96 are enough for most organs"),
                                     ("bits", (16, 32), "write 16, or 32 for more digits"),
@@ -58,14 +60,11 @@ class Fields(Statements):
             body.check()
             assert not mistakes, mistakes
             self.program.names[decl] = body.names
-        given = {"samples": self.graph.node("samples", const=request.key)}
+        given: dict[str, Value] = {"samples": self.graph.node("samples", const=request.key)}
         given |= {name: as_node(self.graph, values[name]) for name in (_SIZE, "sample") if name in values}
         if count > 1:
             given["count"] = count
-        self.enter(expr.span)
-        target = self.instantiate(decl, env.scope, given, inside.path, expr.span)
-        self.leave()
-        return target
+        return decl, given, inside.path
 
     def sampled(self, env: Env, args: Sequence[ast.Arg]) -> Node:
         """The distance to a sample in its own units, in the shape that a call stands for."""
