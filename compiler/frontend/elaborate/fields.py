@@ -32,8 +32,9 @@ class Fields(Statements):
         somebody wants a distance."""
         args = {arg.name or "file": arg for arg in expr.args}
         inside = Env(env.scope, env.names, env.inputs, env.owner, env.instance_path())
-        values: dict[str, Any] = {name: arg.value.value if isinstance(arg.value, ast.Text) else self.expr(inside, arg.value)
-                  for name, arg in args.items()}
+        values: dict[str, Any] = {
+            name: arg.value.value if isinstance(arg.value, ast.Text) else self.expr(inside, arg.value)
+            for name, arg in args.items()}
         for name, allowed, hint in (("cells", range(LEAST_CELLS, MOST_CELLS + 1), "96 are enough for most organs"),
                                     ("bits", (16, 32), "write 16, or 32 for more digits"),
                                     ("label", range(2**31), "labels of masks are whole numbers above 0")):
