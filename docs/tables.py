@@ -51,7 +51,7 @@ def _constants() -> str:
 
 
 def _ops() -> str:
-    types = {"f": "number", "b": "truth"}
+    types = {"f": "number", "b": "truth", "s": "samples"}
     return _table(("op", "operands", "result", "meaning"), (
         (_code(op.name), ", ".join(types[t] for t in op.operands), types[op.result], op.doc) for op in OPS.values()))
 
@@ -105,7 +105,7 @@ def _grammar() -> str:
     for name, sign in spelling.items():
         rules = re.sub(rf"\b{name}\b", sign, rules)
     rules = re.sub(r" +-> \w+$", "", rules, flags=re.MULTILINE).replace("?", "")
-    patterns = re.findall(r"^(NAME|QUOTED|NUMBER|DOC): /(.*)/$", terminals, re.MULTILINE)
+    patterns = re.findall(r"^(NAME|QUOTED|TEXT|NUMBER|DOC)(?:\.\d)?: /(.*)/$", terminals, re.MULTILINE)
     lexemes = "\n".join(f"{name}: {pattern}" for name, pattern in patterns)
     return f"```text\n{rules.strip()}\n\n{lexemes}\n```"
 

@@ -39,6 +39,13 @@ class Truth(Expr):
 
 
 @dataclass(frozen=True, eq=False)
+class Text(Expr):
+    """A text, which only an argument of a call may be."""
+
+    value: str
+
+
+@dataclass(frozen=True, eq=False)
 class Name(Expr):
     name: str
 

@@ -15,8 +15,9 @@ from fdif_dsl.grammar.source import SourceFile
 _WIDTH = 120  # of a declaration that stays on one line
 _INDENT = "  "
 _PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_KINDS = {"SHAPE", "PROFILE", "DISPLACEMENT", "MAPPER", "FN"}
 _OPEN, _CLOSE = ("LPAR", "LSQB"), ("RPAR", "RSQB")
-_VALUE_ENDS = {"NAME", "NUMBER", "QUOTED", "TRUE", "FALSE", "REDUCER", "PROFILE", "SHAPE", "FOLD", *_CLOSE}
+_VALUE_ENDS = {"NAME", "NUMBER", "QUOTED", "TEXT", "TRUE", "FALSE", "REDUCER", "PROFILE", "SHAPE", "FOLD", *_CLOSE}
 
 
 def format_source(text: str, name: str = "<text>") -> str:
@@ -188,7 +189,12 @@ class _Layout:
 
 def _items(file: SourceFile, tree: ast.Module) -> list[_Item]:
     """Words and comments in the order of the text."""
-    found = [(t.start_pos or 0, t.end_pos or 0, t.type, _spelling(t)) for t in words(file)]
+    found = []
+    before: Token | None = None
+    for t in words(file):
+        name = before is not None and before.type in _KINDS  # elsewhere a text in quotes is an argument
+        found.append((t.start_pos or 0, t.end_pos or 0, t.type, _spelling(t, name=name)))
+        before = t
     found += [(s.start, s.end, "COMMENT", s.text.rstrip()) for s in tree.comments]
     out: list[_Item] = []
     for start, end, kind, text in sorted(found):
@@ -197,8 +203,8 @@ def _items(file: SourceFile, tree: ast.Module) -> list[_Item]:
     return out
 
 
-def _spelling(token: Token) -> str:
-    if token.type == "QUOTED":
+def _spelling(token: Token, *, name: bool) -> str:
+    if token.type == "QUOTED" and name:
         inner = token[1:-1]
         return inner if _PLAIN_NAME.fullmatch(inner) and inner not in keywords() else str(token)
     if token.type == "DOC":

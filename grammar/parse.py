@@ -243,6 +243,9 @@ class _Build(Transformer[Token, Any]):
     def truth(self, items: list[Token]) -> ast.Expr:
         return ast.Truth(self._span(items[0]), items[0] == "true")
 
+    def text(self, items: list[Token]) -> ast.Expr:
+        return ast.Text(self._span(items[0]), str(items[0])[1:-1])
+
     def paren(self, items: list[Any]) -> ast.Expr:
         return self._shallow(ast.Paren(self._span(items[0], items[2]), items[1]))
 

@@ -65,13 +65,16 @@ _CHARACTER_HINTS = {
 }
 
 
+_NAME_IN_QUOTES = "a name in quotes starts with a letter and holds letters, digits and `_.+-`, 64 at most"
+
+
 def explain_character(file: SourceFile, offset: int) -> Diagnostic:
     """A character that starts no word of the language."""
     char = file.text[offset]
     name = f"`{char}`" if char.isprintable() else f"U+{ord(char):04X}"
     hint = _CHARACTER_HINTS.get(char, "")
     if char == '"' and file.text[:offset].split()[-1:] and file.text[:offset].split()[-1].upper() in _KINDS:
-        hint = "a name in quotes starts with a letter and holds letters, digits and `_.+-`, 64 at most"
+        hint = _NAME_IN_QUOTES
     if char == "_" and offset and file.text[offset - 1].isdigit():
         hint = "digits stand together, without `_`"
     if not hint and habits.after_slashes(file, offset):
@@ -225,7 +228,9 @@ def _hint(file: SourceFile, token: Token, expected: set[str], before: Sequence[T
         return "write the plain name, as in `use std`"
     if types[-1:] == ["CONST"] and kind == "QUOTED":
         return "write a plain name, as in `const size = 3`"
-    if kind == "QUOTED":
+    if kind == "TEXT" and types and types[-1] in _KINDS:
+        return _NAME_IN_QUOTES
+    if kind in ("QUOTED", "TEXT"):
         return "the language has no strings"
     if types[-2:] == ["USE", "NAME"] and kind in ("DOT", "SLASH"):
         return "write the plain name, as in `use std`"
@@ -335,7 +340,7 @@ def _words(expected: set[str]) -> str:
     if rest >= _KINDS:
         out.append("a declaration")
         rest -= _KINDS | {"USE", "DOC"}
-    rest -= {"DOC", "$END"} | ({"QUOTED"} if "NAME" in rest else set())
+    rest -= {"DOC", "$END", "TEXT"} | ({"QUOTED"} if "NAME" in rest else set())
     out += [_SPELLING.get(t, f"`{t.lower()}`") for t in sorted(rest)]
     return out[0] if len(out) == 1 else ", ".join(out[:-1]) + f" or {out[-1]}" if out else "the end of the file"
 

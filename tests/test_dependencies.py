@@ -24,7 +24,7 @@ MAY_IMPORT = {
 }
 # The stages of a part from the ground up: a stage may import what lies on the floors below its own.
 FLOORS = {
-    "compiler": [{"support", "ir"}, {"passes"}, {"frontend", "backends"}, {"library"}],
+    "compiler": [{"support", "ir"}, {"passes", "fields"}, {"frontend", "backends"}, {"library"}],
     "compiler.backends": [{"store"}, {"cpu"}, {"cuda"}],
     "runtime": [{"settings"}, {"recipe"}, {"scenes"}, {"scanner"}, {"streams", "pictures"},
                 {"datasets", "training", "bench", "editor"}, {"weights"}, {"finetuning"}, {"predicting"}, {"exports"}],

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from fdif_dsl.compiler.backends.field_constants import field_name
 from fdif_dsl.compiler.ir.formula import Formula, Quantity
 from fdif_dsl.compiler.ir.graph import REDUCTION, Graph, Node, reachable
 from fdif_dsl.compiler.ir.ops import OPS
@@ -85,6 +86,9 @@ def statements(roots: Sequence[Node], places: Mapping[Node, str], store: Callabl
     for node in order:
         if node.op == "const":
             words[node] = bare[node] = repr(node.const) if node.type == "b" else _literal(node.const)
+            continue
+        if node.op == "samples":
+            words[node] = field_name(node.const)
             continue
         text = places[node] if node in places else _template(node).format(*(words[a] for a in node.args))
         if uses[node] > 1 or len(text) > _LONGEST:

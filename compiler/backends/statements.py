@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from fdif_dsl.compiler.backends.field_constants import field_constants, field_name
 from fdif_dsl.compiler.ir.graph import Node
 from fdif_dsl.compiler.ir.ops import OPS
 from fdif_dsl.compiler.passes.rates import Stages
@@ -69,6 +70,8 @@ class Statements:
         """How a node is written where it is used."""
         if node.op == "const":
             return repr(node.const) if node.type == "b" else self._literal(node.const)
+        if node.op == "samples":
+            return field_name(node.const)
         if node.op == "input" and node not in self._names:
             self._names[node] = self.input(node.const)
         if node not in self._names:  # operations on constants alone, where no pass has folded them
@@ -129,9 +132,10 @@ class Statements:
 
 
 def constants(literals: dict[str, str], *used_in: str) -> list[str]:
-    """The definitions of those module constants that statements read."""
+    """The definitions of those module constants that statements read: numbers, and fields."""
     read = set(re.findall(r"\bC\d+\b", "\n".join(used_in)))
-    return [f'{name} = f32("{text}")' for text, name in literals.items() if name in read]
+    numbers = [f'{name} = f32("{text}")' for text, name in literals.items() if name in read]
+    return numbers + field_constants(*used_in)
 
 
 def called(*statements: str) -> list[str]:

@@ -416,4 +416,4 @@ for _prior in (
     PRIORS[_prior.name] = _prior
 
 # No declaration, quantity or loop variable may be called like these.
-RESERVED = frozenset({"grid", "deepest", *CONSTANTS, *PRIORS, *BUILTINS})
+RESERVED = frozenset({"grid", "deepest", "field", *CONSTANTS, *PRIORS, *BUILTINS})

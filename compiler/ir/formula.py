@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from fdif_dsl.compiler.ir.graph import Node, reachable
+from fdif_dsl.compiler.ir.graph import Node, fields_of, reachable
 
 Kind = Literal["shape", "displacement", "mapper"]
 RESULTS = {"shape": "distance", "displacement": "offset", "mapper": "intensity"}
@@ -68,6 +68,11 @@ class Formula:
     def sees(self) -> bool:
         """Whether the result depends on the point, and not on the distance alone."""
         return any(node.op == "input" and node.const != "d" for node in reachable([self.result]))
+
+    @cached_property
+    def fields(self) -> list[str]:
+        """The keys of the fields that it reads."""
+        return fields_of([self.result, *(node for q in self.quantities for node in q.definition)])
 
     @cached_property
     def named(self) -> dict[str, Quantity]:

@@ -22,9 +22,10 @@ from fdif_dsl.compiler.ir.ops import OPS
 #   grid   "size.x" "limit.x" ..., "min": numbers of the sampling grid, in voxels
 #   slot   number of one scalar of a named quantity (see formula.Quantity)
 #   draw   number of one uniform random number in [0, 1)
+#   samples  the key of a field's samples, for the op `field` (see fields.py)
 # and one reduction, which is no scalar op because it ranges over the grid:
 #   grid_min(x)  the least value of x over all voxels of the grid
-LEAVES = ("const", "input", "grid", "slot", "draw")
+LEAVES = ("const", "input", "grid", "slot", "draw", "samples")
 REDUCTION = "grid_min"
 
 
@@ -39,9 +40,11 @@ class Node:
 
     @property
     def type(self) -> str:
-        """`f` for a real number, `b` for a truth value."""
+        """`f` for a real number, `b` for a truth value, `s` for the samples of a field."""
         if self.op in OPS:
             return OPS[self.op].result
+        if self.op == "samples":
+            return "s"
         return "b" if isinstance(self.const, bool) else "f"
 
     def __str__(self) -> str:
@@ -109,6 +112,11 @@ def reachable(roots: Iterable[Node], stop: Callable[[Node], bool] = lambda node:
             if not stop(node):
                 stack.extend(node.args)
     return [seen[n] for n in sorted(seen)]
+
+
+def fields_of(roots: Iterable[Node]) -> list[str]:
+    """The keys of the fields that formulas read, each once."""
+    return list(dict.fromkeys(node.const for node in reachable(roots) if node.op == "samples"))
 
 
 def one_evaluation(*roots: Node) -> list[Node]:

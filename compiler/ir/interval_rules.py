@@ -25,6 +25,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from fdif_dsl.compiler.ir import fields
 from fdif_dsl.compiler.ir.lattice import FARTHEST, NOISE_SLOPE, NOISE_STEEPEST
 
 End = Any  # a node of a graph, or a number
@@ -100,6 +101,8 @@ _STEP = 2.0**-22
 _ANGLE_ERROR = 1e-6
 # noise, cells: more than rounding makes of them.
 _LATTICE_ERROR = 4e-6
+# fields, whose values are of the order of 1: more than rounding makes of them.
+_FIELD_ERROR = 1e-5
 # exp, log, pow, cbrt, tan, tanh: relative, more than the errors of the kernels' functions and of libm.
 _RELATIVE_ERROR = 4e-6
 # The least float32 above 0, for results so small that no relative margin moves them.
@@ -506,6 +509,43 @@ def _hash(m: Maker, *sides: Interval) -> Ends:
             not all(side.finite for side in sides))
 
 
+# Fields -------------------------------------------------------------------------------------------
+
+
+def _field(m: Maker, samples: Interval, k: Interval, *sides: Interval) -> Ends:
+    """The distance to the box, and the value in the middle of what the box leaves of the sides, which changes no
+    faster than the samples are steep."""
+    found = fields.baked(samples.lo.const)
+    least, most = found.range
+    near = far = reach = m.number(0)
+    middles = []
+    for x, half in zip(sides, found.halves, strict=True):
+        end, zero = m.number(half), m.number(0)
+        first, last = (m("max", m("sub", a, end), zero) for a in _magnitude(m, x))
+        near, far = m("add", near, m("mul", first, first)), m("add", far, m("mul", last, last))
+        lo, hi = (m("min", m("max", a, m("neg", end)), end) for a in (x.lo, x.hi))
+        middle = m("add", m("mul", m.number(0.5), lo), m("mul", m.number(0.5), hi))
+        across = m("max", m("sub", hi, middle), m("sub", middle, lo))
+        middles.append(middle)
+        reach = m("add", reach, m("mul", across, across))
+    lo, hi = m.number(least), m.number(most)
+    if k.point:
+        value = m("field", samples.lo, k.lo, *middles)
+        around = m("add", m("mul", m("sqrt", reach), m.number(found.slope * (1 + 4 * _STEP))),
+                   m.number(_FIELD_ERROR))
+        lo, hi = m("max", lo, m("sub", value, around)), m("min", hi, m("add", value, around))
+    return (m("add", lo, m("mul", m("sqrt", near), m.number(1 - 4 * _STEP))),
+            m("add", hi, m("mul", m("sqrt", far), m.number(1 + 4 * _STEP))), False)
+
+
+def field_range(key: str, sides: list[Interval]) -> tuple[float, float]:
+    """Between what the values of a field lie, wherever the point is."""
+    found = fields.baked(key)
+    least, most = found.range
+    farthest = [max(0.0, max(-x.least, x.most) - half) for x, half in zip(sides, found.halves, strict=True)]
+    return least - _FIELD_ERROR, most + _FIELD_ERROR + math.hypot(*farthest)
+
+
 ADD, SUB, MUL, DIV, MOD, POW = Rule(_add), Rule(_sub), Rule(_mul), Rule(_div), Rule(_mod), Rule(_pow)
 NEG, ABS, SQRT, CBRT, EXP, LOG = Rule(_neg), Rule(_abs), Rule(_sqrt), Rule(_cbrt), Rule(_exp), Rule(_log)
 TANH = Rule(_tanh)
@@ -516,3 +556,4 @@ LT, LE, EQ = Rule(_lt, minds_nan=True), Rule(_le, minds_nan=True), Rule(_eq, min
 AND, OR, NOT = Rule(_and, minds_nan=True), Rule(_or, minds_nan=True), Rule(_not, minds_nan=True)
 WHERE = Rule(_where, minds_nan=True)
 HASH, NOISE, CELL_NEAREST, CELL_SECOND = Rule(_hash), Rule(_noise), _cell("cell_nearest"), _cell("cell_second")
+FIELD = Rule(_field)

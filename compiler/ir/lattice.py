@@ -223,7 +223,7 @@ def primitives(xp: Any, sqrt: Any) -> Primitives:
 def words(xp: Any) -> Words:
     """On arrays of the module `xp`."""
     return Words(
-        word=lambda x: _cast(_cast(x, xp.int64), xp.int32),
+        word=lambda x: cast_to(cast_to(x, xp.int64), xp.int32),
         # As functions: the operators of NumPy's single numbers warn where a word wraps around.
         plus=xp.add,
         times=xp.multiply,
@@ -231,7 +231,7 @@ def words(xp: Any) -> Words:
         shifted=lambda a, n: (a >> n) & ((1 << 32 - n) - 1),
         odd=lambda a: a | 1,
         less=lambda a, b: a < b,
-        signed=lambda a, x: _cast(a, x.dtype),
+        signed=lambda a, x: cast_to(a, x.dtype),
         flipped=lambda x, a, n: xp.where((a & (1 << 31 - n)) != 0, -x, x),
     )
 
@@ -241,5 +241,6 @@ def of_arrays(xp: Any, sqrt: Any) -> Lattice:
     return lattice(primitives(xp, sqrt), float, lambda function: function)
 
 
-def _cast(x: Any, kind: Any) -> Any:
+def cast_to(x: Any, kind: Any) -> Any:
+    """An array of NumPy or torch as one of numbers of another kind."""
     return x.to(kind) if hasattr(x, "to") else np.asarray(x).astype(kind)

@@ -1,8 +1,8 @@
 """The op table: everything that is known about an operator stands in its row.
 
 Ops are scalar; vectors and arrays are taken apart when a formula is elaborated. A type is one
-letter, `f` (real number) or `b` (truth value). Backends, documentation and tests read this table,
-so adding an op means adding a row.
+letter, `f` (real number), `b` (truth value) or `s` (the samples of a field). Backends, documentation
+and tests read this table, so adding an op means adding a row.
 
 Arithmetic is IEEE 754 (x/0 is an infinity or NaN, sqrt of a negative number is NaN), with one rule
 for NaN: *every comparison with NaN is false*. `min`, `max` and `sign` are defined through
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from fdif_dsl.compiler.ir import fields
 from fdif_dsl.compiler.ir import interval_rules as rules
 from fdif_dsl.compiler.ir.lattice import of_arrays
 
@@ -89,6 +90,18 @@ def _of_lattice_with_finite_slope(name: str) -> ArrayRule:
     return rule
 
 
+def _field(xp: Any, *operands: Array) -> Array:
+    return fields.of_arrays(xp, xp.sqrt, *operands)
+
+
+def _field_with_finite_slope(t: Any, samples: str, k: Array, *point: Array) -> Array:
+    far = (t.abs(point[0]) + t.abs(point[1]) + t.abs(point[2])).detach()  # infinite, or NaN, as the distance is there
+    inside = t.isfinite(far)
+    value = fields.of_arrays(t, partial(_sqrt_with_flat_zero, t), samples, k,
+                             *(t.where(inside, x, t.zeros_like(x)) for x in point))
+    return t.where(inside, value, far)
+
+
 _op("add", "ff->f", lambda xp, a, b: a + b, "{0} + {1}", rules.ADD, "sum", commutes=True)
 _op("sub", "ff->f", lambda xp, a, b: a - b, "{0} - {1}", rules.SUB, "difference")
 _op("mul", "ff->f", lambda xp, a, b: a * b, "{0} * {1}", rules.MUL, "product", commutes=True)
@@ -140,3 +153,7 @@ for _name, _rule, _doc in (
 ):
     _op(_name, "fff->f", _of_lattice(_name), f"{_name}({{0}}, {{1}}, {{2}})", _rule, _doc,
         torch=_of_lattice_with_finite_slope(_name))
+
+_op("field", "sffff->f", _field, "{0}({1}, {2}, {3}, {4})", rules.FIELD,
+    "distance of (x, y, z) to a sample of a field, given by its number, in units of its longest side",
+    torch=_field_with_finite_slope)

@@ -3,6 +3,7 @@
     manifest.json    format, compiler version, target, checksums, the table of classes
     sources/*.sdf    the text that was compiled, in the canonical layout
     formulas.json    the closed formulas
+    fields/*.field   the baked grids of sampled shapes, which need their scans and meshes no more
     cpu/             generated kernels (real Python files) and their object code, with an index
     cpu-x86-64-v3/   the same for a level of CPUs
     cuda-sm_90/      the same for a kind of GPU: PTX and machine code
@@ -15,13 +16,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fdif_dsl.compiler.backends.store.refusal import refusal
 from fdif_dsl.compiler.backends.store.store import Built
+from fdif_dsl.compiler.fields import stored
+from fdif_dsl.compiler.ir import fields
 from fdif_dsl.compiler.ir.serial import formulas_from_dict, formulas_hash, formulas_to_dict
 from fdif_dsl.compiler.support.scratch import put, scratch_folder
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
@@ -33,7 +37,7 @@ if TYPE_CHECKING:
     from fdif_dsl.compiler.support.progress import Progress
 
 MANIFEST = "manifest.json"
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -77,12 +81,13 @@ def save(library: Contents, directory: Path, progress: Progress | None = None,
             (folder / "sources" / f"{name}.sdf").write_text(text, "utf-8")
         formulas = json.dumps(formulas_to_dict(library.formulas)).encode()
         (folder / "formulas.json").write_bytes(formulas)
+        held = _write_fields(folder, library.formulas)
         built = [store.save(t, folder / t.name, _units(t, library.formulas), progress, place / t.name)
                  for t in targets or [CPU]]
         manifest = {
             "format": FORMAT, "fdif_dsl": metadata.version("fdif-dsl"), "library": formulas_hash(library.formulas),
             "targets": [target.name for target in targets or [CPU]],
-            "formulas": _digest(formulas),
+            "formulas": _digest(formulas), "fields": held,
             "sources": {name: _digest(text.encode()) for name, text in sources.items()},
             "classes": [{"id": i, "name": f.name, "doc": f.doc} for i, f in enumerate(library.named("shape"), 1)],
             "displacements": [f.name for f in library.named("displacement")],
@@ -92,6 +97,20 @@ def save(library: Contents, directory: Path, progress: Progress | None = None,
         folder.chmod(0o755)  # until here it was private
         put(folder, place)
     return Built(sum(b.compiled for b in built), sum(b.reused for b in built))
+
+
+def _write_fields(folder: Path, formulas: Sequence[Formula]) -> dict[str, str]:
+    """Write the fields that formulas read, baking those that are not baked yet; the checksum of each file."""
+    keys = dict.fromkeys(key for formula in formulas for key in formula.fields)
+    if keys:
+        (folder / "fields").mkdir()
+    for key in keys:
+        stored.write(_place_of(folder, key), fields.baked(key))
+    return {key: _digest(_place_of(folder, key).read_bytes()) for key in keys}
+
+
+def _place_of(folder: Path, key: str) -> Path:
+    return folder / "fields" / f"{key}.field"
 
 
 def _units(target: Target, formulas: Sequence[Formula]) -> list[Unit]:
@@ -126,10 +145,22 @@ def load(directory: Path) -> Contents:
             raise refusal(directory, "E0703", "is older than its sources", f"changed since: {changed}")
         if _digest(formulas) != manifest["formulas"]:
             raise refusal(directory, "E0701", "is damaged", "formulas.json has another checksum")
-        return Contents(formulas_from_dict(json.loads(formulas)), {n: d.decode() for n, d in sources.items()},
+        found = formulas_from_dict(json.loads(formulas))
+        _read_fields(directory, found, manifest["fields"])
+        return Contents(found, {n: d.decode() for n, d in sources.items()},
                         tuple(map(str, manifest["targets"])))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise refusal(directory, "E0701", "is damaged", str(error)) from None
+
+
+def _read_fields(directory: Path, formulas: Sequence[Formula], digests: Mapping[str, str]) -> None:
+    """Have the fields that formulas read; raises what reading a damaged file raises."""
+    for key in dict.fromkeys(key for formula in formulas for key in formula.fields):
+        place = _place_of(directory, key)
+        if _digest(place.read_bytes()) != digests[key]:
+            raise ValueError(f"the grid {place.name} has another checksum")
+        baked = stored.read(place)
+        fields.declare(key, partial(replace, baked), baked.origins)
 
 
 def _manifest(directory: Path) -> dict[str, Any]:

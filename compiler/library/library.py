@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from dataclasses import replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fdif_dsl.compiler.backends import NAMES, Backend
+from fdif_dsl.compiler.fields import stored
+from fdif_dsl.compiler.ir import fields
 from fdif_dsl.compiler.ir.formula import Formula
 from fdif_dsl.compiler.ir.serial import formulas_from_dict, formulas_hash, formulas_to_dict
 from fdif_dsl.compiler.library.entries import Displacement, Mapper, Shape, Table
@@ -45,13 +48,23 @@ class Library:
     def hash(self) -> str:
         return formulas_hash(self.formulas)
 
+    @cached_property
+    def fields(self) -> list[str]:
+        """The keys of the fields that its formulas read."""
+        return list(dict.fromkeys(key for formula in self.formulas for key in formula.fields))
+
+    def origins(self, formulas: Sequence[Formula] | None = None) -> list[dict[str, str]]:
+        """The files that shapes (None: all of them) were sampled from, each with its checksum, data set and licence."""
+        return fields.origins_of(self.fields if formulas is None else [key for f in formulas for key in f.fields])
+
     def __repr__(self) -> str:
         return (f"<Library of {len(self.shapes)} shapes, {len(self.displacements)} displacements and "
                 f"{len(self.mappers)} mappers, {self.hash[:12]}>")
 
     def __reduce__(self) -> tuple[Any, ...]:
         # As flat data: a tree of nodes is deeper than pickle can walk.
-        return _unpickle, (formulas_to_dict(self.formulas), self.sources, self._kernels)
+        held = {key: (found.path or found, found.origins) for key in self.fields if (found := fields.baked(key))}
+        return _unpickle, (formulas_to_dict(self.formulas), self.sources, self._kernels, held)
 
     def backend(self, name: str) -> Backend:
         """The backend `cpu`, `cuda` (or `cuda:1` for the second GPU), `torch` or `interpret`, made once.
@@ -96,7 +109,7 @@ class Library:
 
         backend = self.backend("cpu")
         assert isinstance(backend, CpuBackend)
-        backend.build(progress, formulas)
+        backend.build(progress, formulas)  # which bakes the fields that the kernels read
 
     def save(self, directory: str | Path, progress: Progress | None = None,
              targets: Sequence[Target] = ()) -> Built:
@@ -106,5 +119,8 @@ class Library:
         return artefact.save(artefact.Contents(self.formulas, self.sources), Path(directory), progress, targets)
 
 
-def _unpickle(formulas: Any, sources: dict[str, str], kernels: Path | None) -> Library:
+def _unpickle(formulas: Any, sources: dict[str, str], kernels: Path | None,
+              held: Mapping[str, tuple[Path | fields.Baked, Any]]) -> Library:
+    for key, (what, origins) in held.items():
+        fields.declare(key, partial(stored.read, what) if isinstance(what, Path) else partial(replace, what), origins)
     return Library(formulas_from_dict(formulas), sources, kernels)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from fdif_dsl.compiler.ir.graph import REDUCTION, Graph, Node, one_evaluation, rebuild
-from fdif_dsl.compiler.ir.interval_rules import Ends, Interval
+from fdif_dsl.compiler.ir.interval_rules import Ends, Interval, field_range
 from fdif_dsl.compiler.ir.ops import OPS
 from fdif_dsl.compiler.passes.cse import cse
 from fdif_dsl.compiler.passes.rates import Rate, infer_rates
@@ -85,6 +85,8 @@ class _Bounds:
         return Interval(lo, hi, self._assumed.least, self._assumed.most, self._assumed.nan)
 
     def _interval(self, node: Node) -> Interval:
+        if node.type == "s":
+            return Interval(rebuild(self._graph, [node], {})[0], None, -math.inf, math.inf)
         operands = [self._known[a] for a in node.args] if node.op != REDUCTION else []
         known = self._range(node, operands)
         # What is made of constants alone is what it is; nobody looks at it before a kernel runs.
@@ -102,6 +104,9 @@ class _Bounds:
             return Range(value, value) if value == value else ANYTHING
         if node.op not in OPS:
             return ANYTHING
+        if node.op == "field":
+            samples, _, *sides = operands
+            return Range(*field_range(samples.lo.const, sides), any(x.nan for x in sides))
         # An operand that stands twice is one object here too: the rule of a product asks for that.
         numbers = {id(x): _as_numbers(x) for x in operands}
         lo, hi, nan = _apply(_Numbers(), node.op, [numbers[id(x)] for x in operands])

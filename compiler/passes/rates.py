@@ -43,7 +43,7 @@ def join(rates: Iterable[Rate]) -> Rate:
 
 def node_rate(node: Node, of: dict[Node, Rate]) -> Rate:
     """The rate of one node, given its operands' rates."""
-    if node.op == "const":
+    if node.op in ("const", "samples"):
         return Rate.CONSTANT
     if node.op == "grid":
         return Rate.GRID

@@ -97,6 +97,8 @@ def run_schedule(
     for node in schedule.order:
         if node.op == "const":
             values[node] = _constant(node, convert)
+        elif node.op == "samples":
+            values[node] = node.const
         elif node.op == "slot":
             number = node.const
             values[node] = slots[number] if number in slots else values[definitions[number][1]]
@@ -127,6 +129,8 @@ def run_voxels(result: Node, values: dict[Node, Value], inputs: Mapping[str, Val
             known[node] = inputs[node.const]
         elif node.op == "const":
             known[node] = _constant(node, convert)
+        elif node.op == "samples":
+            known[node] = node.const
         elif node.op in LEAVES or node.op == REDUCTION:
             raise AssertionError(f"{node} was not scheduled")
         else:

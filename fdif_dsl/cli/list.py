@@ -51,6 +51,8 @@ def _table(what: str, paths: tuple[str, ...]) -> Table:
             columns["module"] = [module(f) for f in formulas]
         if what == "shapes" or any(parameters(f) for f in formulas):
             columns["parameters"] = [parameters(f) for f in formulas]
+        if any(f.fields for f in formulas):
+            columns["sampled from"] = [origin(f) for f in formulas]
         columns["about"] = [line(f.doc) for f in formulas]
         _fill(table, tuple(columns), zip(*columns.values(), strict=True))
     return table
@@ -100,6 +102,18 @@ def parameters(formula: Any) -> str:
     """The random quantities of a class, and the whole numbers that define it."""
     fixed = [f"{name}={value}" for name, value in formula.integers.items()]
     return ", ".join([*fixed, *(q.name for q in formula.quantities if q.random)])
+
+
+def origin(formula: Any) -> str:
+    """The files that a class was sampled from: the one, or the first and how many more; and their data set."""
+    from fdif_dsl.compiler.ir.fields import origins_of
+
+    found = origins_of(formula.fields)
+    if not found:
+        return ""
+    more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    sets = ", ".join(dict.fromkeys(o["dataset"] for o in found if o["dataset"]))
+    return f"{found[0]['file']}{more}" + (f" ({sets})" if sets else "")
 
 
 def line(doc: str) -> str:

@@ -12,6 +12,8 @@ from fdif_dsl.cli.find import find_class
 from fdif_dsl.cli.options import FilePath, library, seed
 from fdif_dsl.compiler.support.progress import bar
 
+_FILES = 8  # of those that a shape was sampled from, up to which all are told
+
 
 @click.command("show")
 @click.argument("name", required=False)
@@ -59,12 +61,18 @@ def _print(kind: str, formula: Any) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from fdif_dsl.compiler.ir.fields import origins_of
     from fdif_dsl.grammar.diagnostics import printable
 
     console = stdout()
     console.print(Text.assemble((formula.name, "bold"), f"  {kind}, declared at {formula.place}"))
     if formula.doc:
         console.print(Text(printable(formula.doc)))
+    for origin in origins_of(formula.fields)[:_FILES]:
+        told = [origin["dataset"], origin["licence"], f"sha256 {origin['sha256'][:12]}"]
+        console.print(Text(printable(f"sampled from {origin['file']} ({', '.join(filter(None, told))})"), "dim"))
+    if len(origins_of(formula.fields)) > _FILES:
+        console.print(Text(f"and {len(origins_of(formula.fields)) - _FILES} more files", "dim"))
     fixed = [(name, "int", str(value), "fixed: part of the class") for name, value in formula.integers.items()]
     rows = fixed + [(q.name, q.type, f"{'~' if q.random else '='} {q.source}", q.doc) for q in formula.quantities]
     if not rows:

@@ -6,6 +6,7 @@ from fdif_dsl.runtime.datasets.pictures import OVERVIEW, PICTURE, title
 from fdif_dsl.runtime.datasets.plan import Plan
 from fdif_dsl.runtime.datasets.summary import Summary
 from fdif_dsl.runtime.recipe import Scanner
+from fdif_dsl.runtime.recipe.origins import origins_text
 
 CARD = "README.md"
 _LISTED = 200  # classes, up to which all are listed
@@ -20,6 +21,8 @@ def card(plan: Plan, summary: Summary) -> str:
         objects += ", less those that find no place"
     size = " x ".join(map(str, recipe.grid))
     foreground = sorted(summary.foreground)
+    origins = plan.library.origins(plan.choices.shapes)
+    seen = "some shapes were sampled from scans or meshes" if origins else "no scan of anyone is in them"
     rows = [
         ("volumes", ", ".join(f"{n} {split}" for split, n in plan.counts.items() if n)),
         ("size", f"{size} voxels (z, y, x) of 1 mm"),
@@ -35,7 +38,7 @@ def card(plan: Plan, summary: Summary) -> str:
     return f"""\
 # {plan.title}
 
-{title(plan)}, made of formulas: no scan of anyone is in them. FDIF ([arXiv 2603.23199](https://arxiv.org/abs/2603.23199))
+{title(plan)}, made of formulas: {seen}. FDIF ([arXiv 2603.23199](https://arxiv.org/abs/2603.23199))
 pre-trains segmentation networks on such volumes.
 
 ![Slices of the first volumes]({OVERVIEW})
@@ -50,7 +53,7 @@ for a sample, and compares the checksums of all files with `manifest.jsonl`.
 ## How to read it
 
 {plan.form.about(plan)}
-## Classes
+{origins_text(origins, recipe.keep_out)}## Classes
 
 {_meaning(plan)}
 

@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from fdif_dsl.runtime.exports.form import Form, file_stem
+from fdif_dsl.runtime.recipe.origins import origins_text
 from fdif_dsl.runtime.settings.reading import sections_toml
 from fdif_dsl.runtime.training.pretrained import MEASURES, Pretrained
 from fdif_dsl.runtime.training.run_folder import SUMMARY
@@ -34,13 +35,15 @@ def card(pretrained: Pretrained, form: Form, title: str, channels: int) -> str:
         ("licence", "Apache-2.0"),
     ]
     table = "\n".join(f"| {name} | {value} |" for name, value in rows)
+    seen = ("Weights that have seen shapes sampled from scans or meshes, listed below" if pretrained.origins else
+            "Weights that have seen no scan of anyone")
     return f"""\
 ---
 {_header(pretrained, form, measure, score)}---
 
 # {pretrained.network} pre-trained on formulas, for {title}
 
-Weights that have seen no scan of anyone: FDIF ([arXiv 2603.23199](https://arxiv.org/abs/2603.23199)) pre-trains on
+{seen}: FDIF ([arXiv 2603.23199](https://arxiv.org/abs/2603.23199)) pre-trains on
 volumes that are drawn from formulas. Please cite its authors when you use them.
 
 | | |
@@ -54,7 +57,7 @@ volumes that are drawn from formulas. Please cite its authors when you use them.
 
 {_classes(pretrained)}
 
-## The recipe
+{origins_text(pretrained.origins, pretrained.recipe["classes"].get("keep_out", ()))}## The recipe
 
 With fdif-dsl {pretrained.version} and the same library of formulas, `fdifc pretrain recipe.toml` makes such weights
 again from this text.

@@ -40,7 +40,7 @@ def facts(pretrained: Pretrained, channels: int) -> dict[str, Any]:
             "tasks": {task: list(classes) for task, classes in pretrained.tasks.items()},
             "normalise": pretrained.normalise, "recipe": {k: dict(v) for k, v in pretrained.recipe.items()},
             "library": pretrained.library, "seed": pretrained.seed, "step": pretrained.step,
-            "fdif_dsl": pretrained.version}
+            "origins": [dict(origin) for origin in pretrained.origins], "fdif_dsl": pretrained.version}
 
 
 def configuration(pretrained: Pretrained, channels: int, file: str) -> str:

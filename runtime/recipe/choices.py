@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fdif_dsl.compiler.frontend.built_in import home
+from fdif_dsl.compiler.ir.fields import origins_of
 from fdif_dsl.compiler.ir.formula import Formula
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError, did_you_mean
 from fdif_dsl.runtime.recipe.meaning import MOST, Meaning, meaning_of
@@ -66,6 +68,7 @@ def resolve(recipe: Recipe, library: Library) -> Choices:
         return tuple(None if n is None else known[n].formula for n in wanted if n is None or n in known)
 
     shapes, mappers = pick("shapes", library.shapes), pick("mappers", library.mappers)
+    shapes = _allowed(recipe, shapes, mistakes)
     displacements = pick("displacements", library.displacements) or (None,)
     if mistakes:
         raise FdifError(*mistakes)
@@ -79,6 +82,34 @@ def resolve(recipe: Recipe, library: Library) -> Choices:
     return Choices(tuple(f for f in shapes if f), displacements, tuple(f for f in mappers if f), meaning)
 
 
+def _allowed(recipe: Recipe, shapes: Sequence[Formula | None],
+             mistakes: list[Diagnostic]) -> tuple[Formula | None, ...]:
+    """The shapes without those that were sampled from a data set that is kept out; one that the recipe names itself is
+    a mistake."""
+    found = {shape.name: name for shape in shapes if shape for name in recipe.keep_out if _stems_from(shape, name)}
+    if recipe.shapes is not None:
+        mistakes += [complain(recipe.source, "classes", "shapes", Wrong(
+            f"`{shape}` is of a data set that is kept out", f"`keep_out` names `{name}`",
+            "leave one of the two out of the recipe"), quoted=shape) for shape, name in found.items()]
+    elif found and len(found) == len(shapes):
+        mistakes.append(complain(recipe.source, "classes", "keep_out", Wrong(
+            "all shapes are kept out", "each object of a volume needs one", "name fewer data sets, or add shapes")))
+    return tuple(shape for shape in shapes if shape and shape.name not in found)
+
+
+def _stems_from(shape: Formula, dataset: str) -> bool:
+    """Whether one of the files that a shape was sampled from is of a data set: where its name is said to be that, or a
+    word of its path begins with it, as `kits23/case_001.nii.gz` and `medshapenetcore_KITS.npz` are of KiTS."""
+    wanted = "".join(_WORDS.findall(dataset.lower()))
+    for origin in origins_of(shape.fields):
+        said = _WORDS.findall(origin["dataset"].lower())
+        words = ["".join(said), *said, *_WORDS.findall(origin["file"].lower())]
+        if wanted and any(word.startswith(wanted) for word in words):
+            return True
+    return False
+
+
+_WORDS = re.compile(r"[a-z0-9]+")
 _LISTED = 3
 
 

@@ -53,6 +53,9 @@ class Recipe:
     library: Sequence[str] = LEFT_OUT
     """The built-in libraries that it draws from, where nobody gives another: `fdifc` loads them in this order, and
     `fd.load_library(recipe.library)` does."""
+    keep_out: Sequence[str] = LEFT_OUT
+    """Data sets of which no organ is drawn, because networks are tested on them: a shape that was sampled from a file
+    of one, or from a folder or file named like it, is left out."""
     source: Sources = field(default=(), repr=False, compare=False)
     """The texts it was read from, the one that overrides the others first; for messages."""
 
@@ -89,6 +92,7 @@ class Recipe:
                        else list(self.objects), "label": self.label, **self._images()},
             "placement": self.placement.to_dict(),
             "classes": {**({} if self.library == (STANDARD,) else {"library": list(self.library)}),
+                        **({"keep_out": list(self.keep_out)} if self.keep_out else {}),
                         "shapes": "all" if self.shapes is None else list(self.shapes),
                         "displacements": ["none" if d is None else d for d in self.displacements],
                         "mappers": list(self.mappers)},

@@ -105,7 +105,8 @@ RULES: dict[str, dict[str, Rule]] = {
         "tries": checks.whole(1, TRIES),
         "order": checks.one_of("drawn", "largest"),
     },
-    "classes": {"library": _libraries, "shapes": _shapes, "displacements": _displacements, "mappers": _some("mapper")},
+    "classes": {"library": _libraries, "keep_out": checks.names, "shapes": _shapes, "displacements": _displacements,
+                "mappers": _some("mapper")},
     "scanner": {
         "background": checks.CHANCE,
         "background_level": checks.between(checks.real(0, 128), "[0, 60]"),

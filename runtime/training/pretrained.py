@@ -28,6 +28,7 @@ class Pretrained:
     `task` and `label` stand in the recipe too; `recipe` is that as sections of keys, `library` the formulas' hash.
     `step` is the step after which these weights were taken, `version` that of fdif-dsl. `inputs` are the channels of
     the images that the weights are for. `tuned` says that they are fine-tuned, and so know classes of a user's.
+    `origins` are the files that shapes were sampled from.
     """
 
     path: Path
@@ -46,6 +47,7 @@ class Pretrained:
     version: str
     inputs: int = 1
     tuned: bool = False
+    origins: tuple[Mapping[str, str], ...] = ()
 
     @property
     def steps(self) -> int:
@@ -80,7 +82,9 @@ class Pretrained:
                 str(stored["label"]),
                 {task: tuple(classes) for task, classes in stored["tasks"].items()}, stored["recipe"],
                 str(stored["library"]), int(stored["seed"]), int(stored["step"]), str(stored["fdif_dsl"]),
-                int(stored.get("channels", 1)), "trained_on" in stored)
+                int(stored.get("channels", 1)), "trained_on" in stored,
+                tuple({word: str(origin[word]) for word in ("file", "dataset", "licence", "sha256")}
+                      for origin in stored.get("origins", ())))
         except (KeyError, AttributeError, TypeError, ValueError) as error:
             raise foreign(file, stored) from error
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fdif_dsl.compiler.support.files import replacing, write_text
+from fdif_dsl.runtime.recipe import resolve
 
 if TYPE_CHECKING:
     from fdif_dsl.compiler.library import Library
@@ -42,7 +43,8 @@ def facts_of(recipe: Recipe, network: Network, tasks: Mapping[str, Sequence[str]
     return {"network": training.network, "features": training.features, "patch": list(training.patch or recipe.grid),
             "head": list(network.head), "task": training.task, "label": recipe.label,
             "tasks": {name: list(classes) for name, classes in tasks.items()}, "recipe": recipe.to_dict(),
-            "library": library.hash, "seed": training.seed, "processes": processes, "fdif_dsl": version("fdif-dsl")}
+            "library": library.hash, "seed": training.seed, "processes": processes,
+            "origins": library.origins(resolve(recipe, library).shapes), "fdif_dsl": version("fdif-dsl")}
 
 
 def write_recipe(path: Path, recipe: Any, name: str) -> None:

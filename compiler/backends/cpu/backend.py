@@ -39,6 +39,7 @@ from fdif_dsl.compiler.backends.statements import ROWS
 from fdif_dsl.compiler.backends.store import store
 from fdif_dsl.compiler.backends.store.refusal import refusal
 from fdif_dsl.compiler.backends.store.unit import Unit
+from fdif_dsl.compiler.ir import fields
 from fdif_dsl.compiler.ir.formula import Formula
 from fdif_dsl.compiler.ir.graph import Node
 from fdif_dsl.compiler.ir.grid import NUMBERS as GRID_NUMBERS
@@ -143,6 +144,8 @@ class CpuBackend:
     def _prepare(self, formula: Formula) -> Prepared:
         found = self._prepared.get(id(formula))
         if found is None:
+            for key in formula.fields:  # which the kernels will look for
+                loader.provide(fields.symbol(key), fields.baked(key).memory)
             found = self._prepared.setdefault(id(formula), Prepared(formula))
         return found
 

@@ -9,11 +9,13 @@ from functools import cache
 from typing import Any
 
 import llvmlite.binding as llvm
+import numpy as np
 
 from fdif_dsl.compiler.backends.cpu.level import host, target_machine
 
 _lock = threading.Lock()
 _addresses: dict[str, int] = {}
+_provided: dict[str, np.ndarray] = {}
 
 
 def _renew_lock() -> None:
@@ -34,6 +36,14 @@ def _engine() -> Any:
     if library:
         llvm.load_library_permanently(library)  # sinf and friends
     return llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+
+
+def provide(symbol: str, memory: np.ndarray) -> None:
+    """Have code find numbers under a symbol; they stay in memory, as code may be in use anywhere."""
+    with _lock:
+        if symbol not in _provided:
+            _provided[symbol] = memory
+            llvm.add_symbol(symbol, memory.ctypes.data)
 
 
 def address(symbol: str, code: bytes) -> int:

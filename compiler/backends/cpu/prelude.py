@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
+import llvmlite.binding as llvm
 import numba
 import numpy as np
 from llvmlite import ir
@@ -19,7 +20,7 @@ from numba.extending import intrinsic as numba_intrinsic
 
 from fdif_dsl.compiler.backends import words32
 from fdif_dsl.compiler.backends.elementary import INF, ZERO, Primitives, elementary
-from fdif_dsl.compiler.ir import lattice
+from fdif_dsl.compiler.ir import fields, lattice
 
 # Numba annotates these for calls from Python; here they are called from compiled code.
 intrinsic = cast(Callable[[Any], Any], numba_intrinsic)
@@ -28,8 +29,9 @@ jit: Any = numba.njit
 
 __all__ = [
     "INF", "ZERO", "abs", "acos", "asin", "atan2", "cbrt", "ceil", "cell_nearest", "cell_second", "copysign", "cos",
-    "exp", "exp2_of_product", "f32", "floor", "fma", "hash", "inline", "insert_function", "intrinsic", "jit", "least",
-    "log", "most", "noise", "pow", "power_of_two", "round", "select", "sign", "sin", "sqrt", "tan", "tanh", "uint8",
+    "exp", "exp2_of_product", "f32", "field", "floor", "fma", "hash", "inline", "insert_function", "intrinsic", "jit",
+    "least", "log", "most", "noise", "pow", "power_of_two", "round", "select", "sign", "sin", "sqrt", "tan", "tanh",
+    "uint8",
     "uint16", "uint64", "words",
 ]
 
@@ -118,3 +120,73 @@ sign, sin, cos, exp2_of_product, exp, tanh, cbrt, atan2, asin, acos = elementary
 words = words32.words(intrinsic)
 hash, noise, cell_nearest, cell_second = lattice.lattice(
     lattice.Primitives(select, least, most, fma, floor, round, sqrt, words), f32, inline)
+
+
+# Fields -----------------------------------------------------------------------------------------
+
+
+def field(key: str, samples: int, sides: tuple[int, int, int], cell: float, bits: int) -> Any:
+    """The function (sample, x, y, z) of a field."""
+    facts = fields.Facts(samples, sides, cell, bits)
+    target = lattice.Primitives(select, least, most, fma, floor, round, sqrt, words)
+    return fields.sampler(facts, target, abs, field_pair(key, bits, ir.FloatType(), types.float32), f32, inline)
+
+
+tuple_type: Any = types.UniTuple
+_NOWHERE = np.zeros(1, np.int64)
+
+
+def field_pair(key: str, bits: int, number: Any, kind: Any) -> Any:
+    """Two numbers of a field's memory that follow each other. They are of another kind than a kernel computes with, and
+    nobody writes them: so each pair of halves is one load, which vector code can gather."""
+    word = ir.IntType(32)
+    if llvm.address_of_symbol(fields.symbol(key)) is None:  # numba loads helpers that nobody calls: see loader.provide
+        llvm.add_symbol(fields.symbol(key), _NOWHERE.ctypes.data)
+
+    def load(builder: Any, index: Any) -> Any:
+        module, name = builder.module, fields.symbol(key)
+        stored = ir.IntType(bits)
+        array = ir.ArrayType(stored, 0)
+        memory = module.globals.get(name)
+        if memory is None:
+            memory = ir.GlobalVariable(module, array, name)
+            memory.global_constant, memory.linkage = True, "external"
+        start = ir.Constant(ir.IntType(64), 0)
+        place = builder.gep(memory, [start, builder.sext(index, ir.IntType(64))])
+        found = builder.load(builder.bitcast(place, word.as_pointer()))
+        found.align = bits // 8
+        found.set_metadata("invariant.load", module.add_metadata([]))
+        return found
+
+    def from_half(builder: Any, half: Any) -> Any:
+        """A float16, in the low bits of a word: its exponent is moved, and set right by a product; so it needs no
+        instruction that some processors lack."""
+        moved = builder.shl(builder.and_(half, ir.Constant(word, 0x7FFF)), ir.Constant(word, 13))
+        sign = builder.shl(builder.and_(half, ir.Constant(word, 0x8000)), ir.Constant(word, 16))
+        scaled = builder.fmul(builder.bitcast(moved, ir.FloatType()), ir.Constant(ir.FloatType(), 2.0**112))
+        return builder.bitcast(builder.or_(builder.bitcast(scaled, word), sign), ir.FloatType())
+
+    def widened(builder: Any, value: Any) -> Any:
+        return value if number == ir.FloatType() else builder.fpext(value, number)
+
+    @intrinsic
+    def pair(context: Any, i: Any) -> Any:
+        result = tuple_type(kind, 2)
+
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            index = args[0] if args[0].type == word else builder.trunc(args[0], word)
+            if bits == 16:
+                both = load(builder, index)
+                low, high = from_half(builder, both), from_half(builder, builder.lshr(both, ir.Constant(word, 16)))
+            else:
+                low, high = (builder.bitcast(load(builder, builder.add(index, ir.Constant(word, k))), ir.FloatType())
+                             for k in (0, 1))
+            return context.make_tuple(builder, result, [widened(builder, v) for v in (low, high)])
+
+        return result(i), generate
+
+    @inline
+    def both(i: Any) -> Any:
+        return pair(i)
+
+    return both

@@ -14,12 +14,21 @@ import numpy as np
 from llvmlite import ir
 from numba.core import types
 
-from fdif_dsl.compiler.backends.cpu.prelude import insert_function, intrinsic, jit, least, most, select, words
-from fdif_dsl.compiler.ir import lattice
+from fdif_dsl.compiler.backends.cpu.prelude import (
+    field_pair,
+    insert_function,
+    intrinsic,
+    jit,
+    least,
+    most,
+    select,
+    words,
+)
+from fdif_dsl.compiler.ir import fields, lattice
 
 __all__ = [
-    "INF", "NAN", "abs", "acos", "asin", "atan2", "cbrt", "ceil", "cell_nearest", "cell_second", "cos", "exp", "floor",
-    "hash", "least", "log", "most", "noise", "pow", "round", "select", "sin", "sqrt", "tan", "tanh",
+    "INF", "NAN", "abs", "acos", "asin", "atan2", "cbrt", "ceil", "cell_nearest", "cell_second", "cos", "exp", "field",
+    "floor", "hash", "least", "log", "most", "noise", "pow", "round", "select", "sin", "sqrt", "tan", "tanh",
 ]
 
 INF, NAN = np.inf, np.nan
@@ -63,3 +72,10 @@ def _twice_rounded(a: Any, b: Any, c: Any) -> Any:
 
 hash, noise, cell_nearest, cell_second = lattice.lattice(
     lattice.Primitives(select, least, most, _twice_rounded, floor, round, sqrt, words), float, _inline)
+
+
+def field(key: str, samples: int, sides: tuple[int, int, int], cell: float, bits: int) -> Any:
+    """The function (sample, x, y, z) of a field."""
+    target = lattice.Primitives(select, least, most, _twice_rounded, floor, round, sqrt, words)
+    pair = field_pair(key, bits, ir.DoubleType(), types.float64)
+    return fields.sampler(fields.Facts(samples, sides, cell, bits), target, abs, pair, float, _inline)

@@ -13,7 +13,9 @@ import numpy as np
 from fdif_dsl.compiler.backends.cuda.layout import THREADS
 from fdif_dsl.compiler.backends.cuda.memory import DeviceArray
 from fdif_dsl.compiler.backends.cuda.target import require_packages
+from fdif_dsl.compiler.backends.field_constants import fields_in
 from fdif_dsl.compiler.backends.store.unit import Unit
+from fdif_dsl.compiler.ir import fields
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 
 _SHARE = 16  # of the card's memory, for distances
@@ -82,6 +84,7 @@ class Gpu:
         self._device = _checked(d.cuDeviceGet(number))
         self._context = _checked(d.cuDevicePrimaryCtxRetain(self._device))
         self._functions: dict[str, Any] = {}
+        self._fields: dict[str, int] = {}
         self._lock = threading.Lock()
         self.enter()
         pool = _checked(d.cuDeviceGetDefaultMemPool(self._device))
@@ -114,9 +117,9 @@ class Gpu:
             if missing:
                 self.enter()
                 for symbol, code in codes(missing).items():
-                    self._functions[symbol] = self._function(symbol, code)
+                    self._functions[symbol] = self._function(symbol, code, fields_in(missing[symbol].source))
 
-    def _function(self, symbol: str, code: bytes) -> Any:
+    def _function(self, symbol: str, code: bytes, keys: Sequence[str]) -> Any:
         text = np.frombuffer(code + b"\0", np.uint8)  # PTX has to end in a zero
         result = self._driver.cuModuleLoadData(text.ctypes.data)
         if int(result[0]):
@@ -124,7 +127,21 @@ class Gpu:
                 "E0616", "the GPU does not take a compiled kernel", where="backend", why=result[0].name,
                 hint="update the driver, or compile for this card with the CUDA version that the driver has"))
         module = _checked(result)
+        for key in keys:
+            place, size = _checked(self._driver.cuModuleGetGlobal(module, fields.symbol(key).encode()))
+            address = np.array([self._field(key)], np.uint64)
+            assert size == address.nbytes
+            _checked(self._driver.cuMemcpyHtoD(place, address.ctypes.data, address.nbytes))
         return _checked(self._driver.cuModuleGetFunction(module, symbol.encode()))
+
+    def _field(self, key: str) -> int:
+        """Where the numbers of a field are on the card; they are brought there once, and stay."""
+        if key not in self._fields:
+            memory = fields.baked(key).memory
+            place = _checked(self._driver.cuMemAlloc(memory.nbytes))
+            _checked(self._driver.cuMemcpyHtoD(place, memory.ctypes.data, memory.nbytes))
+            self._fields[key] = int(place)
+        return self._fields[key]
 
     def queue(self, codes: Codes, stream: int = 0) -> GpuQueue:
         """Work on a stream, by its handle; 0 is the default stream."""

@@ -17,12 +17,12 @@ from numba.core import config
 from numba.cuda import libdevice
 
 from fdif_dsl.compiler.backends.elementary import CBRT_BITS, INF, ZERO, Primitives, elementary, f32
-from fdif_dsl.compiler.ir import lattice
+from fdif_dsl.compiler.ir import fields, lattice
 
 __all__ = [
     "INF", "SIMULATED", "ZERO", "abs", "acos", "add", "asin", "atan2", "cbrt", "ceil", "cell_nearest", "cell_second",
-    "cos", "exp", "exp2_of_product", "f32", "fixed", "floor", "fma", "hash", "inline", "least", "log", "low", "most",
-    "noise", "pow", "round", "select", "sign", "sin", "sqrt", "tan", "tanh", "words",
+    "cos", "exp", "exp2_of_product", "f32", "field", "field_pair", "fixed", "floor", "fma", "hash", "inline",
+    "least", "log", "low", "most", "noise", "pow", "round", "select", "sign", "sin", "sqrt", "tan", "tanh", "words",
 ]
 
 SIMULATED = bool(cast(Any, config).ENABLE_CUDASIM)
@@ -73,8 +73,21 @@ if SIMULATED:
     abs, ceil, copysign, floor, round, sqrt = np.abs, np.ceil, np.copysign, np.floor, np.rint, np.sqrt
     log, pow, tan = np.log, np.power, np.tan
     words = lattice.words(np)
+
+    def field_pair(key: str, bits: int, wide: bool) -> Any:
+        """Two numbers of a field's memory that follow each other."""
+        number = np.float64 if wide else f32
+
+        def pair(i: Any) -> Any:
+            memory = fields.baked(key).memory
+            return number(memory[i]), number(memory[i + 1])
+
+        return pair
+
     low = words.word  # which has room for every whole number
 else:
+    from llvmlite import ir
+    from numba.cuda import types
     from numba.cuda.extending import intrinsic as numba_intrinsic
 
     from fdif_dsl.compiler.backends import words32
@@ -121,6 +134,35 @@ else:
     low = words32.low(intrinsic)
     near_cbrt = words32.near_cbrt(intrinsic)
 
+    def field_pair(key: str, bits: int, wide: bool) -> Any:
+        """Two numbers of a field's memory that follow each other. Where that is stands in a variable of the kernel's
+        module, which is set when the module is loaded: see gpu.py."""
+        word, address = ir.IntType(32), ir.IntType(64)
+        stored = ir.HalfType() if bits == 16 else ir.FloatType()
+        result = types.UniTuple(types.float64 if wide else types.float32, 2)
+
+        @intrinsic
+        def pair(context: Any, i: Any) -> Any:
+            def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+                module, name = builder.module, fields.symbol(key)
+                place = module.globals.get(name)
+                if place is None:
+                    place = ir.GlobalVariable(module, address, name, addrspace=1)
+                    place.initializer, place.linkage, place.align = ir.Constant(address, 0), "weak", 8
+                memory = builder.inttoptr(builder.load(place), ir.PointerType(stored, 1))
+                index = args[0] if args[0].type == word else builder.trunc(args[0], word)
+                found = []
+                for k in (0, 1):
+                    load = builder.load(builder.gep(memory, [builder.add(index, ir.Constant(word, k))]))
+                    load.set_metadata("invariant.load", module.add_metadata([]))
+                    wanted = ir.DoubleType() if wide else ir.FloatType()
+                    found.append(load if stored == wanted else builder.fpext(load, wanted))
+                return context.make_tuple(builder, result, found)
+
+            return result(i), generate
+
+        return pair
+
     @inline
     def power_of_two(n: Any) -> Any:
         return libdevice.int_as_float(np.int32((np.int32(n) + np.int32(127)) << np.int32(23)))
@@ -140,3 +182,10 @@ sign, sin, cos, exp2_of_product, exp, tanh, cbrt, atan2, asin, acos = elementary
     Primitives(select, fma, abs, copysign, floor, round, sqrt, power_of_two, near_cbrt), inline)
 hash, noise, cell_nearest, cell_second = lattice.lattice(
     lattice.Primitives(select, least, most, fma, floor, round, sqrt, words), f32, inline)
+
+
+def field(key: str, samples: int, sides: tuple[int, int, int], cell: float, bits: int) -> Any:
+    """The function (sample, x, y, z) of a field."""
+    target = lattice.Primitives(select, least, most, fma, floor, round, sqrt, words)
+    pair = field_pair(key, bits, False)
+    return fields.sampler(fields.Facts(samples, sides, cell, bits), target, abs, pair, f32, inline)

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numba.cuda import libdevice
 
-from fdif_dsl.compiler.backends.cuda.words import SIMULATED, inline, least, low, most, select, words
-from fdif_dsl.compiler.ir import lattice
+from fdif_dsl.compiler.backends.cuda.words import SIMULATED, field_pair, inline, least, low, most, select, words
+from fdif_dsl.compiler.ir import fields, lattice
 
 __all__ = [
-    "INF", "NAN", "abs", "acos", "asin", "atan2", "cbrt", "ceil", "cell_nearest", "cell_second", "cos", "exp", "floor",
-    "hash", "least", "log", "most", "noise", "pow", "round", "select", "sin", "sqrt", "tan", "tanh",
+    "INF", "NAN", "abs", "acos", "asin", "atan2", "cbrt", "ceil", "cell_nearest", "cell_second", "cos", "exp", "field",
+    "floor", "hash", "least", "log", "most", "noise", "pow", "round", "select", "sin", "sqrt", "tan", "tanh",
 ]
 
 INF, NAN = np.inf, np.nan
@@ -45,3 +45,10 @@ def fma(a: Any, b: Any, c: Any) -> Any:
 
 hash, noise, cell_nearest, cell_second = lattice.lattice(
     lattice.Primitives(select, least, most, fma, floor, round, sqrt, words._replace(word=word)), float, inline)
+
+
+def field(key: str, samples: int, sides: tuple[int, int, int], cell: float, bits: int) -> Any:
+    """The function (sample, x, y, z) of a field."""
+    target = lattice.Primitives(select, least, most, fma, floor, round, sqrt, words._replace(word=word))
+    pair = field_pair(key, bits, True)
+    return fields.sampler(fields.Facts(samples, sides, cell, bits), target, abs, pair, float, inline)

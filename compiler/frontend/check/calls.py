@@ -15,7 +15,8 @@ from fdif_dsl.compiler.frontend.builtins import (
     VECTORS,
     common,
 )
-from fdif_dsl.compiler.frontend.check.expressions import WHOLE_DIVISION, Expressions
+from fdif_dsl.compiler.frontend.check.expressions import WHOLE_DIVISION
+from fdif_dsl.compiler.frontend.check.fields import SAMPLED, TEMPLATE, Fields
 from fdif_dsl.compiler.frontend.check.types import (
     GRID_FIELDS,
     INPUTS,
@@ -35,7 +36,7 @@ from fdif_dsl.grammar.diagnostics import did_you_mean, quote
 from fdif_dsl.grammar.source import Span
 
 
-class Calls(Expressions):
+class Calls(Fields):
     """What names and calls are."""
 
     # -- names
@@ -206,6 +207,11 @@ class Calls(Expressions):
             return self.call_instance(expr, name, self.names[name])
         if name == "deepest":
             return self.deepest(expr)
+        if name == "field":
+            return self.field(expr)
+        if name == SAMPLED and self.decl.name_span.file.name == TEMPLATE:
+            got = [self.expr(a.value) for a in expr.args]
+            return Typed("float", any(g.varies for g in got))
         if name in PRIORS:
             if not self.in_prior:
                 for a in expr.args:
@@ -220,7 +226,8 @@ class Calls(Expressions):
         found = None if name in self.defined else self.scope.find(name)
         if found is None:
             for a in expr.args:
-                self.expr(a.value)
+                if not isinstance(a.value, ast.Text):
+                    self.expr(a.value)
             return self.unknown(expr.callee.span, name)
         if (clash := self.clash(name, expr.callee.span)) is not None:
             return clash

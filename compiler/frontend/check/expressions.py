@@ -45,6 +45,11 @@ class Expressions:
     def _number(self, expr: ast.Number) -> Typed:
         return Typed("int" if isinstance(expr.value, int) else "float")
 
+    def _text(self, expr: ast.Text) -> Typed:
+        return self.error(expr.span, "E0262", "a text is no value", "only `field` takes one",
+                          why="the language computes with numbers",
+                          hint="a sampled shape is `part = field(\"file.nii.gz\")`")
+
     def _truth(self, expr: ast.Truth) -> Typed:
         return Typed("bool")
 

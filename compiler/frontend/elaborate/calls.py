@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fdif_dsl.compiler.frontend.builtins import BUILTINS, CONSTANTS, PRIORS
+from fdif_dsl.compiler.frontend.check.fields import SAMPLED
 from fdif_dsl.compiler.frontend.check.scope import Scope
 from fdif_dsl.compiler.frontend.check.types import INPUTS, param_type
 from fdif_dsl.compiler.frontend.elaborate.environment import Env, Instance
-from fdif_dsl.compiler.frontend.elaborate.statements import Statements
+from fdif_dsl.compiler.frontend.elaborate.fields import Fields
 from fdif_dsl.compiler.frontend.values import Value, as_node
 from fdif_dsl.compiler.ir.graph import Node
 from fdif_dsl.grammar import ast
@@ -17,7 +18,7 @@ from fdif_dsl.grammar.source import Span
 MAX_CALLS = 40  # nested in each other
 
 
-class Calls(Statements):
+class Calls(Fields):
     """What names and calls give."""
 
     def _name(self, env: Env, expr: ast.Name) -> Value:
@@ -38,6 +39,14 @@ class Calls(Statements):
             return self.call_instance(env, expr, target)
         if name == "deepest":
             return self.deepest(env, expr)
+        if name == "field":
+            shape, given, path = self.field(env, expr)
+            self.enter(expr.span)
+            made = self.instantiate(shape, env.scope, given, path, expr.span)
+            self.leave()
+            return made
+        if name == SAMPLED and env.owner is not None and "samples" in env.owner.args:
+            return self.sampled(env, expr.args)
         if name in PRIORS:
             return PRIORS[name].build(self.graph, self.draw, *(self.expr(env, a.value) for a in expr.args))
         if name in BUILTINS:

