@@ -229,7 +229,7 @@ def test_a_full_disk_is_said_and_worked_around(n: int, disk: Path, tmp_path: Pat
 
 def test_a_full_disk_everywhere_is_an_error(root: Path, monkeypatch: pytest.MonkeyPatch,
                                             capsys: pytest.CaptureFixture[str]) -> None:
-    def write(path: Path, data: bytes) -> None:
+    def write(path: Path, data: bytes, mode: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
     monkeypatch.setattr(store, "write_bytes", write)
