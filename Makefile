@@ -46,7 +46,7 @@ test: $(VENV)/package $(VENV)/nnunet
 # A failure prints the command that shows it again; then it becomes a test in tests/fuzz.
 MINUTES ?= $(if $(COUNT),,60)
 fuzz: $(VENV)/package
-	PYTHONSAFEPATH=1 OMP_NUM_THREADS=1 nice -n 19 $(bin)/python tests/fuzz/fuzz.py --seed $(or $(SEED),1) \
+	OMP_NUM_THREADS=1 nice -n 19 $(bin)/python tests/fuzz/fuzz.py --seed $(or $(SEED),1) \
 		$(if $(COUNT),--count $(COUNT)) $(if $(MINUTES),--minutes $(MINUTES))
 
 # mypy runs elsewhere, so that it finds the installed package and not the folder of the same name.
