@@ -21,9 +21,10 @@ COPY constraints.txt /
 RUN pip install --no-cache-dir -c /constraints.txt ${TORCH:+--index-url "$TORCH"} torch \
     && pip install --no-cache-dir -c /constraints.txt "$(ls /wheels/*.whl)[$EXTRAS]" \
     && rm -rf /wheels
-# Kernels are compiled here once, for a level of CPUs and not for the one that builds: the image runs on others.
+# Kernels are compiled here once, for a level of CPUs and not for the one that builds: the image runs on others. Whatever
+# user it runs as may add to them, and trusts what is there: nobody else is in a container.
 ARG CPU=x86-64-v3
-ENV FDIF_CPU=$CPU FDIF_CACHE_DIR=/cache MPLCONFIGDIR=/cache/matplotlib
+ENV FDIF_CPU=$CPU FDIF_CACHE_DIR=/cache FDIF_TRUST=/cache MPLCONFIGDIR=/cache/matplotlib
 RUN python -c "import fdif_dsl as fd; fd.load_library().compile()" && chmod -R a+rwX /cache
 WORKDIR /data
 ENTRYPOINT ["fdifc"]

@@ -12,10 +12,11 @@ sources := $(shell find fdif_dsl grammar compiler runtime shapes -type f ! -name
 # Idle threads sleep instead of spinning, which matters wherever others use the machine too.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help demo test lint docs vsix clean
+.PHONY: help demo test fuzz lint docs vsix clean
 help:
 	@echo 'make demo   install, compile the library, make 8 volumes, pre-train a small network'
 	@echo 'make test   install, run the tests'
+	@echo 'make fuzz   install, look for programs and files that break it; MINUTES=60, or COUNT=1000000, and SEED=1'
 	@echo 'make lint   install, run ruff and mypy'
 	@echo 'make docs   install, build the site in build/site/html; the first time draws its pictures, for minutes'
 	@echo 'make vsix   package the extension for VS Code; needs npm'
@@ -41,6 +42,12 @@ demo: $(VENV)/package
 # PYTHONSAFEPATH keeps Python from taking the folder fdif_dsl here for the installed package.
 test: $(VENV)/package $(VENV)/nnunet
 	PYTHONSAFEPATH=1 OMP_NUM_THREADS=1 $(bin)/pytest -n $(JOBS) $(TESTS)
+
+# A failure prints the command that shows it again; then it becomes a test in tests/fuzz.
+MINUTES ?= $(if $(COUNT),,60)
+fuzz: $(VENV)/package
+	OMP_NUM_THREADS=1 nice -n 19 $(bin)/python tests/fuzz/fuzz.py --seed $(or $(SEED),1) \
+		$(if $(COUNT),--count $(COUNT)) $(if $(MINUTES),--minutes $(MINUTES))
 
 # mypy runs elsewhere, so that it finds the installed package and not the folder of the same name.
 lint: $(VENV)/package

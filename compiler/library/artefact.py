@@ -22,12 +22,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fdif_dsl.compiler.backends.store.refusal import refusal
+from fdif_dsl.compiler.backends.store.refusal import check_folder, read_file, refusal
 from fdif_dsl.compiler.backends.store.store import Built
 from fdif_dsl.compiler.fields import stored
 from fdif_dsl.compiler.ir import fields
 from fdif_dsl.compiler.ir.serial import formulas_from_dict, formulas_hash, formulas_to_dict
 from fdif_dsl.compiler.support.scratch import put, scratch_folder
+from fdif_dsl.compiler.support.trust import shut
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ def save(library: Contents, directory: Path, progress: Progress | None = None,
             "mappers": [f.name for f in library.named("mapper")],
         }
         (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
+        shut(folder)  # whatever the umask: what others could write is not loaded
         folder.chmod(0o755)  # until here it was private
         put(folder, place)
     return Built(sum(b.compiled for b in built), sum(b.reused for b in built))
@@ -133,12 +135,13 @@ def load(directory: Path) -> Contents:
     """What stands in a folder that `save` wrote.
 
     Raises:
-        FdifError: one clear line where it is damaged, stale, or of another version or machine.
+        FdifError: one clear line where it is damaged, stale, of another version or machine, or open to others.
     """
+    check_folder(directory)
     manifest = _manifest(directory)
     try:
         sources = {name: (directory / "sources" / f"{name}.sdf").read_bytes() for name in manifest["sources"]}
-        formulas = (directory / "formulas.json").read_bytes()
+        formulas = read_file(directory / "formulas.json")
         digests = {name: _digest(data) for name, data in sources.items()}
         if digests != manifest["sources"]:
             changed = ", ".join(sorted(n for n, d in digests.items() if d != manifest["sources"][n]))
@@ -165,7 +168,7 @@ def _read_fields(directory: Path, formulas: Sequence[Formula], digests: Mapping[
 
 def _manifest(directory: Path) -> dict[str, Any]:
     try:
-        manifest = json.loads((directory / MANIFEST).read_bytes())
+        manifest = json.loads(read_file(directory / MANIFEST))
         found = manifest["format"], manifest["fdif_dsl"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise refusal(directory, "E0701", "is damaged", f"{MANIFEST}: {error}") from None

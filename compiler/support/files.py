@@ -42,10 +42,11 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_bytes(path: Path, data: bytes | memoryview) -> None:
-    """Puts `data` into `path`, whole or not at all."""
-    with replacing(path) as temporary:
-        temporary.write_bytes(data)
+def write_bytes(path: Path, data: bytes | memoryview, mode: int = 0o666) -> None:
+    """Puts `data` into `path`, whole or not at all; `mode` is before the umask."""
+    with (replacing(path) as temporary,
+          open(temporary, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file):
+        file.write(data)
 
 
 def remove_leftovers(folder: Path, seconds: float = _LEFT) -> None:

@@ -133,12 +133,21 @@ def _read_torch(path: Path) -> Any:
         raise FdifError(Diagnostic(
             "E0863", f"{path} holds no weights of `fdifc pretrain`",
             why="it holds other Python objects than tensors and plain values", hint=GIVE)) from error
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:
-        if zipfile.is_zipfile(path) and not any(n.endswith("/data.pkl") for n in zipfile.ZipFile(path).namelist()):
+    except Exception as error:  # a damaged file makes torch stumble anywhere
+        if _is_other_archive(path):
             raise foreign(path, None) from error
         raise FdifError(Diagnostic(
             "E0864", f"{path} is damaged", why="a part of it is missing" if start else "it is empty",
             hint="it may have been cut off while it was copied; copy it again")) from error
+
+
+def _is_other_archive(path: Path) -> bool:
+    """Whether a file is a whole archive of something else than torch's."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return not any(name.endswith("/data.pkl") for name in archive.namelist())
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
+        return False
 
 
 def foreign(path: Path, stored: Any) -> FdifError:

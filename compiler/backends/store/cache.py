@@ -1,7 +1,7 @@
 """Where code is kept: one folder a target and fingerprint, in the user's cache folder or in `FDIF_CACHE_DIR`.
 
 Reading needs no permission to write and no lock, as files appear whole. Where nothing can be written, what is
-missing goes into a temporary folder of this process.
+missing goes into a temporary folder of this process; and all of it, where others could write too.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from fdif_dsl.compiler.backends.store.target import Target
 from fdif_dsl.compiler.support.files import remove_leftovers
 from fdif_dsl.compiler.support.locks import attempt
 from fdif_dsl.compiler.support.progress import tell
+from fdif_dsl.compiler.support.trust import exposure, make_folders
 
 LOCK = ".lock"
 _UNUSED = 30 * 24 * 3600.0  # seconds after which the folder of another fingerprint goes
@@ -40,7 +41,8 @@ def folder(target: Target) -> Path:
 
 def find(target: Target, symbols: Iterable[str]) -> dict[str, bytes]:
     """The code of those symbols that are kept."""
-    places = [folder(target), *(spare / target.name for spare in _spares)]
+    own = folder(target)
+    places = [*([] if _exposed(own) else [own]), *(spare / target.name for spare in _spares)]
     found = {}
     for symbol in symbols:
         for place in places:
@@ -60,10 +62,10 @@ def touch(target: Target) -> None:
 def writable(target: Target) -> Path:
     """The folder that new code goes into, made if need be."""
     place = folder(target)
-    if place not in _refused:
+    if place not in _refused and not _exposed(place):
         try:
             new = not place.is_dir()
-            place.mkdir(parents=True, exist_ok=True)
+            make_folders(place)
             with tempfile.TemporaryFile(dir=place):
                 pass
             if new:
@@ -82,6 +84,16 @@ def spare(target: Target, error: OSError) -> Path:
         tell(f"kernels cannot be kept in {place} ({(error.strerror or str(error)).lower()}): each process compiles "
              "them anew; let FDIF_CACHE_DIR name another folder")
     return _spare(target)
+
+
+def _exposed(place: Path) -> bool:
+    """Whether others could put code into a folder of the cache, which is not used then. Said once."""
+    found = exposure(place)
+    if found and place not in _refused:
+        _refused.add(place)
+        tell(f"kernels in {place} are not used, as others could change them: {found.why}. Each process compiles them "
+             f"anew; {found.hint('let FDIF_CACHE_DIR name another folder')}")
+    return found is not None
 
 
 def is_spare(place: Path) -> bool:

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fdif_dsl.compiler.backends.store import cache
-from fdif_dsl.compiler.backends.store.refusal import refusal
+from fdif_dsl.compiler.backends.store.refusal import check_folder, read_file, refusal
 from fdif_dsl.compiler.backends.store.target import Target
 from fdif_dsl.compiler.backends.store.unit import Unit
 from fdif_dsl.compiler.backends.store.workers import compile_units
 from fdif_dsl.compiler.support.files import write_bytes
 from fdif_dsl.compiler.support.progress import Progress, first_use
+from fdif_dsl.compiler.support.trust import exposure, file_mode, read_guarded
 
 _INDEX = "kernels.json"
 _FORMAT = 2
@@ -87,7 +88,7 @@ def _fill(target: Target, missing: Sequence[Unit], folder: Path, progress: Progr
         rest = [unit for unit in missing if unit.symbol not in found]
         if rest:
             for unit in rest:
-                write_bytes(folder / f"{unit.symbol}.py", unit.source.encode())
+                write_bytes(folder / f"{unit.symbol}.py", unit.source.encode(), file_mode(folder))
             before = len(found)
             found |= compile_units(target, rest, folder, lambda done, _: progress(before + done, total), workers)
     return found, len(rest)
@@ -117,9 +118,12 @@ def save(target: Target, directory: Path | str, units: Sequence[Unit], progress:
 
 
 def _reusable(target: Target, directory: Path) -> dict[str, bytes]:
-    """The code in a folder that `save` wrote, as far as it is whole and would come out the same today."""
+    """The code in a folder that `save` wrote, as far as it is whole and would come out the same today; nothing where
+    others could change it."""
+    if exposure(directory):
+        return {}
     try:
-        index = json.loads((directory / _INDEX).read_bytes())
+        index = json.loads(read_guarded(directory / _INDEX))
         if index["format"] != _FORMAT or index["fingerprint"] != target.fingerprint():
             return {}
         expected = _checksums(index)
@@ -128,7 +132,7 @@ def _reusable(target: Target, directory: Path) -> dict[str, bytes]:
     codes = {}
     for symbol, checksums in expected.items():
         with contextlib.suppress(OSError, ValueError):
-            files = {name: (directory / name).read_bytes() for name in checksums}
+            files = {name: read_guarded(directory / name) for name in checksums}
             if {name: hashlib.sha256(data).hexdigest() for name, data in files.items()} == checksums:
                 codes[symbol] = target.code(files)
     return codes
@@ -140,8 +144,9 @@ def load(target: Target, directory: Path | str) -> dict[str, bytes]:
     What comes from there runs as machine code: load only what you trust.
     """
     directory = Path(directory)
+    check_folder(directory)
     try:
-        index = json.loads((directory / _INDEX).read_bytes())
+        index = json.loads(read_file(directory / _INDEX))
         stored_format = index["format"]
         if stored_format == _FORMAT:
             expected = _checksums(index)
@@ -158,7 +163,7 @@ def load(target: Target, directory: Path | str) -> dict[str, bytes]:
         for name, checksum in checksums.items():
             path = directory / name
             try:
-                files[name] = path.read_bytes()
+                files[name] = read_file(path)
             except OSError:
                 raise refusal(path, "E0701", "lacks one of its files") from None
             if hashlib.sha256(files[name]).hexdigest() != checksum:
@@ -168,6 +173,13 @@ def load(target: Target, directory: Path | str) -> dict[str, bytes]:
 
 
 def _checksums(index: dict[str, Any]) -> dict[str, dict[str, str]]:
-    """By symbol, the files of each kernel with their checksums."""
+    """By symbol, the files of each kernel with their checksums.
+
+    Raises:
+        ValueError: a name leads out of the folder.
+    """
+    names = [str(name) for files in index["kernels"].values() for name in files]
+    if leading := next((name for name in names if Path(name).name != name), None):
+        raise ValueError(f"{leading!r} is no name of a file")
     return {str(symbol): {str(name): str(checksum) for name, checksum in files.items()}
             for symbol, files in index["kernels"].items()}

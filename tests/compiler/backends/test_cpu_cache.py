@@ -229,7 +229,7 @@ def test_a_full_disk_is_said_and_worked_around(n: int, disk: Path, tmp_path: Pat
 
 def test_a_full_disk_everywhere_is_an_error(root: Path, monkeypatch: pytest.MonkeyPatch,
                                             capsys: pytest.CaptureFixture[str]) -> None:
-    def write(path: Path, data: bytes) -> None:
+    def write(path: Path, data: bytes, mode: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
     monkeypatch.setattr(store, "write_bytes", write)
@@ -237,6 +237,32 @@ def test_a_full_disk_everywhere_is_an_error(root: Path, monkeypatch: pytest.Monk
         with pytest.raises(OSError, match="No space left on device"):
             store.build(CPU, units(1))
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_cache_that_others_could_write_is_left_alone(root: Path, tmp_path: Path,
+                                                       capsys: pytest.CaptureFixture[str]) -> None:
+    store.build(CPU, units(1))
+    before = {path: path.read_bytes() for path in root.rglob("*.o")}
+    assert before and [path for path in root.rglob("*.o") if path.stat().st_mode & 0o022] == []
+    root.chmod(0o777)
+    for path in before:
+        path.write_bytes(b"what would crash if it was called")
+    again = store.build(CPU, units(1))
+    assert list(again.values()) == [data[:-40] for data in before.values()]
+    assert store.build(CPU, units(1)) == again  # from this process's own folder
+    assert capsys.readouterr().err == (
+        f"fdif-dsl: kernels in {cache.folder(CPU)} are not used, as others could change them: everybody can write to "
+        f"`{root}`. Each process compiles them anew; run `chmod go-w {root}`; or, if you trust them, set "
+        f"FDIF_TRUST={root}\n")
+    assert {path.read_bytes() for path in before} == {b"what would crash if it was called"}
+
+
+def test_a_file_of_the_cache_that_others_could_write_is_made_anew(root: Path) -> None:
+    codes = store.build(CPU, units(1))
+    (path,) = root.rglob("*.o")
+    path.chmod(0o666)
+    assert not cache.find(CPU, codes)
+    assert store.build(CPU, units(1)) == codes == cache.find(CPU, codes)
 
 
 # What stays -------------------------------------------------------------------------------------

@@ -97,6 +97,46 @@ def test_a_missing_file_is_refused(copy: Path) -> None:
     assert refused(copy) == "E0701 the compiled library lacks one of its files"
 
 
+@pytest.mark.skipif(os.name != "posix", reason="there are no modes")
+@pytest.mark.parametrize("name", ["", "cpu", MANIFEST, "formulas.json", "cpu/kernels.json", "cpu/points_*.o"])
+def test_what_others_could_write_is_not_loaded(name: str, copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = next(copy.glob(name)) if name else copy
+    mode = place.stat().st_mode
+    place.chmod(mode | 0o002)
+    with pytest.raises(fd.FdifError) as caught:
+        fd.load_library(copy)
+    assert str(caught.value) == (
+        "error[E0710]: the compiled library can be changed by others, and it is code that runs with your rights\n"
+        f"  --> {copy / 'cpu' if name.startswith('cpu') else copy}\n  why: everybody can write to `{place}`\n"
+        f"  hint: run `chmod go-w {place}`; or, if you trust them, set FDIF_TRUST={place}")
+    monkeypatch.setenv("FDIF_TRUST", str(copy))
+    fd.load_library(copy)
+    monkeypatch.delenv("FDIF_TRUST")
+    place.chmod(mode)
+    fd.load_library(copy)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no modes")
+def test_what_is_saved_can_be_loaded_whatever_the_umask(tmp_path: Path) -> None:
+    old = os.umask(0)
+    try:
+        own(tmp_path).save(tmp_path / "out")
+    finally:
+        os.umask(old)
+    assert [path for path in (tmp_path / "out").rglob("*") if path.stat().st_mode & 0o022] == []
+    fd.load_library(tmp_path / "out")
+
+
+def test_an_index_cannot_name_files_elsewhere(copy: Path, tmp_path: Path) -> None:
+    index = json.loads((copy / "cpu" / "kernels.json").read_text())
+    symbol, files = next(iter(index["kernels"].items()))
+    (name, checksum), = files.items()
+    (copy / "cpu" / name).rename(tmp_path / name)
+    index["kernels"][symbol] = {f"../../{name}": checksum}
+    (copy / "cpu" / "kernels.json").write_text(json.dumps(index))
+    assert refused(copy) == "E0701 the compiled library is damaged"
+
+
 def test_saving_replaces_an_artefact_and_nothing_else(artefact: Path, tmp_path: Path) -> None:
     lib = fd.load_library(artefact.parent / "own.sdf")
     lib.save(artefact)
