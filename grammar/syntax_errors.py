@@ -29,11 +29,13 @@ _CLOSERS = {"RPAR": "LPAR", "RSQB": "LSQB", "RBRACE": "LBRACE"}
 _BETWEEN = "put an operator between the two values, for example `*`"
 _UNCLOSED = "is the `}` of the declaration before missing?"
 
+_TEXTS = "only `field(...)` takes a text, in double quotes"
+
 # What people type from habit, and what it is called here.
 _CHARACTER_HINTS = {
     ";": "statements need no end mark: delete it",
-    "'": "the language has no strings",
-    '"': "the language has no strings",
+    "'": _TEXTS,
+    '"': _TEXTS,
     "&": "write `and`",
     "|": "write `or`; for an absolute value write `abs(x)`",
     "!": "write `not`, or `!=` for \"differs from\"",
@@ -61,7 +63,7 @@ _CHARACTER_HINTS = {
     "\N{NOT SIGN}": "write `not`",
     **dict.fromkeys("\N{EN DASH}\N{EM DASH}\N{HYPHEN}", "write `-` (the plain hyphen)"),
     **dict.fromkeys("\N{LEFT DOUBLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}\N{LEFT SINGLE QUOTATION MARK}"
-                    "\N{RIGHT SINGLE QUOTATION MARK}", "the language has no strings"),
+                    "\N{RIGHT SINGLE QUOTATION MARK}", _TEXTS),
 }
 
 
@@ -231,7 +233,7 @@ def _hint(file: SourceFile, token: Token, expected: set[str], before: Sequence[T
     if kind == "TEXT" and types and types[-1] in _KINDS:
         return _NAME_IN_QUOTES
     if kind in ("QUOTED", "TEXT"):
-        return "the language has no strings"
+        return _TEXTS
     if types[-2:] == ["USE", "NAME"] and kind in ("DOT", "SLASH"):
         return "write the plain name, as in `use std`"
     continued = "OR" in expected and _one_line([last, token])

@@ -35,7 +35,7 @@ def ingredients() -> list[Path]:
     """The files of this package that make object code what it is."""
     return [*sorted(path for path in _FOLDER.glob("*.py") if path.stem not in APART),
             _FOLDER.parent / "elementary.py", _FOLDER.parent / "words32.py",
-            *(_FOLDER.parent.parent / "ir" / name for name in ("lattice.py", "ops.py"))]
+            *(_FOLDER.parent.parent / "ir" / name for name in ("fields.py", "lattice.py", "ops.py"))]
 
 
 @cache

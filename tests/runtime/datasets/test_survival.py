@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import re
 import signal
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fdif_dsl.compiler.support import files
 from fdif_dsl.compiler.support.locks import attempt
 from fdif_dsl.grammar.diagnostics import FdifError
 from fdif_dsl.runtime.datasets import distributed
@@ -95,17 +97,22 @@ def test_a_worker_that_was_killed_within_a_file(plan: Any, contents: Any, tmp_pa
 def test_a_full_disk(plan: Any, contents: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, out = tmp_path / "whole", tmp_path / "set"
     write(plan("monai", 6), whole)
-    real = Path.write_bytes
 
-    def write_bytes(path: Path, data: Any) -> int:
+    class Full(io.FileIO):
+        """Half of it finds room."""
+
+        def write(self, data: Any) -> int:
+            super().write(data[: len(data) // 2])
+            raise OSError(errno.ENOSPC, "No space left on device", str(self.name))
+
+    def opened(path: Path, mode: str, **more: Any) -> Any:
         if path.name.endswith("case_00003.nii.gz"):
-            real(path, data[: len(data) // 2])
-            raise OSError(errno.ENOSPC, "No space left on device", str(path))
-        return real(path, data)
+            return Full(path, mode)
+        return open(path, mode, **more)  # noqa: PTH123 (Path.open knows no opener)
 
     monkeypatch.setenv("FDIF_THREADS", "2")
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_bytes", write_bytes)
+        patch.setattr(files, "open", opened, raising=False)
         with pytest.raises(OSError) as caught:
             write(plan("monai", 6), out)
     assert caught.value.filename == str(out / "imagesTr" / "case_00003.nii.gz")  # as the user knows it
