@@ -122,7 +122,7 @@ def compiler_digest() -> str:
     """What changes when the code that makes kernels changes."""
     return digest_of([*(_FOLDER / f"{name}.py" for name in _INGREDIENTS), _FOLDER.parent / "elementary.py",
                       _FOLDER.parent / "words32.py",
-                      *(_FOLDER.parent.parent / "ir" / name for name in ("lattice.py", "ops.py"))])
+                      *(_FOLDER.parent.parent / "ir" / name for name in ("fields.py", "lattice.py", "ops.py"))])
 
 
 @cache
