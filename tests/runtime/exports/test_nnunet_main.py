@@ -91,7 +91,7 @@ def main(folder: Path, small_shapes: str) -> Run:
         environment = os.environ | {f"nnUNet_{name}": str(folder / name)
                                     for name in ("raw", "preprocessed", "results")} | variables
         done = subprocess.run([sys.executable, "-c", program, *words], cwd=folder, capture_output=True, text=True,
-                              env=environment | {"PYTHONPATH": MAIN, "nnUNet_n_proc_DA": "0"}, check=False)
+                              env=environment | {"PYTHONPATH": MAIN}, check=False)
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
         return done.stdout
 
@@ -107,7 +107,7 @@ def main(folder: Path, small_shapes: str) -> Run:
 
 def train(main: Run, plans: str, trainer: str, weights: Path, report: Path) -> dict[str, Any]:
     said = main(f"nnUNetv2_train_pretrained 901 3d_fullres all -p {plans} -tr {trainer} -device cpu "
-                "--disable_checkpointing", WEIGHTS=str(weights), REPORT=str(report))
+                "--disable_checkpointing", nnUNet_n_proc_DA="0", WEIGHTS=str(weights), REPORT=str(report))
     assert "Training done" in said and "FDIF" in said  # it prints whom to cite
     found: dict[str, Any] = json.loads(report.read_text())
     return found
