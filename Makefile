@@ -56,7 +56,7 @@ lint: $(VENV)/package
 
 # Warnings are errors, and every link is checked. Pictures are kept in build/site/pictures for as long as they are right.
 docs: $(VENV)/package $(VENV)/docs
-	PYTHONSAFEPATH=1 $(bin)/python docs/site/build.py
+	$(bin)/python docs/site/build.py
 
 $(VENV)/docs: $(VENV)/dependencies
 	$(pip) install --quiet -c constraints.txt '.[docs]'
