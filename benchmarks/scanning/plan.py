@@ -165,6 +165,5 @@ class Plan:
 
     def _values_of(self, arm: str) -> list[str]:
         """Those of all arms, then its own."""
-        own = [value.partition(":") for value in self.values if value.partition(":")[0] in ARMS]
         return [*(value for value in self.values if value.partition(":")[0] not in ARMS),
-                *(value for name, _, value in own if name == arm)]
+                *(value.removeprefix(f"{arm}:") for value in self.values if value.startswith(f"{arm}:"))]

@@ -21,7 +21,7 @@ from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.exports.definitions import DEFINITIONS, as_config
 from fdif_dsl.runtime.exports.export import Export
 from fdif_dsl.runtime.finetuning.data.normalisation import Levels
-from fdif_dsl.runtime.finetuning.data.preprocessing import AXES, CUT
+from fdif_dsl.runtime.finetuning.data.preprocessing import CUT, ENDS
 from fdif_dsl.runtime.predicting.tuned import Tuned, read_tuned
 from fdif_dsl.runtime.training.checkpoints import on_cpu
 from fdif_dsl.runtime.training.run_folder import save_whole
@@ -124,7 +124,7 @@ def _inference(tuned: Tuned) -> dict[str, Any]:
     """From image files to label files. Arrays are (channels, z, y, x), as in training."""
     definition = DEFINITIONS[tuned.kind](tuned.features, tuned.patch, tuned.channels, tuned.outputs)
     turn = {"_target_": "Orientationd", "keys": "image", "axcodes": tuned.orientation[::-1],
-            "labels": [list(ends) for ends in AXES]}
+            "labels": [list(ends) for ends in ENDS]}
     resample = [] if tuned.spacing is None else [
         {"_target_": "Spacingd", "keys": "image", "pixdim": list(tuned.spacing), "mode": "bilinear",
          "dtype": "$np.float32"}]

@@ -27,9 +27,9 @@ def axes_to_mirror(axes: str, cases: Sequence[Prepared]) -> str:
     classes = max((len(its) for its in where), default=0)
     fixed = np.zeros(3, bool)
     for one, other in combinations(range(classes), 2):
-        pairs = [(its[one], its[other]) for its in where if its[one] is not None and its[other] is not None]
-        if pairs:
-            gaps = np.array([(a[0] - b[0]) / np.maximum((a[1] + b[1]) / 2, 0.5) for a, b in pairs if a and b])
+        pairs = ((its[one], its[other]) for its in where)
+        gaps = np.array([(a[0] - b[0]) / np.maximum((a[1] + b[1]) / 2, 0.5) for a, b in pairs if a and b])
+        if len(gaps):
             fixed |= (gaps > _APART).all(0) | (gaps < -_APART).all(0)
     return "".join(letter for letter, told in zip(AXES, fixed[::-1], strict=True) if not told)
 

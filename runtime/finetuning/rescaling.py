@@ -35,17 +35,14 @@ def kernels_of_new_size(network: nn.Module, patch: tuple[int, int, int], inputs:
 @torch.no_grad()
 def normalised(network: nn.Module, patch: tuple[int, int, int], inputs: int) -> list[nn.Module]:
     """The convolutions whose outputs go into normalisations, each time that they are used."""
-    made: dict[int, nn.Module] = {}
     followed: dict[nn.Module, list[bool]] = {}
-    kept = []  # so that no other tensor gets the same id
 
     def after(module: nn.Module, given: Any, output: Any) -> None:
-        made[id(output)] = module
-        kept.append(output)
+        output.made_by = module  # on the tensor itself, so that none is kept longer than the network needs it
         followed.setdefault(module, []).append(False)
 
     def before(module: nn.Module, given: Any) -> None:
-        if (its := made.get(id(given[0]))) is not None:
+        if (its := getattr(given[0], "made_by", None)) is not None:
             followed[its][-1] = True
 
     hooks = [module.register_forward_hook(after) for module in network.modules() if isinstance(module, _KERNELS)]

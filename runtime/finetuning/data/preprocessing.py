@@ -26,7 +26,7 @@ from fdif_dsl.runtime.training.extra import require
 
 CUT = (0.5, 99.5)
 """The percentiles beyond which grey levels are taken for outliers."""
-AXES = (("L", "R"), ("P", "A"), ("I", "S"))
+ENDS = (("L", "R"), ("P", "A"), ("I", "S"))
 """What MONAI calls the ends of axes."""
 _SAMPLED = 10_000
 """Voxels of each class of a case that are remembered, spread evenly: patches are placed on these."""
@@ -156,5 +156,5 @@ def see(images: Sequence[Stored], spacing: Sequence[float] | None, orientation: 
 def _upright(voxels: np.ndarray, affine: np.ndarray, orientation: str) -> Any:
     """Voxels (channels, x, y, z) as float32 with their axes (z, y, x) turned to the orientation."""
     image = require("monai.data").MetaTensor(voxels.astype(np.float32), affine=affine)
-    axes = require("monai.transforms").Orientation(orientation[::-1], labels=AXES)
+    axes = require("monai.transforms").Orientation(orientation[::-1], labels=ENDS)
     return axes(image)

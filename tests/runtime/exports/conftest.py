@@ -44,6 +44,12 @@ Run = Callable[..., str]
 
 
 @pytest.fixture(scope="session")
+def small_recipe() -> str:
+    """Volumes of `small_shapes` that nnU-Net plans in a moment."""
+    return RECIPE
+
+
+@pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where nnU-Net's folders are, for all workers of a test run."""
     base = tmp_path_factory.getbasetemp()

@@ -61,15 +61,6 @@ COMMANDS = {
     "nnUNetv2_preprocess_like_nnssl": ("experiment_planning.like_nnssl", "preprocess_like_nnssl_entrypoint"),
     "nnUNetv2_train_pretrained": ("run.run_training_from_pretrained", "train_pretrained_entrypoint"),
 }
-RECIPE = """\
-[volume]
-grid = [36, 40, 44]
-objects = 2
-[classes]
-shapes = ["ball"]
-displacements = []
-mappers = ["glow"]
-"""
 
 Run = Callable[..., str]
 
@@ -80,7 +71,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def main(folder: Path, small_shapes: str) -> Run:
+def main(folder: Path, small_shapes: str, small_recipe: str) -> Run:
     """`main("nnUNetv2_plan_experiment -d 901 ...")` runs a command of the main branch, in folders where a small data
     set is planned by its usual planner and by that of ResEnc-L."""
 
@@ -96,7 +87,7 @@ def main(folder: Path, small_shapes: str) -> Run:
         return done.stdout
 
     (folder / "shapes.sdf").write_text(small_shapes)
-    (folder / "small.toml").write_text(RECIPE)
+    (folder / "small.toml").write_text(small_recipe)
     words = ["generate", "--recipe", str(folder / "small.toml"), "--library", str(folder / "shapes.sdf"),
              "--format", "nnunet", "--count", "3", "-o", str(folder / "raw")]
     assert CliRunner().invoke(cli, words, prog_name="fdifc").exit_code == 0
