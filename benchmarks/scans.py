@@ -26,7 +26,7 @@ from pathlib import Path
 import click
 from scanning.parts import PARTS, REPORT, deal_parts
 from scanning.picture import draw_curves
-from scanning.plan import ARMS, SCRATCH, USUAL, DataSet, Plan
+from scanning.plan import ARMS, LEAST, SCRATCH, USUAL, DataSet, Plan, Value
 from scanning.report import report
 from scanning.runs import finetune_scans, score_mean_shape
 from transferring.ledger import Ledger
@@ -43,9 +43,13 @@ def measure(plan: Plan, folder: Path, say: Callable[[str], None]) -> str:
 
     Raises:
         FileExistsError: the folder holds results of other settings.
-        ValueError: a data set has too few cases for the plan.
+        ValueError: a data set has too few cases for the plan, or values are for one that is not there.
         FdifError: a data set, a recipe, the network or the machine does not do.
     """
+    names = [data.name for data in plan.data]
+    for value in plan.values:
+        if value.data and value.data not in names:
+            raise ValueError(f"`{value}` is for `{value.data}`, and the data sets are {', '.join(names)}")
     lists = {data.name: _deal(plan, data, folder / "parts" / data.name) for data in plan.data}
     ledger = Ledger(folder / "results.json", {"version": version("fdif-dsl"), **plan.fixed})
     with processes(plan.jobs) as pool:
@@ -75,8 +79,8 @@ def _tasks(plan: Plan, folder: Path, lists: dict[str, Path]) -> list[Task]:
                 first[name] = Task(name, (pretrain_arm, folder / "pretrained" / name, ARMS[arm].recipe,
                                           plan.pretrain_values(arm, lists[data.name])))
     spacings = {data.name: data for data in plan.data}
-    tunings = [Task(run.name, (finetune_scans, lists[run.data], spacings[run.data], run, plan,
-                              folder / "pictures"),
+    tunings = [Task(run.name, (finetune_scans, lists[run.data], spacings[run.data], run, plan, folder / "pictures",
+                              *((name,) if (name := ARMS[run.arm].weights) else ())),
                     plan.pretraining(run.arm, run.data)) for run in plan.runs]
     shapes = [Task(f"{data.name}, mean shape", (score_mean_shape, lists[data.name], data)) for data in plan.data]
     return [*first.values(), *shapes, *tunings]
@@ -99,6 +103,13 @@ def _data(context: click.Context, parameter: click.Parameter, texts: tuple[str, 
         raise click.BadParameter(str(error)) from None
 
 
+def _values(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> tuple[Value, ...]:
+    try:
+        return tuple(map(Value.read, texts))
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 @click.command(help=(__doc__ or "").replace("    python", "\b\n    python"))
 @click.option("--data", multiple=True, required=True, callback=_data,
               help="PATH@MM, or PATH@MM:PATCH; may be given several times.")
@@ -107,19 +118,21 @@ def _data(context: click.Context, parameter: click.Parameter, texts: tuple[str, 
               help=f"Those to run; {', '.join(USUAL)} if none is given.")
 @click.option("--cases", default="1,2,4,8,0", show_default=True, callback=_numbers, help="0 is all.")
 @click.option("--seeds", default="1,2,3,4,5", show_default=True, callback=_numbers)
-@click.option("--steps", type=click.IntRange(8), default=Plan.steps, show_default=True, help="Of fine-tuning.")
+@click.option("--steps", type=click.IntRange(LEAST), default=Plan.steps, show_default=True, help="Of fine-tuning.")
 @click.option("--pretrain", type=click.IntRange(1), default=Plan.pretrain, show_default=True,
               help="Steps of pre-training.")
 @click.option("--network", default=Plan.network, show_default=True, help="A name of `fdifc list networks`.")
 @click.option("--features", type=click.IntRange(1), default=Plan.features, show_default=True, help="Its width.")
 @click.option("--patch", default="32,32,32", show_default=True, callback=_numbers, help="z, y, x.")
 @click.option("--set", "values", multiple=True,
-              help="KEY=VALUE of the recipe `small`, for every arm; ARM:KEY=VALUE for one.")
+callback=_values,
+              help="KEY=VALUE of the recipe `small`; ARM:KEY=VALUE or @DATA:KEY=VALUE for an arm or a data set (its "
+              "folder's name), ARM@DATA:KEY=VALUE for both, pretrained:KEY=VALUE for all arms but scratch.")
 @click.option("--jobs", type=click.IntRange(1), default=Plan.jobs, show_default=True, help="Runs side by side.")
 @click.option("-o", "folder", type=click.Path(path_type=Path, file_okay=False), default=Path("scans"),
               show_default=True, help="The folder for the networks and the results.")
 def main(data: tuple[DataSet, ...], part: str, arms: tuple[str, ...], cases: tuple[int, ...], seeds: tuple[int, ...],
-         steps: int, pretrain: int, network: str, features: int, patch: tuple[int, int, int], values: tuple[str, ...],
+         steps: int, pretrain: int, network: str, features: int, patch: tuple[int, int, int], values: tuple[Value, ...],
          jobs: int, folder: Path) -> None:
     chosen = tuple(dict.fromkeys((SCRATCH, *(arms or USUAL))))
     plan = Plan(data, part, chosen, cases, seeds, steps, pretrain, network, features, patch, values, jobs)

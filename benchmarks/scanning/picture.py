@@ -24,9 +24,12 @@ def draw_curves(plan: Plan, results: Mapping[str, Any], folder: Path) -> None:
         FigureCanvasAgg(figure)
         for panel, cases in zip(figure.subplots(1, len(there), sharey=True, squeeze=False)[0], there, strict=True):
             for arm in plan.arms:
-                panel.plot(plan.at, found.mean(data.name, arm, cases), marker="o", markersize=3, label=arm)
+                panel.plot(plan.at(data.name, arm), found.mean(data.name, arm, cases), marker="o", markersize=3,
+                           label=arm)
             panel.set_xscale("log", base=2)
-            panel.set_xticks(plan.at, map(str, plan.at))
+            ticks = sorted({step for arm in plan.arms for step in plan.at(data.name, arm)})
+            panel.set_xticks(ticks, map(str, ticks))
+            panel.minorticks_off()
             panel.set_title("1 case" if cases == 1 else f"{cases or 'all'} cases", fontsize=10)
             panel.set_xlabel("steps")
             panel.grid(alpha=0.3)

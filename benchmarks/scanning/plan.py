@@ -9,7 +9,9 @@ from typing import Any
 
 from transferring.plan import ARMS as PHANTOM_ARMS
 
-SCRATCH, MASKED = "scratch", "masked"
+SCRATCH = "scratch"
+LEAST = 8
+"""Steps of a fine-tuning that is scored after an eighth of them."""
 
 _ALIKE = ("train.batch=4", "train.crops=1", 'train.precision="32"', "train.workers=0", "train.patch=grid",
           "train.optimizer=adamw", "train.schedule=cosine", "train.lr=3e-3", "train.clip=1.0",
@@ -20,42 +22,53 @@ _ALIKE = ("train.batch=4", "train.crops=1", 'train.precision="32"', "train.worke
 @dataclass(frozen=True)
 class Arm:
     """What an arm is, the recipe that it is pre-trained with, and values that replace the recipe's. `own` says whether
-    it learns from a data set's own images, so that it is pre-trained for each."""
+    it learns from a data set's own images, so that it is pre-trained for each; `many`, whether it learns so many
+    classes that the network has a narrower last stage; `weights` are some that there are already, by their name."""
 
     about: str
     recipe: str = ""
     values: tuple[str, ...] = ()
     own: bool = False
+    many: bool = False
+    weights: str = ""
 
 
 ARMS: dict[str, Arm] = {
     SCRATCH: Arm("random weights"),
     "fdif": Arm("FDIF as published: 109 shapes, nine displacements, ten mappers, a class for each shape", "paper",
-                ("train.dice=present",)),
+                ("train.dice=present",), many=True),
     "primgeoseg": Arm("PrimGeoSeg: walls of 32 upright solids, a class for each", "primgeoseg",
-                      ("train.dice=present",)),
-    "structure": Arm("smooth objects as a scanner shows them: object, middle, distance of borders", "structure"),
-    "masked": Arm("a masked auto-encoder on the data set's own training images, without their labels", "structure",
+                      ("train.dice=present",), many=True),
+    "structure": Arm("the recipe `laptop`: smooth objects as a scanner shows them; object, middle, distance of borders",
+                     "laptop"),
+    "laptop": Arm("the weights that come with the package: that recipe at its own length", weights="laptop"),
+    "masked": Arm("a masked auto-encoder on the data set's own training images, without their labels", "laptop",
                   ("train.task=masked",), own=True),
-    "masked-formula": Arm("a masked auto-encoder on the volumes of `structure`", "structure", ("train.task=masked",)),
-    **{name: Arm(f"the paper's ablation: {about.removeprefix('... ')}", "paper", (*values, "train.dice=present"))
+    "masked-formula": Arm("a masked auto-encoder on the volumes of `laptop`", "laptop", ("train.task=masked",)),
+    **{name: Arm(f"the paper's ablation: {about.removeprefix('... ')}", "paper", (*values, "train.dice=present"),
+                 many=True)
        for name, (about, values) in PHANTOM_ARMS.items() if name in ("shapes", "displacements", "ten")},
-    "target-object": Arm("`structure`, of which only what is an object is learnt", "structure",
+    "target-object": Arm("`structure`, of which only what is an object is learnt", "laptop",
                          ('train.targets=["object"]',)),
-    "target-distance": Arm("`structure`, of which only how far borders are is learnt", "structure",
+    "target-distance": Arm("`structure`, of which only how far borders are is learnt", "laptop",
                            ('train.targets=["distance"]',)),
-    "classes": Arm("the volumes of `structure`, a class for each shape", "structure",
+    "classes": Arm("the volumes of `structure`, a class for each shape", "laptop",
                    ("train.task=segmentation", "volume.label=shape", "train.dice=present")),
 }
 """All arms by name."""
 USUAL = (SCRATCH, "fdif", "primgeoseg", "structure", "masked")
 """Those that are run where none is named."""
+PRETRAINED = "pretrained"
+"""All arms but `scratch`, where values are for some arms."""
+_STEPS = "train.steps="
+_NARROWER = {"unet": "scanning.network:unet_of_many_classes"}
+"""For arms with many classes, networks whose last stage is a narrower one."""
 
 
 @dataclass(frozen=True)
 class DataSet:
     """A data set of the user's, the voxels (z, y, x), in mm, that the network sees of it, and the sides of a patch of
-    them, where it is another than the plan's."""
+    them, where they are others than the plan's."""
 
     path: Path
     spacing: tuple[float, float, float]
@@ -86,6 +99,36 @@ class DataSet:
 
 
 @dataclass(frozen=True)
+class Value:
+    """KEY=VALUE of the recipe `small`, and the arm and the data set whose runs have it: empty is all of them."""
+
+    text: str
+    arm: str = ""
+    data: str = ""
+
+    @classmethod
+    def read(cls, text: str) -> Value:
+        """KEY=VALUE, ARM:KEY=VALUE, @DATA:KEY=VALUE or ARM@DATA:KEY=VALUE, where all arms but `scratch` are
+        `pretrained`. Raises ValueError for an arm that there is not, and for steps that are too few to be scored."""
+        scope, colon, _ = text.partition("=")[0].rpartition(":")
+        value = text.removeprefix(f"{scope}{colon}")
+        arm, _, data = scope.partition("@")
+        if arm and arm not in (PRETRAINED, *ARMS):
+            raise ValueError(f"there is no arm `{arm}` in `{text}`: arms are {', '.join((PRETRAINED, *ARMS))}")
+        if value.startswith(_STEPS) and not (value.removeprefix(_STEPS).isdecimal()
+                                             and int(value.removeprefix(_STEPS)) >= LEAST):
+            raise ValueError(f"`{text}` is no number of steps from {LEAST} on")
+        return cls(value, arm, data)
+
+    def holds(self, data: str, arm: str) -> bool:
+        return self.data in ("", data) and (self.arm in ("", arm) or (self.arm == PRETRAINED and arm != SCRATCH))
+
+    def __str__(self) -> str:
+        scope = self.arm + (f"@{self.data}" if self.data else "")
+        return f"{scope}:{self.text}" if scope else self.text
+
+
+@dataclass(frozen=True)
 class Run:
     """A fine-tuning of an arm on some cases of a data set; 0 is all."""
 
@@ -101,9 +144,9 @@ class Run:
 
 @dataclass(frozen=True)
 class Plan:
-    """`steps` are those of a fine-tuning, `at` those after which it is scored, `pretrain` those of every pre-training,
-    whose volumes are as large as `patch`; so are the patches of a fine-tuning, where the data set has no size of its
-    own. `values` replace those of the recipe `small`, for every arm alike, or, written ARM:KEY=VALUE, for one."""
+    """`steps` are those of a fine-tuning, `pretrain` those of every pre-training, whose volumes are as large as
+    `patch`; so are the patches of a fine-tuning, where the data set has no size of its own. `values` replace those of
+    the recipe `small`, for all runs or for some of them, see `Value`."""
 
     data: tuple[DataSet, ...]
     part: str
@@ -115,13 +158,21 @@ class Plan:
     network: str = "resunet"
     features: int = 8
     patch: tuple[int, int, int] = (32, 32, 32)
-    values: tuple[str, ...] = ()
+    values: tuple[Value, ...] = ()
     jobs: int = 2
 
-    @property
-    def at(self) -> tuple[int, ...]:
-        """An eighth, a quarter and half of all steps, and all."""
-        return tuple(self.steps // 2**i for i in range(3, -1, -1))
+    def steps_of(self, data: str, arm: str) -> int:
+        """The steps of a fine-tuning."""
+        given = [value for value in self._values_of(data, arm) if value.startswith(_STEPS)]
+        return int(given[-1].removeprefix(_STEPS)) if given else self.steps
+
+    def at(self, data: str, arm: str) -> tuple[int, ...]:
+        """The steps after which a fine-tuning is scored: an eighth, a quarter and half of all, and all."""
+        return tuple(self.steps_of(data, arm) // 2**i for i in range(3, -1, -1))
+
+    def of(self, data: str) -> DataSet:
+        """A data set by its name."""
+        return next(its for its in self.data if its.name == data)
 
     @property
     def fixed(self) -> dict[str, Any]:
@@ -142,28 +193,25 @@ class Plan:
             return None
         return f"pre-training, {arm}" + (f", {data}" if ARMS[arm].own else "")
 
-    @property
-    def _both(self) -> tuple[str, ...]:
-        """What is the same before and after."""
-        return (f"train.network={json.dumps(self.network)}", f"train.features={self.features}",
-                "train.accelerator=cpu")
+    def _network(self, name: str) -> tuple[str, ...]:
+        return f"train.network={json.dumps(name)}", f"train.features={self.features}", "train.accelerator=cpu"
 
     def pretrain_values(self, arm: str, images: Path) -> tuple[str, ...]:
         """Values of the arm's recipe; `images` is the data list of unlabelled images, where it learns from such."""
         own = (f"volume.images={json.dumps(str(images))}",) if ARMS[arm].own else ()
-        return (*self._both, *_ALIKE, f"volume.grid={list(self.patch)}", f"train.steps={self.pretrain}",
+        name = _NARROWER.get(self.network, self.network) if ARMS[arm].many else self.network
+        return (*self._network(name), *_ALIKE, f"volume.grid={list(self.patch)}", f"train.steps={self.pretrain}",
                 f"train.warmup={min(40, self.pretrain // 10)}",
                 *ARMS[arm].values, *own)
 
     def finetune_values(self, run: Run) -> tuple[str, ...]:
         """Values of the recipe `small`."""
-        patch = next(data.patch for data in self.data if data.name == run.data) or self.patch
-        return (*self._both, f"train.patch={list(patch)}", f"train.steps={self.steps}",
-                f"train.warmup={min(20, self.steps // 10)}",
-                f"validate.at={list(self.at)}", "validate.distance=false", "data.validation=list",
-                *self._values_of(run.arm), f"data.cases={run.cases}", f"train.seeds=[{run.seed}]")
+        at = self.at(run.data, run.arm)
+        return (*self._network(self.network), f"train.patch={list(self.of(run.data).patch or self.patch)}",
+                f"{_STEPS}{at[-1]}", f"train.warmup={min(20, at[-1] // 10)}", f"validate.at={list(at)}",
+                "validate.distance=false", "data.validation=list",
+                *self._values_of(run.data, run.arm), f"data.cases={run.cases}", f"train.seeds=[{run.seed}]")
 
-    def _values_of(self, arm: str) -> list[str]:
-        """Those of all arms, then its own."""
-        return [*(value for value in self.values if value.partition(":")[0] not in ARMS),
-                *(value.removeprefix(f"{arm}:") for value in self.values if value.startswith(f"{arm}:"))]
+    def _values_of(self, data: str, arm: str) -> list[str]:
+        """In the order in which they are given: the last one of a key counts."""
+        return [value.text for value in self.values if value.holds(data, arm)]

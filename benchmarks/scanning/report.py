@@ -29,7 +29,7 @@ class Found:
     def curves(self, data: str, arm: str, cases: int) -> np.ndarray:
         """Dice points; NaN where a case has none of a class."""
         runs = [self.results[Run(data, arm, cases, seed).name]["curve"] for seed in self.seeds(data, cases)]
-        return np.array([[run[str(step)] for step in self.plan.at] for run in runs], float) * 100
+        return np.array([[run[str(step)] for step in self.plan.at(data, arm)] for run in runs], float) * 100
 
     def mean(self, data: str, arm: str, cases: int) -> np.ndarray:
         """The mean Dice after each step: over classes, of the mean over seeds and cases."""
@@ -59,12 +59,12 @@ def report(plan: Plan, results: Mapping[str, Any]) -> str:
 
 def _preface(plan: Plan) -> str:
     arms = "\n".join(f"- `{arm}`: {ARMS[arm].about}" for arm in plan.arms)
-    values = " ".join(plan.values) or "as they are"
+    values = " ".join(map(str, plan.values)) or "as they are"
     seeds = ", ".join(map(str, plan.seeds))
     return (f"# What pre-training is worth on real scans\n\nPart `{plan.part}`, seeds {seeds}, {plan.steps} steps of "
-            f"fine-tuning, {plan.pretrain} of pre-training; settings of `small`: {values}. Dice points; gains over "
-            f"`{SCRATCH}` of the same cases and seeds, with 95 % intervals of a paired bootstrap over held-out cases "
-            f"and seeds.\n\n{arms}")
+            f"fine-tuning, {plan.pretrain} of pre-training; settings of `small`: {values}. Dice points; gains "
+            f"over `{SCRATCH}` of the same cases and seeds, with 95 % intervals of a paired bootstrap over held-out "
+            f"cases and seeds.\n\n{arms}")
 
 
 def _mean_shape(data: str, results: Mapping[str, Any]) -> str:
@@ -97,9 +97,12 @@ def _curve(found: Found, data: str, there: Sequence[int]) -> str:
         end = float(found.mean(data, SCRATCH, cases)[-1])
         for arm in found.plan.arms:
             its = found.mean(data, arm, cases)
-            first = next((step for step, value in zip(found.plan.at, its, strict=True) if value >= end), None)
-            rows.append([str(cases or "all"), arm, *(f"{value:.1f}" for value in its), str(first or "not")])
-    return table(("cases", "arm", *(f"step {step}" for step in found.plan.at), f"as {SCRATCH} ends"), rows)
+            at = found.plan.at(data, arm)
+            first = next((step for step, value in zip(at, its, strict=True) if value >= end), None)
+            rows.append([str(cases or "all"), arm, *(f"{value:.1f}" for value in its), str(at[-1]),
+                         str(first or "not")])
+    return table(("cases", "arm", "an eighth", "a quarter", "half", "all steps", "which are", f"as {SCRATCH} ends"),
+                 rows)
 
 
 def _levelled(found: Found, data: str, there: Sequence[int]) -> str:

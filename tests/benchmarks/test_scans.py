@@ -2,13 +2,14 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from scanning.parts import deal_parts
-from scanning.plan import ARMS, SCRATCH, DataSet, Plan, Run
+from scanning.plan import ARMS, SCRATCH, DataSet, Plan, Run, Value
 from scanning.report import Found, report
 from scans import main, measure
 
@@ -37,7 +38,7 @@ def balls(tmp_path_factory):
 @pytest.fixture(scope="module")
 def done(balls, tmp_path_factory):
     plan = Plan((balls,), "report", (SCRATCH, "structure", "masked"), (1, 0), (1, 2), 8, 2, "unet", 2, (16, 16, 16),
-                ("train.lr=1e-2",), jobs=1)
+                (Value("train.lr=1e-2"),), jobs=1)
     folder, said = tmp_path_factory.mktemp("scans"), []
     return plan, folder, said, measure(plan, folder, said.append)
 
@@ -88,9 +89,9 @@ def test_the_parts_have_no_case_in_common(balls, tmp_path):
 def test_the_report_pairs_seeds_and_cases():
     """Two cases, two seeds: the arm is 10 points better everywhere, whatever the case."""
     data = DataSet("a.json", (1.0, 1.0, 1.0))
-    data = replace(data, path=__import__("pathlib").Path("sets/a"))
+    data = replace(data, path=Path("sets/a"))
     plan = Plan((data,), "report", (SCRATCH, "structure"), (4, 0), (1, 2), 8)
-    curve = {arm: {str(step): [[0.2 + step / 100 + gain], [0.6 + gain]] for step in plan.at}
+    curve = {arm: {str(step): [[0.2 + step / 100 + gain], [0.6 + gain]] for step in plan.at("a", arm)}
              for arm, gain in ((SCRATCH, 0.0), ("structure", 0.1))}
     results = {Run("a", arm, cases, seed).name: {"curve": curve[arm]}
                for arm in plan.arms for cases in plan.cases for seed in plan.seeds}
@@ -98,7 +99,7 @@ def test_the_report_pairs_seeds_and_cases():
     assert mean == pytest.approx(10) and drawn == pytest.approx(10)
     text = report(plan, results)
     assert "| 4 | 2 | 44.0 | 54.0 | +10.0 (+10.0 to +10.0) |" in text
-    assert "| 4 | structure | 50.5 | 51.0 | 52.0 | 54.0 | 1 |" in text
+    assert "| 4 | structure | 50.5 | 51.0 | 52.0 | 54.0 | 8 | 1 |" in text
     assert "From half of the steps on, scratch still gains 0.5 points or more" in text
     del results[Run("a", SCRATCH, 4, 2).name]  # as in a benchmark that was cut short
     assert Found(plan, results).seeds("a", 4) == [1]
@@ -112,10 +113,16 @@ def test_a_data_set_is_read_with_its_voxels_and_its_patches():
 
 def test_an_arm_may_have_values_of_its_own():
     data = DataSet.read("a@2:16,32,48"), DataSet.read("b@2")
-    plan = Plan(data, "choose", tuple(ARMS), values=("train.lr=1", "structure:train.lr=2", "train.batch=4"))
+    given = ("train.lr=1", "structure:train.lr=2", "@b:train.batch=4", "pretrained:train.body_lr=0.5",
+             "structure@b:train.steps=150")
+    plan = Plan(data, "choose", tuple(ARMS), values=tuple(map(Value.read, given)))
+    assert tuple(map(str, plan.values)) == given
     values = {(arm, name): plan.finetune_values(Run(name, arm, 4, 1)) for arm in ARMS for name in "ab"}
     for (arm, name), its in values.items():
-        assert ("train.lr=2" in its) == (arm == "structure") and "train.batch=4" in its
+        assert ("train.lr=2" in its) == (arm == "structure") and ("train.batch=4" in its) == (name == "b")
+        assert ("train.body_lr=0.5" in its) == (arm != SCRATCH)
+        steps = 150 if (arm, name) == ("structure", "b") else 600
+        assert f"train.steps={steps}" in its and f"validate.at={[steps // 8, steps // 4, steps // 2, steps]}" in its
         assert f"train.patch={[16, 32, 48] if name == 'a' else [32, 32, 32]}" in its
     its = values["structure", "a"]
     assert its.index("train.lr=1") < its.index("train.lr=2")  # the last one counts
@@ -129,12 +136,20 @@ def test_an_arm_may_have_values_of_its_own():
     (["--data", "somewhere@4", "--cases", "few"], "`few` is no list of whole numbers like 1,2,4"),
     (["--data", "somewhere@4", "--patch", "32"], "`32` is not three numbers"),
     (["--data", "somewhere@4", "--arm", "mine"], "'mine' is not one of"),
+    (["--data", "somewhere@4", "--set", "mine:train.lr=1"], "there is no arm `mine` in `mine:train.lr=1`"),
+    (["--data", "somewhere@4", "--set", "@a:train.steps=7"], "`@a:train.steps=7` is no number of steps from 8 on"),
 ])
 def test_mistakes_are_told(arguments, expected, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code and expected in " ".join(result.output.split())
     assert "Traceback" not in result.output and not list(tmp_path.iterdir())
+
+
+def test_values_are_for_data_sets_that_there_are(balls, tmp_path):
+    plan = Plan((balls,), "report", (SCRATCH,), (1,), values=(Value.read("@bals:train.lr=1"),))
+    with pytest.raises(ValueError, match=f"`@bals:train.lr=1` is for `bals`, and the data sets are {balls.name}"):
+        measure(plan, tmp_path / "out", print)
 
 
 def test_too_few_cases_are_told_before_anything_is_trained(balls, tmp_path):
