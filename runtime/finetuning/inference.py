@@ -79,8 +79,13 @@ def half(device: torch.device, precision: str) -> Any:
 
 
 def classes_of(values: torch.Tensor) -> torch.Tensor:
-    """The class (...) of each voxel, from what the network says (outputs, ...): the one with the greatest value."""
-    return values.argmax(0).to(torch.int16)
+    """The class (...) of each voxel, from what the network says (outputs, ...): the first with the greatest value."""
+    best = values[0].clone()
+    found = torch.zeros_like(best, dtype=torch.int16)
+    for number, value in enumerate(values[1:], 1):  # argmax over the first axis takes 30 times as long
+        found.masked_fill_(value > best, number)
+        torch.maximum(best, value, out=best)
+    return found
 
 
 def decision(regions: Sequence[Region], numbers: Sequence[int]) -> Decide:

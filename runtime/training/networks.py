@@ -62,7 +62,7 @@ NETWORKS = {n.name: n for n in (
             ("output_block.",), monai_networks.resunet, monai_networks.encode_resunet,
             ("output_block.", "upsamples.", *(f"skip_layers.{'next_layer.' * i}upsample." for i in range(4))),
             ("input_block", *(f"downsamples.{i}" for i in range(3)), "bottleneck",
-             *(f"upsamples.{i}" for i in range(4))), "structure",
+             *(f"upsamples.{i}" for i in range(4))), "laptop",
             tuple(f"{where}.{part}.conv.weight" for where in ("input_block", "skip_layers.downsample")
                   for part in ("conv1", "conv3"))),
     Network("swin_unetr", "Swin transformer encoder, convolutional decoder; the paper's (48 features)", 32, 64, 12,

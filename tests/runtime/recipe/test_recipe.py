@@ -90,9 +90,9 @@ def test_none_in_a_list_is_one_of_the_equal_choices() -> None:
 
 
 def test_built_in_recipes_load_and_fit_their_libraries() -> None:
-    assert list(recipes()) == ["paper", "classification", "demo", "organic", "paper-primus-m", "paper-resenc-l",
-                               "paper-swin-unetr", "paper-unetr", "paper-vnet", "primgeoseg", "scanner", "structure",
-                               "textures"]
+    assert list(recipes()) == ["paper", "classification", "demo", "laptop", "organic", "paper-primus-m",
+                               "paper-resenc-l", "paper-swin-unetr", "paper-unetr", "paper-vnet", "primgeoseg",
+                               "scanner", "textures"]
     for name, about in recipes().items():
         assert about.endswith(".")
         recipe = Recipe.load(name)
@@ -413,8 +413,8 @@ def test_a_recipe_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.chdir(tmp_path)
     assert message(Recipe.load, "papper") == """\
 error[E0501]: no recipe is called `papper`
-  why: the built-in recipes are `paper`, `classification`, `demo`, `organic`, `paper-primus-m`, \
-`paper-resenc-l`, `paper-swin-unetr`, `paper-unetr`, `paper-vnet`, `primgeoseg`, `scanner`, `structure`, `textures`
+  why: the built-in recipes are `paper`, `classification`, `demo`, `laptop`, `organic`, \
+`paper-primus-m`, `paper-resenc-l`, `paper-swin-unetr`, `paper-unetr`, `paper-vnet`, `primgeoseg`, `scanner`, `textures`
   hint: did you mean `paper`?"""
     assert message(Recipe.load, "x.toml") == """\
 error[E0502]: cannot read the recipe
