@@ -68,14 +68,15 @@ def test_distances_are_alike_on_all_back_ends(library: fd.Library, name: str, rn
         assert np.percentile(np.abs(wanted - true)[true < 1], 90) < 1
 
 
-def test_scenes_are_alike_with_and_without_culling(library: fd.Library) -> None:
+def test_scenes_are_alike_on_all_back_ends_with_and_without_culling(library: fd.Library) -> None:
     scenes = [fd.sample_scene(library, 3, index, fd.Recipe(grid=(20, 24, 28), objects=4, displacements=[]))
               for index in range(2)]
     for scene in scenes:
         wanted = fd.render(scene, library, backend="interpret")
         found = fd.render(scene, library, backend="cpu")
-        assert (np.abs(found.image.astype(int) - wanted.image) > 1).mean() < 1e-3
-        assert (found.label != wanted.label).mean() < 1e-3 and wanted.counts.all()
+        for its in (found, fd.render(scene, library, backend="torch")):
+            assert (np.abs(np.asarray(its.image).astype(int) - wanted.image) > 1).mean() < 1e-3
+            assert (np.asarray(its.label) != wanted.label).mean() < 1e-3 and wanted.counts.all()
         kept, library._backends["cpu"] = library.backend("cpu"), CpuBackend(library.formulas, culling=False)
         whole = fd.render(scene, library, backend="cpu")
         library._backends["cpu"] = kept
