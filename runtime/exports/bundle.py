@@ -137,7 +137,7 @@ def _inference(tuned: Tuned) -> dict[str, Any]:
         "output_dir": "$@bundle_root + '/eval'",
         "datalist": "$[{'image': file} for file in sorted(glob.glob(@dataset_dir + '/*.nii.gz'))]",
         "device": "$torch.device('cuda:0' if torch.cuda.is_available() else 'cpu')",
-        "network_def": as_config(definition),
+        **as_config(definition),
         "network": "$@network_def.to(@device)",
         **apart,
         "preprocessing": {"_target_": "Compose", "transforms": [

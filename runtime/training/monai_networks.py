@@ -16,14 +16,20 @@ def _nets(einops: bool = False) -> Any:
 
 
 def unet(features: int, channels: int, patch: Patch, inputs: int = 1) -> Any:
-    return _nets().UNet(
-        spatial_dims=3, in_channels=inputs, out_channels=channels, channels=[features * 2**i for i in range(4)],
+    """With a layer for the classes behind it. MONAI's own last stage has a channel for each class, and convolutions
+    between all of them: with a hundred classes that is nearly all of a step, and none of it serves other classes."""
+    from torch import nn
+
+    network = _nets().UNet(
+        spatial_dims=3, in_channels=inputs, out_channels=features, channels=[features * 2**i for i in range(4)],
         strides=(2, 2, 2), num_res_units=2, norm="INSTANCE")
+    network.model.append(nn.Conv3d(features, channels, 1))
+    return network
 
 
 def encode_unet(network: Any, image: Any) -> Any:
     level = network.model
-    while hasattr(level, "__len__") and len(level) == 3:  # down, the levels below, up
+    while hasattr(level, "__len__"):  # down, the levels below, up
         image, level = level[0](image), level[1].submodule
     return level(image)
 

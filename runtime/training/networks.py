@@ -54,9 +54,9 @@ class Network:
 
 
 NETWORKS = {n.name: n for n in (
-    Network("unet", "MONAI's residual U-Net of four levels; small and quick", 8, 16, 1, ("model.2.",),
+    Network("unet", "MONAI's residual U-Net of four levels; small and quick", 8, 16, 1, ("model.3.",),
             monai_networks.unet, monai_networks.encode_unet,
-            ("model.2.", "model.1.submodule.2.", "model.1.submodule.1.submodule.2."), ("model",), "demo",
+            ("model.3.", "model.2.", "model.1.submodule.2.", "model.1.submodule.1.submodule.2."), ("model",), "demo",
             ("model.0.conv.unit0.conv.weight", "model.0.residual.weight")),
     Network("resunet", "MONAI's DynUNet with residual blocks, five levels, the first at full resolution", 16, 32, 1,
             ("output_block.",), monai_networks.resunet, monai_networks.encode_resunet,

@@ -48,7 +48,7 @@ def weights(tmp_path: Path) -> Path:
     network, folder = NETWORKS["unet"].build(4, 3, (16, 16, 16)), tmp_path / "weights"
     folder.mkdir()
     torch.save({"network_weights": network.state_dict(), "network": "unet", "features": 4, "patch": [16, 16, 16],
-                "head": ["model.2."], "task": "segmentation", "label": "shape", "tasks": {"shape": ["0", "a", "b"]},
+                "head": ["model.3."], "task": "segmentation", "label": "shape", "tasks": {"shape": ["0", "a", "b"]},
                 "recipe": {}, "library": "", "seed": 7, "step": 7, "fdif_dsl": "0"}, folder / "weights.pt")
     return folder
 
@@ -70,7 +70,7 @@ def test_a_comparison_from_start_to_end(fdifc: Any, data: Path, weights: Path, t
         "pretrained, seed 1"]
     assert [line for line in lines if "seed" in line and line[0] != " "][:4] == [
         "pretrained, seed 1", "pretrained, seed 2", "scratch, seed 1", "scratch, seed 2"]
-    assert "  taken 44 of 49 tensors; new: model.2.0.conv.weight" in result.stdout
+    assert "  taken 49 of 51 tensors; new: model.3.weight" in result.stdout
     (header,) = (i for i, line in enumerate(lines) if line.startswith("class "))
     assert lines[header].split() == ["class", "pretrained", "scratch", "difference", "95", "%", "interval"]
     assert lines[header + 1].startswith("[box]") and lines[header + 2].startswith("mean")

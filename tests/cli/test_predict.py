@@ -24,7 +24,7 @@ def run(tmp_path: Path) -> Path:
     (folder / "scratch-seed-1").mkdir(parents=True)
     levels = {"low": 0.0, "high": 0.0, "mean": 0.0, "deviation": 1.0}
     torch.save({"network_weights": network.state_dict(), "network": "unet", "features": 4, "patch": [16, 16, 16],
-                "head": ["model.2."], "task": "segmentation", "label": "classes",
+                "head": ["model.3."], "task": "segmentation", "label": "classes",
                 "tasks": {"classes": ["background", "liver"]}, "recipe": FinetuneRecipe.load("small").to_dict(),
                 "labels": [0, 1], "channels": 1, "channel_names": ["CT"], "spacing": [1.0, 1.0, 1.0],
                 "orientation": "RAS", "normalise": [["zscore", levels]], "fdif_dsl": "0"},

@@ -135,7 +135,7 @@ def test_the_hub_reads_the_card(unet: Pretrained, tmp_path: Path) -> None:
     names: dict[str, Any] = {"CLASSES": 5}
     code = text.partition("Without fdif-dsl:\n\n```python\n")[2].partition("```")[0]
     exec(code.replace('"model.safetensors"', repr(str(files[0]))), names)
-    assert names["unexpected"] == [] and all(name.startswith("model.2.") for name in names["missing"])
+    assert names["unexpected"] == [] and all(name.startswith("model.3.") for name in names["missing"])
     assert torch.equal(names["network"].state_dict()["model.0.residual.weight"],
                        unet.weights["model.0.residual.weight"])
 

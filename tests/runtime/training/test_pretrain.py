@@ -80,7 +80,7 @@ def test_what_a_run_leaves(own: Library, small: Any, tmp_path: Path) -> None:
 
     stored = torch.load(folder / "weights.pt", weights_only=True)
     assert stored["tasks"] == {"shape": ["background", "ball", "cube"]}
-    assert (stored["seed"], stored["step"], stored["network"], stored["head"]) == (7, 6, "unet", ["model.2."])
+    assert (stored["seed"], stored["step"], stored["network"], stored["head"]) == (7, 6, "unet", ["model.3."])
     assert stored["recipe"] == recipe.to_dict() and stored["library"] == own.hash
     assert NETWORKS["unet"].build(4, 3, (16, 16, 16)).load_state_dict(stored["network_weights"])
 
@@ -293,7 +293,7 @@ def test_every_meaning_can_be_learnt(own: Library, small: Any, tmp_path: Path, l
     made = run(own, recipe, tmp_path / label)
     meaning = resolve(recipe, own).meaning
     assert [(s.task, s.classes) for s in made.scores] == [(t.name, t.classes[1:]) for t in meaning.tasks]
-    head = [v for key, v in weights(tmp_path / label).items() if key.startswith("model.2.")]
+    head = [v for key, v in weights(tmp_path / label).items() if key.startswith("model.3.")]
     assert head[-1].shape[0] == sum(t.count + 1 for t in meaning.tasks)
 
 
@@ -318,7 +318,7 @@ def test_the_structure_of_volumes_can_be_learnt(own: Library, small: Any, tmp_pa
     assert made.scores[0].mean > 0.7 and made.scores[2].mean > 0.7
     stored = torch.load(tmp_path / "run/weights.pt", weights_only=True)
     assert (stored["task"], sum(map(len, stored["tasks"].values()))) == ("structure", 5)
-    assert weights(tmp_path / "run")["model.2.0.conv.bias"].shape == (5,)
+    assert weights(tmp_path / "run")["model.3.bias"].shape == (5,)
 
 
 def test_images_of_ones_own_can_be_filled_in(own: Library, small: Any, tmp_path: Path) -> None:

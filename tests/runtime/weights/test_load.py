@@ -15,7 +15,7 @@ from fdif_dsl.runtime.training.networks import NETWORKS
 from fdif_dsl.runtime.training.pretrained import Pretrained
 from fdif_dsl.runtime.weights import source
 
-HEAD = "model.2."
+HEAD = "model.3."
 SMALL = {"unet": (4, (16, 16, 16)), "resunet": (4, (32, 32, 32)), "vnet": (16, (32, 32, 32)),
          "unetr": (4, (32, 32, 32))}
 
@@ -147,7 +147,7 @@ def test_weights_without_a_head(run: Path, tmp_path: Path) -> None:
     assert message(tmp_path / "out") == f"""\
 error[E0962]: these weights have no head
   --> {tmp_path}/out/fdif_unet.pt
-  why: model.2.0.conv.weight is not among them
+  why: model.3.weight is not among them
   hint: give out_channels, the number of your classes"""
 
 
