@@ -1,4 +1,4 @@
-"""Networks that recipes name as `scanning.network:NAME`."""
+"""A transformer of the size of the small U-Net, which recipes name as `scanning.network:small_primus`."""
 
 from __future__ import annotations
 
@@ -16,16 +16,3 @@ def small_primus(in_channels: int, out_channels: int, patch: tuple[int, int, int
     return primus.Primus(
         input_channels=in_channels, num_classes=out_channels, input_shape=patch, embed_dim=features, eva_depth=8,
         eva_numheads=features // _HEAD, patch_embed_size=(8, 8, 8), init_values=0.1, scale_attn_inner=True)
-
-
-def unet_of_many_classes(in_channels: int, out_channels: int, patch: tuple[int, int, int], features: int) -> Any:
-    """The network `unet`, whose last stage has as many channels as it has features, and a convolution of 1 x 1 x 1 to
-    the classes behind it. The one of MONAI has as many channels as classes there, and a step with 110 of them takes 22
-    times as long. Its other tensors have the same names and shapes, and the last stage is a user's own in any case."""
-    from torch import nn
-
-    from fdif_dsl.runtime.training.networks import NETWORKS
-
-    network = NETWORKS["unet"].build(features, features, patch, in_channels)
-    network.model.add_module("classes", nn.Conv3d(features, out_channels, 1))
-    return network

@@ -22,31 +22,29 @@ _ALIKE = ("train.batch=4", "train.crops=1", 'train.precision="32"', "train.worke
 @dataclass(frozen=True)
 class Arm:
     """What an arm is, the recipe that it is pre-trained with, and values that replace the recipe's. `own` says whether
-    it learns from a data set's own images, so that it is pre-trained for each; `many`, whether it learns so many
-    classes that the network has a narrower last stage; `weights` are some that there are already, by their name."""
+    it learns from a data set's own images, so that it is pre-trained for each; `weights` are some that there are
+    already, by their name."""
 
     about: str
     recipe: str = ""
     values: tuple[str, ...] = ()
     own: bool = False
-    many: bool = False
     weights: str = ""
 
 
 ARMS: dict[str, Arm] = {
     SCRATCH: Arm("random weights"),
     "fdif": Arm("FDIF as published: 109 shapes, nine displacements, ten mappers, a class for each shape", "paper",
-                ("train.dice=present",), many=True),
+                ("train.dice=present",)),
     "primgeoseg": Arm("PrimGeoSeg: walls of 32 upright solids, a class for each", "primgeoseg",
-                      ("train.dice=present",), many=True),
+                      ("train.dice=present",)),
     "structure": Arm("the recipe `laptop`: smooth objects as a scanner shows them; object, middle, distance of borders",
                      "laptop"),
     "laptop": Arm("the weights that come with the package: that recipe at its own length", weights="laptop"),
     "masked": Arm("a masked auto-encoder on the data set's own training images, without their labels", "laptop",
                   ("train.task=masked",), own=True),
     "masked-formula": Arm("a masked auto-encoder on the volumes of `laptop`", "laptop", ("train.task=masked",)),
-    **{name: Arm(f"the paper's ablation: {about.removeprefix('... ')}", "paper", (*values, "train.dice=present"),
-                 many=True)
+    **{name: Arm(f"the paper's ablation: {about.removeprefix('... ')}", "paper", (*values, "train.dice=present"))
        for name, (about, values) in PHANTOM_ARMS.items() if name in ("shapes", "displacements", "ten")},
     "target-object": Arm("`structure`, of which only what is an object is learnt", "laptop",
                          ('train.targets=["object"]',)),
@@ -61,8 +59,6 @@ USUAL = (SCRATCH, "fdif", "primgeoseg", "structure", "masked")
 PRETRAINED = "pretrained"
 """All arms but `scratch`, where values are for some arms."""
 _STEPS = "train.steps="
-_NARROWER = {"unet": "scanning.network:unet_of_many_classes"}
-"""For arms with many classes, networks whose last stage is a narrower one."""
 
 
 @dataclass(frozen=True)
@@ -155,8 +151,8 @@ class Plan:
     seeds: tuple[int, ...] = (1, 2, 3, 4, 5)
     steps: int = 600
     pretrain: int = 10_000
-    network: str = "resunet"
-    features: int = 8
+    network: str = "unet"
+    features: int = 16
     patch: tuple[int, int, int] = (32, 32, 32)
     values: tuple[Value, ...] = ()
     jobs: int = 2
@@ -193,21 +189,23 @@ class Plan:
             return None
         return f"pre-training, {arm}" + (f", {data}" if ARMS[arm].own else "")
 
-    def _network(self, name: str) -> tuple[str, ...]:
-        return f"train.network={json.dumps(name)}", f"train.features={self.features}", "train.accelerator=cpu"
+    @property
+    def _both(self) -> tuple[str, ...]:
+        """What is the same before and after."""
+        return (f"train.network={json.dumps(self.network)}", f"train.features={self.features}",
+                "train.accelerator=cpu")
 
     def pretrain_values(self, arm: str, images: Path) -> tuple[str, ...]:
         """Values of the arm's recipe; `images` is the data list of unlabelled images, where it learns from such."""
         own = (f"volume.images={json.dumps(str(images))}",) if ARMS[arm].own else ()
-        name = _NARROWER.get(self.network, self.network) if ARMS[arm].many else self.network
-        return (*self._network(name), *_ALIKE, f"volume.grid={list(self.patch)}", f"train.steps={self.pretrain}",
+        return (*self._both, *_ALIKE, f"volume.grid={list(self.patch)}", f"train.steps={self.pretrain}",
                 f"train.warmup={min(40, self.pretrain // 10)}",
                 *ARMS[arm].values, *own)
 
     def finetune_values(self, run: Run) -> tuple[str, ...]:
         """Values of the recipe `small`."""
         at = self.at(run.data, run.arm)
-        return (*self._network(self.network), f"train.patch={list(self.of(run.data).patch or self.patch)}",
+        return (*self._both, f"train.patch={list(self.of(run.data).patch or self.patch)}",
                 f"{_STEPS}{at[-1]}", f"train.warmup={min(20, at[-1] // 10)}", f"validate.at={list(at)}",
                 "validate.distance=false", "data.validation=list",
                 *self._values_of(run.data, run.arm), f"data.cases={run.cases}", f"train.seeds=[{run.seed}]")

@@ -97,8 +97,7 @@ def plan(recipe: FinetuneRecipe, pretrained: Pretrained | None, name: str,
     network = train.network
     if network == AUTO:
         network = pretrained.network if pretrained else _ELSE
-    elif pretrained is not None and network != pretrained.network and ":" not in network + pretrained.network:
-        # One of the user's own may have the parts of a known one, and what fits is taken by name.
+    elif pretrained is not None and network != pretrained.network:
         find_network(network, name)  # a name that is none is the greater mistake
         raise contradiction("network", network, pretrained.network)
     row = find_network(network, name)
