@@ -75,6 +75,7 @@ export class Editor {
   show(file, text, version, own) {
     this.file = file;
     this.version = version;
+    document.body.dataset.text = "sent";
     const line = /\r\n/.test(text) ? "\r\n" : "\n";
     this.view.setState(EditorState.create({
       doc: text,
@@ -93,6 +94,7 @@ export class Editor {
   }
 
   send(extra = {}) {
+    document.body.dataset.text = "sent";
     this.link.tell("text", { file: this.file, text: this.text, version: this.version, ...extra });
   }
 

@@ -79,7 +79,7 @@ async function news(message) {
   else if (message.problem) say(message.problem, "bad");
 }
 
-async function hello({ first, folder, sides, standard: sign }) {
+async function hello({ first, folder, standard: sign }) {
   standard = sign;
   $("folder").textContent = folder;
   if (begun) { // the connection was lost, and is there again
@@ -88,7 +88,7 @@ async function hello({ first, folder, sides, standard: sign }) {
   }
   begun = true;
   fromAddress(location.hash);
-  volume = new Volume(link, { sides });
+  volume = new Volume(link);
   fields();
   await files();
   const draft = kept();
@@ -279,6 +279,7 @@ function disk({ file: name, text, stamp, gone }) {
 
 function told({ mistakes, classes: found, version, file: name }) {
   if (version !== editor.version || name !== editor.file) return;
+  document.body.dataset.text = "told";
   editor.told(mistakes);
   problems(mistakes);
   classes = found;

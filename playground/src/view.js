@@ -32,7 +32,10 @@ export class View {
   moved() {
     this.ask({});
     clearTimeout(this.rest);
-    this.rest = setTimeout(() => this.ask({ fine: true, ranges: true }), REST);
+    this.rest = setTimeout(() => {
+      this.rest = 0;
+      this.ask({ fine: true, ranges: true });
+    }, REST);
   }
 
   ask(how) {
@@ -43,11 +46,18 @@ export class View {
     remember();
   }
 
+  // Whether everything that was asked for is shown; for who waits, people and tests alike.
+  settle() {
+    const busy = this.busy || this.wanted || this.rest || this.painting;
+    document.body.dataset.pictures = busy ? "coming" : "there";
+  }
+
   next() {
     const how = this.wanted;
     this.wanted = null;
     if (!how || !state.name || !this.link.open) return;
     this.busy = true;
+    this.settle();
     const { width } = $("solid").getBoundingClientRect();
     const full = Math.min(512, Math.max(256, Math.round(width * Math.min(2, devicePixelRatio))));
     const shown = `${state.kind} ${state.name}`;
@@ -62,8 +72,13 @@ export class View {
         this.busy = false;
         if (this.wanted) this.next();
         else if (how.ranges && !how.fine && !answer.lost) this.ask({ fine: true });
+        this.settle();
       } else if (shown === `${state.kind} ${state.name}`) {
-        this.show(answer);
+        this.painting = true;
+        this.show(answer).finally(() => {
+          this.painting = false;
+          this.settle();
+        });
       }
     });
   }

@@ -6,11 +6,10 @@ import { remember, state } from "./state.js";
 const OWN = "";
 
 export class Volume {
-  constructor(link, { sides }) {
+  constructor(link) {
     this.link = link;
     this.viewer = null;
     this.drawn = "";
-    options($("volume-side"), sides.map(String), String(state.volume.side));
     for (const [id, key] of [["volume-side", "side"], ["volume-seed", "seed"], ["volume-index", "index"], ["volume-objects", "objects"]]) {
       $(id).value = state.volume[key];
       $(id).addEventListener("change", () => {

@@ -56,7 +56,7 @@ class Folder:
                 raise Refused(f"the standard library has no file {name.removeprefix(STANDARD)}")
             return known[name.removeprefix(STANDARD)]
         pure = PurePosixPath(name)
-        if pure.is_absolute() or ".." in pure.parts or any(part.startswith(".") for part in pure.parts):
+        if pure.is_absolute() or ".." in pure.parts or any(part[0] in ".~" for part in pure.parts):
             raise Refused(f"{name} is not in the folder that the playground was started in")
         if pure.suffix != ".sdf":
             raise Refused(f"{name} does not end in .sdf")

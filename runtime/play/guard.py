@@ -47,7 +47,7 @@ class Guard:
         for name, value in scope["headers"]:
             headers.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
         _, token, path = [*scope["path"].split("/", 2), "", ""][:3]
-        known = secrets.compare_digest(token.encode(), self.token.encode())
+        known = scope["path"].startswith(f"/{token}/") and secrets.compare_digest(token.encode(), self.token.encode())
         if not known or not self.trusts(headers, needs_origin=scope["type"] == "websocket"):
             await _refuse(scope, receive, send)
             return

@@ -18,10 +18,10 @@ from typing import Any
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from fdif_dsl.compiler.frontend.built_in import standard_files
-from fdif_dsl.runtime.play import volumes
 from fdif_dsl.runtime.play.folder import STANDARD, Folder, Opened, Refused
 from fdif_dsl.runtime.play.worker import Worker
 from fdif_dsl.runtime.play.writing import Writing, formatted
+from fdif_dsl.runtime.recipe import recipes
 
 Json = dict[str, Any]
 WATCH = 0.7  # seconds from look to look at the files on disk
@@ -45,6 +45,7 @@ class Page:
         self.version = 0
         self.writing = Writing(folder.root)
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="fdif-writing")
+        self.thread.submit(lambda: self.writing.editor.analysis)  # reads the standard library, before anybody waits
         self.pictures = Worker(folder.root, self._deliver)
         self.slow = Worker(folder.root, self._deliver)  # volumes and the gallery
         self._typed = asyncio.Event()
@@ -78,7 +79,8 @@ class Page:
     async def _read(self) -> None:
         await self.socket.accept()
         self._send({"is": "hello", "first": self.first, "folder": self.folder.root.name,
-                    "sides": list(volumes.SIDES), "standard": STANDARD})
+                    "standard": STANDARD})
+        self.pictures.start()
         while True:
             try:
                 message = json.loads(await self.socket.receive_text())
@@ -254,7 +256,7 @@ class Page:
         return None
 
     async def _recipes(self, message: Json) -> Json:
-        return {"recipes": volumes.names()}
+        return {"recipes": recipes()}
 
     async def _show_gallery(self, message: Json) -> Json:
         if not self._gallery:

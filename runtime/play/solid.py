@@ -62,7 +62,7 @@ def find_frame(field: Field, reach: float, samples: int = 40) -> Frame | None:
     if not inside:
         return None
     middle = (low + high) / 2
-    return Frame((float(middle[0]), float(middle[1]), float(middle[2])), 0.82 * float(np.linalg.norm(high - low)) / 2)
+    return Frame((float(middle[0]), float(middle[1]), float(middle[2])), 0.92 * float(np.linalg.norm(high - low)) / 2)
 
 
 def solid(field: Field, frame: Frame, camera: Camera, side: int, *, fine: bool = False,

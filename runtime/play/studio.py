@@ -1,7 +1,6 @@
 """The process that draws: it reads jobs, of each kind the newest, and answers with pictures.
 
-A job is JSON, an answer is bytes: the length of a header, the header as JSON, and what is drawn. Nothing else goes
-between the processes.
+A job is JSON, an answer is a parcel. Nothing else goes between the processes.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 import json
 import math
 import signal
-import struct
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from multiprocessing.connection import Connection
@@ -22,35 +20,19 @@ from fdif_dsl.compiler.ir.grid import Grid
 from fdif_dsl.grammar.diagnostics import FdifError
 from fdif_dsl.runtime.pictures import palette
 from fdif_dsl.runtime.play import volumes
+from fdif_dsl.runtime.play.parcel import Json, pack
 from fdif_dsl.runtime.play.png import png
 from fdif_dsl.runtime.play.slices import slices
 from fdif_dsl.runtime.play.solid import Camera, Frame, find_frame, solid
 from fdif_dsl.runtime.play.subject import Choice, Formulas, NotDrawn, Subject
+from fdif_dsl.runtime.recipe import recipes
 
-Json = dict[str, Any]
 Answer = tuple[Json, list[tuple[str, bytes]]]
 KINDS = ("look", "draws", "thumb", "volume")
 """The kinds of job, the most urgent first."""
 DRAWS = 12
 SIDES = (64, 512)  # least and most pixels of a picture
 _SEEDS = 2**53  # numbers that JavaScript counts exactly
-
-
-def pack(header: Json, parts: list[tuple[str, bytes]]) -> bytes:
-    """An answer as bytes."""
-    head = json.dumps({**header, "parts": [[name, len(data)] for name, data in parts]}, allow_nan=False).encode()
-    return b"".join((struct.pack("<I", len(head)), head, *(data for _, data in parts)))
-
-
-def unpack(answer: bytes) -> tuple[Json, dict[str, bytes]]:
-    """The header and the parts of an answer."""
-    (length,) = struct.unpack_from("<I", answer)
-    header = json.loads(answer[4 : 4 + length])
-    parts, at = {}, 4 + length
-    for name, size in header["parts"]:
-        parts[name] = answer[at : at + size]
-        at += size
-    return header, parts
 
 
 class Studio:
@@ -138,7 +120,7 @@ class Studio:
         side = int(_number(job.get("side", 64), volumes.SIDES[0], volumes.SIDES[-1]))
         seed, index = (int(_number(job.get(key, 0), 0, _SEEDS)) for key in ("seed", "index"))
         if name := job.get("recipe"):
-            if name not in volumes.names():
+            if name not in recipes():
                 raise NotDrawn(f"there is no recipe `{name}`")
             recipe, library = volumes.of_recipe(name, side)
         else:
@@ -224,6 +206,7 @@ def main(connection: Connection, root: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's to answer
     sys.stderr = None  # type: ignore[assignment]  # notes on kernels that are compiled are for terminals
     studio = Studio(Path(root), connection.send_bytes)
+    studio.formulas.project.analyse()  # reads the standard library, before anybody waits for it
     waiting: dict[str, Json] = {}
 
     def answer(header: Json, parts: list[tuple[str, bytes]] | None = None) -> None:

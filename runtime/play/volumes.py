@@ -13,18 +13,13 @@ from fdif_dsl.compiler.support.progress import Progress
 from fdif_dsl.grammar.diagnostics import FdifError
 from fdif_dsl.runtime.datasets.nifti import nifti
 from fdif_dsl.runtime.pictures.palette import label_colour
-from fdif_dsl.runtime.recipe import Recipe, recipes, resolve
+from fdif_dsl.runtime.recipe import Recipe, resolve
 from fdif_dsl.runtime.scanner.scan import prepare, scan
 from fdif_dsl.runtime.scenes.sampler import sample_scene
 
 SIDES = (32, 48, 64, 96, 128)
 """Grids to choose from."""
 _libraries: dict[tuple[str, ...], Library] = {}
-
-
-def names() -> dict[str, str]:
-    """The recipes to choose from, with what they are."""
-    return recipes()
 
 
 def of_recipe(name: str, side: int) -> tuple[Recipe, Library]:

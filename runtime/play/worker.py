@@ -14,14 +14,21 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from fdif_dsl.runtime.play import studio
+from fdif_dsl.runtime.play.parcel import pack, unpack
 
 LIMIT = 90.0  # seconds without a sign after which a job is given up
 _LOST = "the process that draws ended; it starts anew with the next picture"
 
 
+def _draw(connection: Connection, root: str) -> None:
+    """What the process does. Only there is imported what drawing needs."""
+    from fdif_dsl.runtime.play.studio import main
+
+    main(connection, root)
+
+
 class Worker:
-    """One process, started with the first job. `deliver` gets each answer, on the event loop."""
+    """One process, started ahead or with the first job. `deliver` gets each answer, on the event loop."""
 
     def __init__(self, root: Path, deliver: Callable[[bytes], None], limit: float = LIMIT) -> None:
         self.root, self.deliver, self.limit = root, deliver, limit
@@ -35,8 +42,7 @@ class Worker:
 
     def ask(self, job: dict[str, Any]) -> None:
         """Have a job done. Of those of one `slot` that have not begun only the newest is."""
-        if self._process is None:
-            self._start()
+        self.start()
         if not self._open:
             self._heard = time.monotonic()
         self._open[job["id"]] = job["do"]
@@ -45,7 +51,7 @@ class Worker:
             self._waiting[job["slot"]] = job
             self._changed.notify()
         if older is not None:
-            self._answered(studio.pack({"is": older["do"], "id": older["id"], "done": True}, []))
+            self._answered(pack({"is": older["do"], "id": older["id"], "done": True}, []))
 
     def look_after(self) -> None:
         """To be called now and then: ends a process that has not been heard of for too long."""
@@ -56,10 +62,12 @@ class Worker:
         self._open.clear()
         self._end("")
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        if self._process is not None:
+            return
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(target=studio.main, args=(theirs, str(self.root)), daemon=True, name="fdif-studio")
+        process = context.Process(target=_draw, args=(theirs, str(self.root)), daemon=True, name="fdif-studio")
         process.start()
         theirs.close()
         self._process, self._connection = process, ours
@@ -90,7 +98,7 @@ class Worker:
 
     def _answered(self, answer: bytes) -> None:
         self._heard = time.monotonic()
-        header, _ = studio.unpack(answer)
+        header, _ = unpack(answer)
         if header.get("done"):
             self._open.pop(header["id"], None)
         self.deliver(answer)
@@ -111,5 +119,5 @@ class Worker:
             connection.close()
         given_up, self._open = self._open, {}
         for number, kind in given_up.items():
-            self.deliver(studio.pack({"is": kind, "id": number, "problem": why}, []))
-            self.deliver(studio.pack({"is": kind, "id": number, "done": True}, []))
+            self.deliver(pack({"is": kind, "id": number, "problem": why}, []))
+            self.deliver(pack({"is": kind, "id": number, "done": True}, []))
