@@ -1,4 +1,5 @@
-"""The colours of `.sdf` files for editors without the language server and for the playground, made from the tables of the language.
+"""The colours of `.sdf` files, for the playground and for editors without the language server: made from the tables
+of the language.
 
     python editors/words.py          bring the files up to date
     python editors/words.py --check  exit code 1 where one is behind
