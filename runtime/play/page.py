@@ -40,6 +40,7 @@ class Page:
     def __init__(self, folder: Folder, socket: WebSocket, first: str | None) -> None:
         self.folder, self.socket, self.first = folder, socket, first
         self.file: str = ""  # its name
+        self.path = folder.root / f"{_NEW}.sdf"
         self.text = ""
         self.stamp = ""  # of the file on disk, as the page knows it
         self.version = 0
@@ -127,6 +128,7 @@ class Page:
         return self._have(Opened(name, str(message.get("text", "")), "", True))
 
     def _have(self, opened: Opened) -> Json:
+        self.path = self.folder.path(opened.name)
         self.file, self.stamp, self.text = opened.name, opened.stamp, opened.text
         self.version += 1
         self._typed.set()
@@ -197,7 +199,7 @@ class Page:
     async def _ask(self, question: Callable[[], Any]) -> Any:
         """Ask about the newest text, on the page's thread."""
         def asked() -> Any:
-            self.writing.put(self._path(), self.text)
+            self.writing.put(self.path, self.text)
             return question()
 
         return await asyncio.get_running_loop().run_in_executor(self.thread, asked)
@@ -211,9 +213,6 @@ class Page:
             return await self._ask(question)
         finally:
             self._questions -= 1
-
-    def _path(self) -> Path:
-        return self.folder.path(self.file) if self.file else self.folder.root / f"{_NEW}.sdf"
 
     async def _complete(self, message: Json) -> Json:
         line, character = int(message["line"]), int(message["character"])
@@ -243,12 +242,12 @@ class Page:
 
     async def _picture(self, message: Json) -> None:
         if self.file:
-            self.pictures.ask(self._job(message, self._path(), self.text))
+            self.pictures.ask(self._job(message, self.path, self.text))
 
     async def _volume(self, message: Json) -> Json | None:
         if not message.get("recipe") and not self.file:
             return {"problem": "there is no text yet"}
-        job = self._job(message, self._path(), self.text)
+        job = self._job(message, self.path, self.text)
         if not message.get("recipe"):
             classes = await self._question(self.writing.classes) or []
             job["shapes"] = [one["name"] for one in classes if one["kind"] == "shape" and not one["broken"]]

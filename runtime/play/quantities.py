@@ -23,6 +23,7 @@ from fdif_dsl.runtime.scenes.sampler_definition import sample_parameters
 
 _LOOKS = 65  # values of a prior that its range is taken from
 _EDGE = 2.0**-10  # of the draws of a prior without ends, as the normal one is
+_MOST = float(np.nextafter(1, 0))  # of a draw
 _INSTANCES = 64  # that ranges of derived quantities are taken from
 
 
@@ -105,11 +106,11 @@ def _even(count: int) -> np.ndarray:
     """Draws (count, looks) that cover what `count` uniform numbers can be: evenly for one, for several the ends of each
     and some between."""
     if count <= 1:
-        return np.linspace(0, 1, _LOOKS).reshape(1, -1)
+        return np.linspace(0, _MOST, _LOOKS).reshape(1, -1)
     rng = np.random.default_rng(0)
     rows = rng.random((count, 4 * _LOOKS))
     ends = rng.random(rows.shape) < 0.5
-    return np.where(ends, np.round(rows), rows)
+    return np.where(ends, np.round(rows) * _MOST, rows)
 
 
 def _spread(values: np.ndarray | None, size: int) -> tuple[list[float], list[float], bool]:

@@ -34,7 +34,6 @@ class Worker:
         self.root, self.deliver, self.limit = root, deliver, limit
         self._loop = asyncio.get_running_loop()
         self._process: BaseProcess | None = None
-        self._connection: Connection | None = None
         self._waiting: dict[str, dict[str, Any]] = {}  # jobs by slot, not yet handed over
         self._changed = threading.Condition()
         self._open: dict[int, str] = {}  # jobs without their last answer: id and kind
@@ -70,7 +69,7 @@ class Worker:
         process = context.Process(target=_draw, args=(theirs, str(self.root)), daemon=True, name="fdif-studio")
         process.start()
         theirs.close()
-        self._process, self._connection = process, ours
+        self._process = process
         for work in (self._send, self._receive):
             threading.Thread(target=work, args=(process, ours), daemon=True).start()
 
@@ -93,6 +92,7 @@ class Worker:
             while True:
                 self._loop.call_soon_threadsafe(self._answered, connection.recv_bytes())
         except (EOFError, OSError):
+            connection.close()  # here, where nobody else reads from it
             with contextlib.suppress(RuntimeError):  # the loop is closed
                 self._loop.call_soon_threadsafe(self._died, process)
 
@@ -108,15 +108,13 @@ class Worker:
             self._end(_LOST)
 
     def _end(self, why: str) -> None:
-        process, connection = self._process, self._connection
+        process = self._process
         with self._changed:
-            self._process = self._connection = None
+            self._process = None
             self._waiting.clear()
             self._changed.notify_all()
         if process is not None:
             process.kill()
-        if connection is not None:
-            connection.close()
         given_up, self._open = self._open, {}
         for number, kind in given_up.items():
             self.deliver(pack({"is": kind, "id": number, "problem": why}, []))
