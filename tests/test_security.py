@@ -161,7 +161,7 @@ def test_one_module_listens_and_one_is_its_guard() -> None:
     assert made == ["runtime/play/app.py"]
     app = next(node for node in ast.walk(TREES["runtime/play/app.py"])
                if isinstance(node, ast.FunctionDef) and node.name == "make_app")
-    (answer,) = [node.value for node in ast.walk(app) if isinstance(node, ast.Return)]
+    (answer,) = [node.value for node in app.body if isinstance(node, ast.Return)]
     assert isinstance(answer, ast.Call) and written(answer.func) == "Guard"
 
 

@@ -43,7 +43,7 @@ class Folder:
         self.root = root.resolve()
 
     def path(self, name: str) -> Path:
-        """The path of a file by its name, relative to the folder and with slashes.
+        """The path of a file, without links, by its name, relative to the folder and with slashes.
 
         Raises:
             Refused: where it leads out of the folder, by a link too, or is no `.sdf` file.
@@ -54,18 +54,18 @@ class Folder:
             known = {path.name: path for path in standard_files()}
             if name.removeprefix(STANDARD) not in known:
                 raise Refused(f"the standard library has no file {name.removeprefix(STANDARD)}")
-            return known[name.removeprefix(STANDARD)]
+            return known[name.removeprefix(STANDARD)].resolve()
         pure = PurePosixPath(name)
         if pure.is_absolute() or ".." in pure.parts or any(part[0] in ".~" for part in pure.parts):
             raise Refused(f"{name} is not in the folder that the playground was started in")
         if pure.suffix != ".sdf":
             raise Refused(f"{name} does not end in .sdf")
-        path = self.root.joinpath(*pure.parts)
         try:
-            if not path.resolve().is_relative_to(self.root):
-                raise Refused(f"{name} leads out of the folder that the playground was started in")
+            path = self.root.joinpath(*pure.parts).resolve()
         except (OSError, RuntimeError, ValueError):
             raise Refused(f"{name} cannot be followed") from None
+        if not path.is_relative_to(self.root):
+            raise Refused(f"{name} leads out of the folder that the playground was started in")
         return path
 
     def name(self, path: Path) -> str:
@@ -124,10 +124,8 @@ class Folder:
             raise Refused(f"{name} was not saved: {why}", changed=True)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            # Through a link of the folder's own, so that it stays one; and with the rights that the file has.
-            target = path.resolve()
-            mode = target.stat().st_mode & 0o777 if target.exists() else None
-            with replacing(target) as temporary:
+            mode = path.stat().st_mode & 0o777 if path.exists() else None  # the rights that the file has
+            with replacing(path) as temporary:
                 temporary.write_bytes(data)
                 if mode is not None:
                     temporary.chmod(mode)

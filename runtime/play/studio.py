@@ -107,12 +107,13 @@ class Studio:
 
     def _subject(self, job: Json) -> Subject:
         self.formulas.put(Path(job["path"]), job["text"])
-        sides = tuple(int(_number(n, 8, 256)) for n in job.get("grid", (96, 96, 96)))
+        depth, height, width = (int(_number(n, 8, 256)) for n in job.get("grid", (96, 96, 96)))
         kind = job["kind"]
-        chosen = {other: job.get(other) or None for other in ("displacement", "mapper") if other != kind}
+        displacement, mapper = (None if other == kind else job.get(other) or None
+                                for other in ("displacement", "mapper"))
         return Subject(self.formulas, Choice(
-            kind, job["name"], Grid(sides), int(_number(job.get("seed", 0), 0, _SEEDS)), **chosen,
-            held=_held(job.get("held"))))
+            kind, job["name"], Grid((depth, height, width)), int(_number(job.get("seed", 0), 0, _SEEDS)),
+            displacement, mapper, _held(job.get("held"))))
 
     # Volumes ----------------------------------------------------------------------------------
 

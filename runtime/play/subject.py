@@ -155,18 +155,14 @@ class Subject:
         return backend.filled(formula, self.quantities[kind].slots, self.grid)
 
     def _distance(self) -> Field:
-        if "shape" in self.parts:
-            solid = self._filled("shape")
-        else:
-            radius = np.float32(self.radius)
-
-            def solid(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
-                return np.asarray(np.sqrt(x * x + y * y + z * z) - radius)
-
+        solid = self._filled("shape") if "shape" in self.parts else self._ball
         if "displacement" not in self.parts:
             return solid
         offset = self._filled("displacement")
         return lambda x, y, z: solid(x, y, z) + offset(x, y, z)
+
+    def _ball(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
+        return np.asarray(np.sqrt(x * x + y * y + z * z) - np.float32(self.radius))
 
     def _intensity(self) -> Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray] | None:
         """Grey levels of distances and their points; None without a mapper."""

@@ -56,7 +56,7 @@ CONTRAST = """() => {
 }"""
 
 
-def until(there: Callable[[], object], seconds: float = 120) -> Any:
+def until(there: Callable[[], object], seconds: float = 300) -> Any:
     """What is there in the end. The page's own policy forbids that a text is waited for as a program."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -84,6 +84,7 @@ class Tab:
 
     def __init__(self, browser: Any, address: str, width: int = 1280, **options: Any) -> None:
         self.context = browser.new_context(viewport={"width": width, "height": 900}, **options)
+        self.context.set_default_timeout(120_000)
         self.page = self.context.new_page()
         self.faults: list[str] = []
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))

@@ -142,6 +142,8 @@ def test_the_gallery_has_every_class(page: Any, lib: Any) -> None:
     assert thumb["data"]["solid"].startswith(PNG)
     opened = page.open(STANDARD + "classes.sdf")
     assert not opened["own"] and f"shape {shapes[0]}" in opened["text"]
+    page.version = opened["version"]
+    assert [c["name"] for c in page.told()["classes"]] == shapes and page.look(shapes[0])["data"]["solid"]
     assert "read-only" in page.ask("save", file=STANDARD + "classes.sdf", text="", stamp=None)["problem"]
 
 
