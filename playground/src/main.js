@@ -28,6 +28,7 @@ let file = { name: "", text: "", stamp: "", own: false }; // as it is on disk
 let classes = [];
 let volume = null;
 let begun = false;
+let arrived = true; // whether the text is where it was asked to be
 
 const link = new Link(new URL("socket", location.href.split("#")[0]).href.replace(/^http/, "ws"), { news, state: connection });
 const sliders = new Sliders($("sliders"), {
@@ -151,7 +152,10 @@ async function openFile(name, { line = null, focus = true } = {}) {
     }
     take(answer);
   }
-  if (line !== null) editor.goTo(line, 0, focus);
+  if (line !== null) {
+    arrived = true;
+    editor.goTo(line, 0, focus);
+  }
   screen("write");
   return true;
 }
@@ -169,6 +173,7 @@ function take({ file: name, text, stamp, own, version }) {
   file = { name, text: stamp ? text : "", stamp, own };
   if (state.file !== name) Object.assign(state, { file: name, ...(begun && classes.length ? { held: {} } : {}) });
   classes = [];
+  arrived = false;
   view.frame = null;
   editor.show(name, text, version, own);
   say(own ? "" : "This is the standard library: look and try. “Save as” makes a copy of your own.", "note");
@@ -285,6 +290,8 @@ function told({ mistakes, classes: found, version, file: name }) {
   classes = found;
   subjects();
   const shown = classes.find((one) => one.name === state.name && one.kind === state.kind);
+  if (!arrived && shown !== classes[0]) editor.goTo(shown?.line ?? 0, 0, false);
+  arrived = true;
   if (!shown) {
     trouble("There is nothing to draw: a shape, displacement or mapper without a parameter list is drawn.");
     document.body.classList.add("stale");

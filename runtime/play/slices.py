@@ -13,7 +13,8 @@ PLANES = ("z", "y", "x")
 """The axis that a slice is square to. Across and up are x y, x z and y z."""
 _AXES = {"z": (2, 0, 1), "y": (1, 0, 2), "x": (0, 1, 2)}  # fixed, across, up
 _FINEST = 256  # samples along a side of a slice of distance
-_LINE = np.array([217, 98, 43], np.float32)  # the colour of the zero line on grey
+_LINES = {"grey": np.array([217, 98, 43], np.float32), "distance": np.full(3, 20, np.float32)}
+"""The colour of the zero line."""
 
 
 def slices(subject: Subject, at: tuple[float, float, float], grey: bool) -> dict[str, np.ndarray]:
@@ -35,9 +36,9 @@ def slices(subject: Subject, at: tuple[float, float, float], grey: bool) -> dict
         if grey and subject.intensity is not None:
             level = np.trunc(np.clip(np.nan_to_num(subject.intensity(distance, *points)), 0, 128))
             picture = np.repeat((level * (255 / 128)).reshape(*shape, 1), 3, axis=2).astype(np.float32)
-            line = _LINE
+            line = _LINES["grey"]
         else:
-            picture, line = _coloured(distance, float(min(size)) / 2).reshape(*shape, 3), np.float32(20)
+            picture, line = _coloured(distance, float(min(size)) / 2).reshape(*shape, 3), _LINES["distance"]
         edge = _zero(distance.reshape(shape))[..., None]
         planes[plane] = np.clip(picture * (1 - edge) + line * edge, 0, 255).astype(np.uint8)
     return planes

@@ -127,7 +127,7 @@ def _from_coarse(field: Field, frame: Frame, eye: np.ndarray, basis: np.ndarray,
     padded = np.pad(found, 1, constant_values=np.inf)
     least = np.minimum.reduce([padded[i : i + few, j : j + few] for i in range(3) for j in range(3)])
     least -= np.float32(frame.radius * 0.12)
-    return np.maximum(near, np.repeat(np.repeat(least, _COARSE, 0), _COARSE, 1)[:side, :side].ravel())
+    return np.asarray(np.maximum(near, np.repeat(np.repeat(least, _COARSE, 0), _COARSE, 1)[:side, :side].ravel()))
 
 
 def _march(field: Field, eye: np.ndarray, rays: Columns, start: np.ndarray, far: np.ndarray, radius: float,
@@ -189,7 +189,7 @@ def _light(field: Field, points: Columns, rays: Columns, basis: np.ndarray, radi
         return np.asarray(world / np.linalg.norm(world), np.float32)
 
     def lit(way: np.ndarray) -> np.ndarray:
-        return np.maximum(sum(c * w for c, w in zip(normal, way, strict=True)), 0)
+        return np.asarray(np.maximum(sum(c * w for c, w in zip(normal, way, strict=True)), 0))
 
     key_way = towards(_KEY)
     key = lit(key_way)
@@ -200,7 +200,7 @@ def _light(field: Field, points: Columns, rays: Columns, basis: np.ndarray, radi
     for share, weight in ((0.05, 0.6), (0.14, 0.4)):
         reach = np.float32(share * radius)
         distance = field(*(p + c * reach for p, c in zip(points, normal, strict=True)))
-        dark += np.float32(weight) * np.clip((reach - np.nan_to_num(distance, nan=reach)) / reach, 0, 1)
+        dark += np.float32(weight) * np.clip((reach - np.nan_to_num(distance, nan=float(reach))) / reach, 0, 1)
     facing = np.maximum(-sum(c * r for c, r in zip(normal, rays, strict=True)), 0)
     half = [w - r for w, r in zip(key_way, rays, strict=True)]
     scale = 1 / np.sqrt(sum(h * h for h in half))
