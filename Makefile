@@ -12,7 +12,7 @@ sources := $(shell find fdif_dsl grammar compiler runtime shapes -type f ! -name
 # Idle threads sleep instead of spinning, which matters wherever others use the machine too.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help demo test fuzz lint docs vsix clean
+.PHONY: help demo test fuzz lint docs vsix playground clean
 help:
 	@echo 'make demo   install, compile the library, make 8 volumes, pre-train a small network'
 	@echo 'make test   install, run the tests'
@@ -20,6 +20,7 @@ help:
 	@echo 'make lint   install, run ruff and mypy'
 	@echo 'make docs   install, build the site in build/site/html; the first time draws its pictures, for minutes'
 	@echo 'make vsix   package the extension for VS Code; needs npm'
+	@echo 'make playground  bundle the page of fdifc play anew; needs npm'
 	@echo 'make clean  remove what the others made'
 
 demo: $(VENV)/package
@@ -67,6 +68,13 @@ vsix:
 	cd editors/vscode && npm ci --no-audit --no-fund && npm run package
 	@ls editors/vscode/*.vsix
 
+# The page of `fdifc play`, from playground/ into the package, where the result is kept: who installs needs no npm. The
+# versions of what it is made with stand in its package-lock.json, and the same sources give the same bytes.
+playground:
+	$(bin)/python editors/words.py
+	cd playground && npm ci --no-audit --no-fund && npm run build
+	@ls runtime/play/static
+
 # The big dependencies, and torch first: what needs it then takes the one that is there.
 $(VENV)/dependencies: pyproject.toml constraints.txt
 	@test -n '$(PYTHON)' || { echo 'make: Python 3.11 or later is needed; say where it is: make PYTHON=/path/to/python3'; exit 1; }
@@ -88,5 +96,5 @@ $(VENV)/package: $(VENV)/dependencies $(sources)
 	@touch $@
 
 clean:
-	rm -rf editors/vscode/node_modules editors/vscode/dist editors/vscode/*.vsix
+	rm -rf playground/node_modules editors/vscode/node_modules editors/vscode/dist editors/vscode/*.vsix
 	rm -rf $(VENV) build demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

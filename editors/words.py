@@ -1,4 +1,5 @@
-"""The colours of `.sdf` files for editors without the language server, made from the tables of the language.
+"""The colours of `.sdf` files, for the playground and for editors without the language server: made from the tables
+of the language.
 
     python editors/words.py          bring the files up to date
     python editors/words.py --check  exit code 1 where one is behind
@@ -92,7 +93,12 @@ def vim() -> str:
     return "\n".join([*lines, "", "let b:current_syntax = 'sdf'", ""])
 
 
-FILES = {HERE / "vscode" / "syntaxes" / "sdf.tmLanguage.json": textmate, HERE / "vim" / "syntax" / "sdf.vim": vim}
+def playground() -> str:
+    return json.dumps(_lists(), indent=1) + "\n"
+
+
+FILES = {HERE / "vscode" / "syntaxes" / "sdf.tmLanguage.json": textmate, HERE / "vim" / "syntax" / "sdf.vim": vim,
+         HERE.parent / "playground" / "src" / "words.json": playground}
 
 
 def main() -> int:

@@ -42,6 +42,7 @@ ALLOWED = {  # where, and why it is fine
     ("runtime/training/own_network.py", "importlib.import_module"): "a network that the user names; see SECURITY.md",
     ("runtime/bench/fresh.py", "subprocess.Popen"): SELF,
     ("runtime/editor/server.py", "asyncio.create_subprocess_exec"): SELF,
+    ("runtime/play/serve.py", "socket.socket"): "where `fdifc play` listens; see SECURITY.md",
     ("compiler/fields/bundles.py", "pickle.Unpickler"): "its `find_class` allows arrays and plain values alone",
     ("runtime/finetuning/data/medmnist.py", "numpy.load"): "with allow_pickle=False",
     ("runtime/finetuning/data/cache.py", "numpy.load"): "NumPy refuses pickle unless it is asked for",
@@ -149,6 +150,19 @@ def test_use_cannot_leave_its_folder(tmp_path: Path) -> None:
         file.write_text(f"use {name}\nshape a {{ distance = length(p) - 1 }}\n")
         with pytest.raises(fdif_dsl.FdifError):
             fdif_dsl.load_library(file)
+
+
+def test_one_module_listens_and_one_is_its_guard() -> None:
+    """The playground's server is the only one, and all that it answers goes through its guard."""
+    listening = {file for file, name, _ in CALLS if name in ("socket.socket", "uvicorn.Server", "uvicorn.run",
+                                                             "socketserver.TCPServer", "http.server.HTTPServer")}
+    assert listening == {"runtime/play/serve.py"}
+    made = [file for file, name, _ in CALLS if name.endswith("Starlette")]
+    assert made == ["runtime/play/app.py"]
+    app = next(node for node in ast.walk(TREES["runtime/play/app.py"])
+               if isinstance(node, ast.FunctionDef) and node.name == "make_app")
+    (answer,) = [node.value for node in app.body if isinstance(node, ast.Return)]
+    assert isinstance(answer, ast.Call) and written(answer.func) == "Guard"
 
 
 def test_no_text_of_a_file_is_in_the_code(tmp_path: Path) -> None:

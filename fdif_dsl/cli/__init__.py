@@ -17,6 +17,7 @@ COMMANDS = {
     "check": "Say what is wrong in formula files.",
     "fmt": "Bring formula files into the canonical layout.",
     "lsp": "Serve an editor: mistakes, docs and completion while typing.",
+    "play": "Show shapes in the browser while they are written.",
     "compile": "Compile a library into kernels that load at once.",
     "list": "List the classes, recipes or networks.",
     "show": "Show one class: its picture and its parameters.",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from typing import TYPE_CHECKING
 
-from lsprotocol import types as lsp
+if TYPE_CHECKING:
+    from lsprotocol import types as lsp
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
@@ -19,11 +21,15 @@ class Lines:
 
     def position(self, offset: int) -> lsp.Position:
         """The place of a character offset."""
+        from lsprotocol import types as lsp  # not by who only reads files
+
         offset = max(0, min(offset, len(self.text)))
         line = bisect_right(self.starts, offset) - 1
         return lsp.Position(line, _units(self.text[self.starts[line] : offset]))
 
     def range(self, start: int, end: int) -> lsp.Range:
+        from lsprotocol import types as lsp
+
         return lsp.Range(self.position(start), self.position(end))
 
     def offset(self, position: lsp.Position) -> int:

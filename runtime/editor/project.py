@@ -112,7 +112,10 @@ class _Loader(Loader):
         return reading.tree
 
     def exists(self, path: Path) -> bool:
-        document = self.project.documents.get(_resolved(path))
+        within, place = self.project.within, _resolved(path)
+        if within is not None and not place.is_relative_to(within) and place.parent != self.standard:
+            return False
+        document = self.project.documents.get(place)
         return super().exists(path) or (document is not None and document.opened is not None)
 
     def use(self, user: Path, use: ast.Use, stack: list[Path]) -> Module | None:
@@ -127,7 +130,9 @@ class _Loader(Loader):
 class Project:
     """The files of the editor's folders, and those that are open."""
 
-    def __init__(self) -> None:
+    def __init__(self, within: Path | None = None) -> None:
+        """`within`: no file outside of this folder is a module, by a link neither."""
+        self.within = within and _resolved(within)
         self.documents: dict[Path, Document] = {}
         self.folders: list[Path] = []
         self._found: list[Path] | None = None  # files in the folders

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("benchmarks", "compiler", "docs", "examples", "fdif_dsl", "grammar", "runtime", "shapes", "tests")
+FOLDERS = ("benchmarks", "compiler", "docs", "examples", "fdif_dsl", "grammar", "playground", "runtime", "shapes",
+           "tests")
 FROM_THE_ROOT, FROM_ANYWHERE = ROOT / "CONTRIBUTING.md", ROOT / "docs" / "how-it-works.md"
 
 _FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
@@ -23,7 +24,7 @@ def everything() -> set[str]:
     found = {f"{path.name}" for path in ROOT.iterdir() if path.is_file()} | {f"{folder}/" for folder in FOLDERS}
     for folder in FOLDERS:
         for path in (ROOT / folder).rglob("*"):
-            if "__pycache__" not in path.parts:
+            if not {"__pycache__", "node_modules"} & set(path.parts):
                 found.add(path.relative_to(ROOT).as_posix() + ("/" if path.is_dir() else ""))
     return found
 

@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SITE = ROOT / "docs" / "site"
-_IGNORED = ("build", "demo", "dist", "runs")
+_IGNORED = ("node_modules", "build", "demo", "dist", "runs")
 
 _FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 

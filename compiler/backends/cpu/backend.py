@@ -7,7 +7,7 @@ milliseconds.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -188,28 +188,41 @@ class CpuBackend:
     def evaluate(self, formula: Formula, inputs: Mapping[str, Any], slots: Mapping[int, Any],
                  grid: Grid | None = None, inverse: Any = None) -> np.ndarray:
         """The formula at points: float32 (N,). See `Backend.evaluate`."""
-        prepared = self._prepare(formula)
-        kernel = prepared.main
+        names = self.inputs(formula)
+        return self.filled(formula, slots, grid, inverse)(*(inputs[name] for name in names))
+
+    def inputs(self, formula: Formula) -> tuple[str, ...]:
+        """The names of what a formula is evaluated at, in the order in which `filled` takes them."""
+        return _WORLD if formula.kind == "displacement" else _INPUTS[self._prepare(formula).main.kind]
+
+    def filled(self, formula: Formula, slots: Mapping[int, Any], grid: Grid | None = None,
+               inverse: Any = None) -> Callable[..., np.ndarray]:
+        """The formula with the numbers of one object, for who asks it many times: a function of arrays (N,)."""
+        kernel = self._prepare(formula).main
         matrix = np.eye(4) if inverse is None else np.asarray(inverse, np.float64)
         with np.errstate(all="ignore"):
-            values = pack(kernel, self._values(prepared, kernel.values, slots, grid, matrix))
-            names = _WORLD if formula.kind == "displacement" else _INPUTS[kernel.kind]
-            arrays = [np.ascontiguousarray(inputs[name], np.float32) for name in names]
-        n = len(arrays[0])
-        if any(a.shape != (n,) for a in arrays):
-            raise ValueError("the inputs must be arrays of one length")
-        out = np.empty(n, np.float32)
+            values = pack(kernel, self._values(self._prepare(formula), kernel.values, slots, grid, matrix))
         function = driver.prototype(codegen.SIGNATURES[kernel.kind])(self._address(kernel))
 
-        def work(k: int) -> None:
-            first, count = k * _CHUNK, min(_CHUNK, n - k * _CHUNK)
-            parts = [a[first : first + count] for a in arrays]
-            if kernel.kind == "shader":  # which takes them as one array
-                parts = [np.concatenate(parts)]
-            function(*(part.ctypes.data for part in parts), values.ctypes.data, out.ctypes.data + 4 * first, count)
+        def at(*inputs: Any) -> np.ndarray:
+            with np.errstate(all="ignore"):
+                arrays = [np.ascontiguousarray(one, np.float32) for one in inputs]
+            n = len(arrays[0])
+            if any(a.shape != (n,) for a in arrays):
+                raise ValueError("the inputs must be arrays of one length")
+            out = np.empty(n, np.float32)
 
-        driver.share_out(-(-n // _CHUNK), driver.thread_count(self._threads), work)
-        return out
+            def work(k: int) -> None:
+                first, count = k * _CHUNK, min(_CHUNK, n - k * _CHUNK)
+                parts = [a[first : first + count] for a in arrays]
+                if kernel.kind == "shader":  # which takes them as one array
+                    parts = [np.concatenate(parts)]
+                function(*(part.ctypes.data for part in parts), values.ctypes.data, out.ctypes.data + 4 * first, count)
+
+            driver.share_out(-(-n // _CHUNK), driver.thread_count(self._threads), work)
+            return out
+
+        return at
 
     def render(self, objects: Sequence[Placed], grid: Grid) -> Rendered:
         """Compose the objects into a volume. See `Backend.render`."""

@@ -1,0 +1,1 @@
+"""The front end, as `make playground` bundles it; see playground/."""
