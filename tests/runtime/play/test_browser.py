@@ -173,7 +173,7 @@ def test_from_the_first_key_to_the_file(tab: Tab, served: Any) -> None:
     until(path.exists)
     until(lambda: "is saved" in page.inner_text("#notice"))
     assert path.read_text() == TYPED + "shape b { distance = length(p) }"
-    assert page.input_value("#file") == "mine/pill.sdf" and not page.title().startswith("*")
+    until(lambda: page.input_value("#file") == "mine/pill.sdf" and not page.title().startswith("*"))
     page.locator(".cm-content").click()
     page.keyboard.press("Control+End")
     page.keyboard.type("\n# end")
