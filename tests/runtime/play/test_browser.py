@@ -21,7 +21,8 @@ from fdif_dsl.runtime.play.app import make_app
 from fdif_dsl.runtime.play.folder import Folder
 from fdif_dsl.runtime.play.serve import listen
 
-pytestmark = pytest.mark.browser
+# `long` until it is known why a second tab sometimes paints once where it should paint twice.
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 TYPED = """use std
 
