@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tomllib
@@ -83,7 +85,7 @@ def test_each_command_of_the_readme_works_where_nothing_else_is_installed(tmp_pa
     home.mkdir()
     _images_of_mine(place)
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "env"], check=True)
-    wheel = f"{built_wheel(tmp_path)}[train,nnunet,hub,lsp]"
+    wheel = f"{built_wheel(tmp_path)}[train,nnunet,hub,lsp,play]"
     install = subprocess.run([bin_ / "pip", "install", "-q", "-c", ROOT / "constraints.txt", wheel],
                              capture_output=True, text=True, check=False)
     if re.search("NewConnectionError|No matching distribution found for setuptools", install.stderr):
@@ -98,6 +100,15 @@ def test_each_command_of_the_readme_works_where_nothing_else_is_installed(tmp_pa
         said = done.stdout + done.stderr
         assert done.returncode == 0 and "Traceback" not in said, f"{command}\n{said}"
 
+    def serve(command: str) -> None:
+        """Starts what runs until Ctrl-C, and ends it once it says where it is."""
+        with subprocess.Popen(shlex.split(command), cwd=place, env={**environment, "BROWSER": "true"}, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+            assert process.stdout is not None
+            found = any("http://127.0.0.1:" in line for line in process.stdout)
+            process.send_signal(signal.SIGINT)
+        assert found, command
+
     text = (ROOT / "README.md").read_text("utf-8").partition("## On the command line\n")[2].partition("\n## ")[0]
     commands = re.findall(r"^    (fdifc .*?)\s*(?:#.*)?$", text, re.MULTILINE)
     assert len(commands) >= 14
@@ -106,7 +117,7 @@ def test_each_command_of_the_readme_works_where_nothing_else_is_installed(tmp_pa
             run("fdifc pretrain paper-resenc-l -o large train.steps=1 train.batch=1 monitor.validate=0 "
                 "volume.grid=[64,64,64] train.patch=[64,64,64]")
             run("fdifc export large --to nnunet -o run/nnunet")
-        run(command)
+        (serve if command.startswith("fdifc play") else run)(command)
     for made in ("star.png", "build/std", "volumes/dataset.json", "raw", "run/weights.pt", "runs/small", "labels"):
         assert (place / made).exists(), made
     assert len(list((place / "labels").glob("*.nii.gz"))) == 2

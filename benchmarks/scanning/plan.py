@@ -64,7 +64,7 @@ _STEPS = "train.steps="
 @dataclass(frozen=True)
 class DataSet:
     """A data set of the user's, the voxels (z, y, x), in mm, that the network sees of it, and the sides of a patch of
-    them, where they are others than the plan's."""
+    them, where it is another than the plan's."""
 
     path: Path
     spacing: tuple[float, float, float]
