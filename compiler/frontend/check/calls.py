@@ -286,7 +286,7 @@ class Calls(Fields):
         misfit = len(self.errors) > before
         evaluated = bool(args) and args[0].name is None and got[0].varies and got[0].type in VECTORS
         if misfit and decl.kind in ("shape", "profile") and (
-                evaluated or not decl.params and all(a.name is None for a in args)) and UNKNOWN not in {
+                evaluated or (not decl.params and all(a.name is None for a in args))) and UNKNOWN not in {
                 g.type for g in got}:
             del self.errors[before:]
             takes = ", ".join(p.name for p in decl.params or ()) or "no arguments"
