@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from fdif_dsl.cli.errors import INTERRUPTED
 from fdif_dsl.cli.options import FilePath, seed
@@ -44,7 +44,7 @@ def command(ctx: click.Context, masks: tuple[Path, ...], output: Path, label: st
     from fdif_dsl.runtime import fitting
 
     given: dict[str, Any] = {} if template is None else {"template": template}
-    told = shlex.join(["fdifc", "fit", *_said(sys.argv)]) if sys.argv[1:2] == ["fit"] else "fdifc fit"
+    told = _told(ctx)
     with _Report() as report:
         hooks = fitting.Hooks(report.note, report.fitted)
         try:
@@ -65,9 +65,16 @@ def command(ctx: click.Context, masks: tuple[Path, ...], output: Path, label: st
                f"pictures in {found.report}")
 
 
-def _said(arguments: list[str]) -> list[str]:
-    """The command as a reader of the formula may see it: no folder of this machine is in it."""
-    return [Path(a).name if "/" in a or "\\" in a else a for a in arguments[2:]]
+def _told(ctx: click.Context) -> str:
+    """The command as a reader of the formula may see it: without the names of masks, and without folders."""
+    words = ["fdifc", "fit", "MASKS"]
+    for option in ctx.command.params:
+        value = ctx.params.get(str(option.name))
+        given = ctx.get_parameter_source(str(option.name)) is ParameterSource.COMMANDLINE
+        if isinstance(option, click.Option) and given and option.name != "resume":
+            on = option.opts[0] if value is not False else option.secondary_opts[0]
+            words += [on] if isinstance(value, bool) else [on, Path(str(value)).name]
+    return shlex.join(words)
 
 
 def _whole(text: str, option: str) -> tuple[int, ...]:

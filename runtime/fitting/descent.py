@@ -73,7 +73,7 @@ def descend(template: Template, pools: Sequence[tuple[np.ndarray, np.ndarray]], 
     generator = torch.Generator().manual_seed(seed)
 
     def tensor(values: Any) -> Any:
-        return torch.as_tensor(np.asarray(values), dtype=torch.float32, device=device)
+        return torch.tensor(np.asarray(values), dtype=torch.float32, device=device)
 
     points, wanted, reach = tensor([p for p, _ in pools]), tensor([d for _, d in pools]), tensor(reaches)
     base, mirror = tensor([g.pose.base for g in guesses]), tensor([g.pose.mirror for g in guesses])

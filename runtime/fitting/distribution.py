@@ -43,7 +43,8 @@ class Distribution:
         random = np.random.default_rng(seed)
         modes = np.clip(random.normal(size=(count, len(self.modes))), -2.5, 2.5)
         found = self.mean + modes @ self.modes + self.rest * random.normal(size=(count, len(self.mean)))
-        return np.clip(found, self.low, self.high)
+        held: np.ndarray = np.clip(found, self.low, self.high)
+        return held
 
 
 def distribution_of(rows: np.ndarray, low: np.ndarray, high: np.ndarray, most: int | None = None) -> Distribution:

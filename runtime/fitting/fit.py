@@ -203,8 +203,8 @@ def _about(fits: Sequence[Fit], unit: float, template: str, command: str) -> lis
     dice = np.array([f.dice for f in fits])
     cut = sum(any("border" in note for note in f.target.notes) for f in fits)
     sizes = f"{volumes.min():.0f} to {volumes.max():.0f} mm3, {unit:g} mm a voxel"
-    lines = [f"A `{template}` fitted to {counted(len(fits), 'mask')} of {sizes}; mean Dice {dice.mean():.3f}, the least "
-             f"{dice.min():.3f}.", ""]
+    lines = [f"A `{template}` fitted to {counted(len(fits), 'mask')} of {sizes}; mean Dice {dice.mean():.3f}, the "
+             f"least {dice.min():.3f}.", ""]
     if cut:
         lines.append(f"{cut} of them {'are' if cut > 1 else 'is'} cut by the border of the image.")
     return [*lines, f"Made by `{command or 'fd.fit(...)'}`."]
@@ -238,8 +238,10 @@ class _Memory:
         kept = self._fits.get(_sum(mask.label))
         if kept is None:
             return None
-        arrays = {key: np.array(value) if isinstance(value, list) else value for key, value in kept["pose"].items()}
-        return Guess(Pose(**arrays), np.array(kept["z"]), np.array(kept["values"]), kept["loss"])
+        pose = kept["pose"]
+        turn, shift, base = (np.array(pose[key]) for key in ("turn", "shift", "base"))
+        return Guess(Pose(turn, shift, pose["scale"], base, pose["mirror"]), np.array(kept["z"]),
+                     np.array(kept["values"]), kept["loss"])
 
     def put(self, mask: Masked, guess: Guess) -> None:
         told = asdict(guess)

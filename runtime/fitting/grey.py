@@ -60,8 +60,9 @@ def levels_of(path: Path, mask: Stored, target: Target, unit: float) -> Levels:
     inside = inside if inside.size else image[distance <= 0]
     around = around if around.size else image[distance > 0]
     noise = noise_of(image)
-    return Levels(*(float(part.mean()) if part.size else 0.0 for part in (inside, rim, around)), _beside(inside, noise),
-                  _beside(around, noise), noise, max(mask.spacing) / min(mask.spacing))
+    means = [float(part.mean()) if part.size else 0.0 for part in (inside, rim, around)]
+    return Levels(means[0], means[1], means[2], _beside(inside, noise), _beside(around, noise), noise,
+                  max(mask.spacing) / min(mask.spacing))
 
 
 def noise_of(image: np.ndarray) -> float:

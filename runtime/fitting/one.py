@@ -121,7 +121,8 @@ def occupied(template: Template, target: Target, guess: Guess) -> np.ndarray:
     with torch.no_grad():
         place = to_template(points, rotations(turn, base), shift, scale, mirror)
         found = template.distance(place, values)[0].numpy() * pose.scale
-    return np.nan_to_num(found, nan=np.inf).reshape(target.distance.shape)
+    distance: np.ndarray = np.nan_to_num(found, nan=np.inf).reshape(target.distance.shape)
+    return distance
 
 
 def measured(template: Template, target: Target, guess: Guess) -> Fit:

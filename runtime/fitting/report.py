@@ -52,9 +52,9 @@ def draw_modes(formula: Path, name: str, grid: tuple[int, int, int], path: Path)
     from fdif_dsl.compiler.library import load_library
 
     shape = load_library(formula).shapes[name]
-    if "mode" not in shape.parameters:
+    count = next((q.length or 0 for q in shape.parameters if q.name == "mode"), 0)
+    if not count:
         return
-    count = shape.parameters["mode"].length or 0
     axis = np.arange(min(grid)) - min(grid) / 2
     with figure_file(path, 3 * _SIDE + 0.6, _SIDE * count + 0.4) as figure:
         for k in range(count):

@@ -143,7 +143,7 @@ def _without_specks(chosen: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
         return chosen, ()
     large = names[counts >= SPECK * counts.sum()]
     specks = len(names) - len(large)
-    notes = (f"has {len(large)} components, which are fitted together",) if len(large) > 1 else ()
+    notes: tuple[str, ...] = (f"has {len(large)} components, which are fitted together",) if len(large) > 1 else ()
     notes += (f"has {specks} speck{'s' if specks > 1 else ''} apart from the rest, left out",) if specks else ()
     return np.isin(numbers, large), notes
 

@@ -64,7 +64,8 @@ def _table(table: str, column: Column, spread: Distribution, of: slice) -> str:
     """A constant with the mean, the rest and the modes of an array, one after the other."""
     rows = [spread.mean[of], spread.rest[of], *spread.modes[:, of]]
     told = [", ".join(_values(row, column)) for row in rows]
-    return (f"# The mean of `{column.name}`, what each value does alone, and what it does in each mode.\n"
+    modes = ", and what it does in each mode" if len(spread.modes) else ""
+    return (f"# The mean of `{column.name}`, what each value varies alone{modes}.\n"
             f"const {table} = [" + ",\n".join(told) + "]")
 
 

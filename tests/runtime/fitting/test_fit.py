@@ -62,7 +62,7 @@ def test_what_was_drawn_is_found_again(masks: list[Path], egg: Path) -> None:
 
 @pytest.mark.parametrize(("wrong", "said"), [
     ("one", "E0975"), ("empty", "E0971"), ("label", "has no label 7"), ("nothing", "E0972"), ("twice", "E0970"),
-    ("name", "E0976"), ("missing", "E0912"), ("unknown", "E0603")])
+    ("name", "E0976"), ("missing", "E0911"), ("unknown", "E0603")])
 def test_one_message_for_each_mistake(egg: Path, write_mask: Write, wrong: str, said: str) -> None:
     ball = np.zeros((12, 12, 12))
     ball[3:9, 3:9, 3:9] = 1
