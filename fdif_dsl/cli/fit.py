@@ -20,7 +20,8 @@ from fdif_dsl.cli.reports import Report
               help="The formula; NAME.toml and the folder `report` come to lie beside it.")
 @click.option("--label", metavar="L", default="0", show_default=True,
               help="Which label is fitted; several, as in 1,2, are taken as one; 0 is all that is not 0.")
-@click.option("--template", metavar="NAME", help="The class whose random quantities are fitted. [default: organ]")
+@click.option("--template", metavar="NAME", required=True,
+              help="The class whose random quantities are fitted, such as organ.")
 @click.option("--library", type=click.Path(), metavar="NAME|PATH", help="Where that class is. [default: found by name]")
 @click.option("--images", type=FilePath, metavar="DIR", help="The images of masks that are given as files.")
 @click.option("--count", type=click.IntRange(2), metavar="N", help="Take the first N masks. [default: all]")
@@ -33,7 +34,7 @@ from fdif_dsl.cli.reports import Report
 @click.option("--resume/--overwrite", default=True, show_default=True,
               help="Keep the masks that the report has already, or fit all anew.")
 @click.pass_context
-def command(ctx: click.Context, masks: tuple[Path, ...], output: Path, label: str, template: str | None,
+def command(ctx: click.Context, masks: tuple[Path, ...], output: Path, label: str, template: str,
             library: str | None, images: Path | None, count: int | None, grid: str | None, scale: bool | None,
             mirror: bool, seed: int, resume: bool) -> None:
     """Fit a template to MASKS: NIfTI files, folders of them, MONAI lists or raw data sets of nnU-Net.
@@ -43,14 +44,14 @@ def command(ctx: click.Context, masks: tuple[Path, ...], output: Path, label: st
     """
     from fdif_dsl.runtime import fitting
 
-    given: dict[str, Any] = {} if template is None else {"template": template}
     told = _told(ctx)
     with _Report() as report:
         hooks = fitting.Hooks(report.note, report.fitted)
         try:
-            found = fitting.fit(list(masks), output, label=_whole(label, "--label"), library=library, images=images,
-                                most=count, grid=_grid(grid), scale=scale, mirror=mirror, seed=seed, resume=resume,
-                                command=told, hooks=hooks, **given)
+            found = fitting.fit(
+                list(masks), output, template, label=_whole(label, "--label"), library=library, images=images,
+                most=count, grid=_grid(grid), scale=scale, mirror=mirror, seed=seed, resume=resume, command=told,
+                hooks=hooks)
         except KeyboardInterrupt:
             report.close()
             click.echo("interrupted; the same command goes on with the masks that are left", err=True)

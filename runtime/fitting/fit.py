@@ -36,7 +36,6 @@ from fdif_dsl.runtime.settings.wording import counted
 if TYPE_CHECKING:
     from fdif_dsl.compiler.library import Library
 
-TEMPLATE, LIBRARY = "organ", "organs"
 _FORM = 1  # of what is kept of a fit
 _SPAN = 1.5  # how much larger or smaller than all instances of a template a mask may be, without a size of its own
 
@@ -65,8 +64,8 @@ class Fitted:
     spread: Distribution = field(repr=False)
 
 
-def fit(masks: str | Path | Sequence[str | Path], output: str | Path, *, label: int | Sequence[int] = 0,
-        template: str = TEMPLATE, library: str | Path | Library | None = None, name: str | None = None,
+def fit(masks: str | Path | Sequence[str | Path], output: str | Path, template: str, *,
+        label: int | Sequence[int] = 0, library: str | Path | Library | None = None, name: str | None = None,
         images: str | Path | None = None, grid: tuple[int, int, int] | None = None, most: int | None = None,
         scale: bool | None = None, mirror: bool = True, seed: int = 0, resume: bool = True, command: str = "",
         hooks: Hooks | None = None) -> Fitted:
@@ -75,8 +74,8 @@ def fit(masks: str | Path | Sequence[str | Path], output: str | Path, *, label: 
     Args:
         masks: NIfTI files, folders of them, MONAI lists or raw data sets of nnU-Net.
         output: the file to write, `NAME.sdf`; the recipe and the folder `report` come to lie beside it.
-        label: which label of the masks, or several that are taken as one; 0 is all that is not 0.
         template: the class whose random quantities are fitted.
+        label: which label of the masks, or several that are taken as one; 0 is all that is not 0.
         library: where that class is; without it, among the libraries that come along.
         name: of the shape that is written; without it, that of the file.
         images: a folder with the images of masks that are given as files.
@@ -166,8 +165,8 @@ def _library(template: str, library: Any) -> tuple[Library, Path]:
     from fdif_dsl.compiler.library import load_library
 
     if library is None:
-        library = home(template, ("shape",)) or LIBRARY
-    lib = load_library(library) if isinstance(library, str | Path) else library
+        library = home(template, ("shape",)) or None
+    lib = load_library(library) if library is None or isinstance(library, str | Path) else library
     place = lib.shapes[template].formula.place.rsplit(":", 2)[0]
     stem = Path(place).stem
     ours = next((path for path in standard_files() if path.stem == stem), None)

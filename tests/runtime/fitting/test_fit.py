@@ -33,7 +33,7 @@ def masks(egg: Path, write_mask: Write) -> list[Path]:
 
 def fit(masks: list[Path], egg: Path, **more) -> Fitted:  # type: ignore[no-untyped-def]
     out = egg.parent / "out/found.sdf"
-    return fd.fit(masks, out, template="egg", library=egg, grid=(SIDE, SIDE, SIDE), **more)
+    return fd.fit(masks, out, "egg", library=egg, grid=(SIDE, SIDE, SIDE), **more)
 
 
 def test_what_was_drawn_is_found_again(masks: list[Path], egg: Path) -> None:
