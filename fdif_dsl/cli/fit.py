@@ -20,6 +20,7 @@ from fdif_dsl.cli.reports import Report
               help="The formula; NAME.toml and the folder `report` come to lie beside it.")
 @click.option("--label", metavar="L", default="0", show_default=True,
               help="Which label is fitted; several, as in 1,2, are taken as one; 0 is all that is not 0.")
+@click.option("--labels", metavar="L,M", help="Labels that are fitted each by itself, as the parts of one group.")
 @click.option("--template", metavar="NAME", required=True,
               help="The class whose random quantities are fitted, such as organ.")
 @click.option("--library", type=click.Path(), metavar="NAME|PATH", help="Where that class is. [default: found by name]")
@@ -34,9 +35,9 @@ from fdif_dsl.cli.reports import Report
 @click.option("--resume/--overwrite", default=True, show_default=True,
               help="Keep the masks that the report has already, or fit all anew.")
 @click.pass_context
-def command(ctx: click.Context, masks: tuple[Path, ...], output: Path, label: str, template: str,
-            library: str | None, images: Path | None, count: int | None, grid: str | None, scale: bool | None,
-            mirror: bool, seed: int, resume: bool) -> None:
+def command(ctx: click.Context, masks: tuple[Path, ...], output: Path, label: str, labels: str | None,
+            template: str, library: str | None, images: Path | None, count: int | None, grid: str | None,
+            scale: bool | None, mirror: bool, seed: int, resume: bool) -> None:
     """Fit a template to MASKS: NIfTI files, folders of them, MONAI lists or raw data sets of nnU-Net.
 
     What comes out are a formula with priors that a person can read and share, a recipe that draws volumes with it, and
@@ -44,12 +45,15 @@ def command(ctx: click.Context, masks: tuple[Path, ...], output: Path, label: st
     """
     from fdif_dsl.runtime import fitting
 
+    if labels is not None and label != "0":
+        raise click.UsageError("--label takes labels as one, --labels each by itself: give one of the two")
     told = _told(ctx)
     with _Report() as report:
         hooks = fitting.Hooks(report.note, report.fitted)
         try:
             found = fitting.fit(
-                list(masks), output, template, label=_whole(label, "--label"), library=library, images=images,
+                list(masks), output, template, label=_whole(label, "--label"),
+                labels=() if labels is None else _whole(labels, "--labels"), library=library, images=images,
                 most=count, grid=_grid(grid), scale=scale, mirror=mirror, seed=seed, resume=resume, command=told,
                 hooks=hooks)
         except KeyboardInterrupt:

@@ -16,6 +16,8 @@ from fdif_dsl.runtime.finetuning.data.nifti import Stored, read_volume
 from fdif_dsl.runtime.fitting.target import Target
 
 TOP = 128.0
+KINDS = ("grey", "other")
+"""The mappers of a shape: its own grey levels, and any."""
 _BAND = 5.0  # units around a mask that are its surroundings
 _RIM = 1.0  # units to both sides of the surface that are its rim
 _LEAST = 1.0  # grey levels that a deviation is at least

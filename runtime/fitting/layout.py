@@ -5,8 +5,8 @@ Lengths are parts of the grid's smallest side, so that the formula grows with th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,7 +19,9 @@ _MIRROR = np.array([1.0, -1.0, -1.0])  # a turn, seen in a mirror along x
 @dataclass(frozen=True)
 class Column:
     """One quantity among the numbers of a row: `width` numbers for each of its values, `length` of them (None: one).
-    `unit` is what its numbers are parts of, "grid.min" or nothing; `steps` is whether it takes few values only."""
+    `unit` is what its numbers are parts of, "grid.min" or nothing; `steps` is whether it takes few values only,
+    `normal` whether its length is 1. `of` is what the template calls it, or a word for its place, and `part` which part
+    of a group it is of, if any."""
 
     name: str
     doc: str
@@ -29,6 +31,8 @@ class Column:
     unit: str = ""
     steps: bool = False
     normal: bool = False
+    of: str = ""
+    part: str = ""
 
     @property
     def stop(self) -> int:
@@ -50,6 +54,16 @@ class Rows:
         return self.numbers[:, found.start : found.stop]
 
 
+def together(parts: Mapping[str, Rows]) -> Rows:
+    """The rows of the parts of a group side by side, each quantity called after its part too."""
+    columns, first = [], 0
+    for part, rows in parts.items():
+        columns += [replace(c, name=f"{c.name}_{part}", part=part, start=c.start + first) for c in rows.columns]
+        first += rows.numbers.shape[1]
+    return Rows(np.concatenate([r.numbers for r in parts.values()], axis=1), tuple(columns),
+                np.concatenate([r.low for r in parts.values()]), np.concatenate([r.high for r in parts.values()]))
+
+
 def rows_of(template: Template, fits: Sequence[Fit], scaled: bool, middles: np.ndarray | None = None) -> Rows:
     """The rows of a template's fits: its quantities, its tilt, its size where that was fitted, and where `middles`
     (masks, 3) are given, its place from there."""
@@ -62,12 +76,12 @@ def rows_of(template: Template, fits: Sequence[Fit], scaled: bool, middles: np.n
         width = len(q.slots)
         of = slice(first, first + width)
         columns.append(Column(q.name, q.doc, q.width, q.length, first, "grid.min" if n.length[of].all() else "",
-                              bool(n.steps[of].all()), bool((n.unit[of] >= 0).all())))
+                              bool(n.steps[of].all()), bool((n.unit[of] >= 0).all()), q.name))
         first += width
 
     def add(name: str, doc: str, values: np.ndarray, unit: str = "") -> None:
         nonlocal first
-        columns.append(Column(name, doc, values.shape[1], None, first, unit))
+        columns.append(Column(name, doc, values.shape[1], None, first, unit, of=name))
         numbers.append(values)
         low.append(np.full(values.shape[1], -np.inf if name != "size" else 0.05))
         high.append(np.full(values.shape[1], np.inf))

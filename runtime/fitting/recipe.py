@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from fdif_dsl.runtime.fitting.grey import Levels, scanner_lines
+from fdif_dsl.runtime.fitting.grey import KINDS, Levels, scanner_lines
 from fdif_dsl.runtime.fitting.target import Target
 
 SIDES = 8
@@ -26,18 +26,21 @@ def grid_of(targets: Sequence[Target]) -> tuple[int, int, int]:
     return z, y, x
 
 
-def recipe_text(name: str, grid: tuple[int, int, int], targets: Sequence[Target], shapes: Sequence[str],
-                levels: Sequence[Levels], command: str) -> str:
-    """A TOML file that `Recipe.load` reads: some of the other shapes as distractors, and places that spread as those of
-    the masks in their images. With grey levels of images, objects have these and the scanner is as theirs; without,
-    each object has any grey level of its own."""
+def recipe_text(name: str, fitted: Sequence[str], grid: tuple[int, int, int], targets: Sequence[Target],
+                shapes: Sequence[str], levels: Mapping[str, Sequence[Levels]], command: str) -> str:
+    """A TOML file that `Recipe.load` reads. `fitted` is the shape, or those of a group; beside it stand some of the
+    standard library's `shapes`, and places spread as those of the masks in their images. With grey levels of images,
+    objects have these and the scanner is as theirs; without, each object has any grey level of its own."""
     step = max(1, len(shapes) // OTHERS)
-    others = [shape for shape in list(shapes)[::step][:OTHERS] if shape != name]
-    away = np.std([t.centre / t.room for t in targets], axis=0).max() if len(targets) > 1 else 0.0
-    quoted = [f'"{shape}"' for shape in others]
+    quoted = [f'"{shape}"' for shape in list(shapes)[::step][:OTHERS] if shape not in fitted]
     lists = ",\n".join("    " + ", ".join(quoted[i : i + 3]) for i in range(0, len(quoted), 3))
-    scanner = "\n".join(scanner_lines(levels) if levels else ANY)
-    mappers = f'\nmappers = ["{name}_grey", "{name}_other"]' if levels else ""
+    away = np.std([t.centre / t.room for t in targets], axis=0).max() if len(targets) > 1 else 0.0
+    scanner = "\n".join(scanner_lines([one for each in levels.values() for one in each]) if levels else ANY)
+    more = ""
+    if levels:
+        more += "\nmappers = [" + ", ".join(f'"{shape}_{kind}"' for shape in levels for kind in KINDS) + "]"
+    if len(fitted) > 1:
+        more += "\ngroups = [[" + ", ".join(f'"{shape}"' for shape in fitted) + "]]"
     return f'''about = "{name}, fitted to {len(targets)} masks, among solids of the standard library."
 
 # Made by: {command}
@@ -48,9 +51,9 @@ objects = [4, 10]
 
 [classes]
 shapes = [
-    "{name}",
+    "{fitted[0]}",
 {lists},
-]{mappers}
+]{more}
 
 [placement]
 rotation = 10.0     # how it is turned stands in its formula

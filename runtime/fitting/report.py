@@ -21,11 +21,11 @@ MOST = 24
 _SIDE = 1.7
 
 
-def draw_report(template: Template, fits: Sequence[Fit], formula: Path, name: str, grid: tuple[int, int, int],
-                folder: Path) -> None:
+def draw_report(template: Template, fits: Sequence[Fit], formula: Path, names: Sequence[str],
+                grid: tuple[int, int, int], folder: Path) -> None:
     """Write `fits.png` and, where the formula has modes, `modes.png`."""
     draw_fits(template, fits, folder / "fits.png")
-    draw_modes(formula, name, grid, folder / "modes.png")
+    draw_modes(formula, names, grid, folder / "modes.png")
 
 
 def draw_fits(template: Template, fits: Sequence[Fit], path: Path) -> None:
@@ -47,21 +47,26 @@ def draw_fits(template: Template, fits: Sequence[Fit], path: Path) -> None:
                     axes.set_ylabel(f"{fit.target.name[-24:]}\nDice {fit.dice:.3f}", fontsize=7, color=palette.INK)
 
 
-def draw_modes(formula: Path, name: str, grid: tuple[int, int, int], path: Path) -> None:
-    """The outline in the middle at -2, 0 and 2 deviations of each mode."""
+def draw_modes(formula: Path, names: Sequence[str], grid: tuple[int, int, int], path: Path) -> None:
+    """The middle slice at -2, 0 and 2 deviations of each mode; the parts of a group in their colours."""
     from fdif_dsl.compiler.library import load_library
 
-    shape = load_library(formula).shapes[name]
-    count = next((q.length or 0 for q in shape.parameters if q.name == "mode"), 0)
+    lib = load_library(formula)
+    shapes = [lib.shapes[name] for name in names]
+    count = next((q.length or 0 for q in shapes[0].parameters if q.name == "mode"), 0)
     if not count:
+        path.unlink(missing_ok=True)
         return
     axis = np.arange(min(grid)) - min(grid) / 2
     with figure_file(path, 3 * _SIDE + 0.6, _SIDE * count + 0.4) as figure:
         for k in range(count):
             for column, value in enumerate((-2, 0, 2)):
                 axes = figure.add_subplot(count, 3, 3 * k + column + 1)
-                level = _slice(shape, at_mode(shape, k, value, grid), axis, grid)
-                axes.imshow(level <= 0, cmap="Greys", origin="lower", vmin=0, vmax=2.5)
+                picture = np.ones((len(axis), len(axis), 3))
+                for place, shape in enumerate(shapes):
+                    inside = _slice(shape, at_mode(shape, k, value, grid), axis, grid) <= 0
+                    picture[inside] = palette.solid_colour(place)
+                axes.imshow(picture, origin="lower")
                 axes.set_xticks([])
                 axes.set_yticks([])
                 axes.set_title(f"mode {k + 1} at {value:+d}", fontsize=7, color=palette.INK)

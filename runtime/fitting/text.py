@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -16,48 +15,64 @@ _PLACES = ("tilt", "size", "place")  # these are of the pose, and not of the tem
 
 
 def formula_text(name: str, template: str, module: str, about: Sequence[str], rows: Rows, spread: Distribution,
-                 base: np.ndarray, mirrored: float) -> str:
-    """The text. `module` has the template, `about` are lines on where it comes from, `base` is how most masks lie and
-    `mirrored` which share of them is mirrored."""
+                 bases: Mapping[str, np.ndarray], mirrored: float = 0.0) -> str:
+    """The text. `module` has the template, `about` are lines on where it comes from, `bases` is how most masks lie, for
+    each part of a group or, where there is none, for the part that has no name; `mirrored` is which share of the masks
+    is mirrored."""
     count = len(spread.modes)
-    prefix = re.sub(r"[^A-Za-z0-9]", "_", name)
     tables, lines = [], []
     if count:
         lines += ["  ## How much of each mode of variation.", f"  mode[i < {count}] ~ clamp(normal(0, 1), -2.5, 2.5)"]
     for column in rows.columns:
         if column.doc:
-            lines.append(f"  ## {column.doc.splitlines()[0]}")
+            told = column.doc.splitlines()[0]
+            lines.append(f"  ## {told}" if not column.part else f"  ## Part {column.part}: {told[0].lower()}{told[1:]}")
         of = slice(column.start, column.stop)
         if column.steps:
             lines.append(_choice(column, rows.numbers[:, of]))
         elif column.length is None:
             lines.append(_single(column, spread, of))
         else:
-            table = f"{column.name}_of_{prefix}"
+            table = f"{column.name}_of_{name}"
             tables.append(_table(table, column, spread, of))
             lines.append(_array(column, table, spread, of))
     if mirrored:
-        times = round(1 / min(mirrored, 1 - mirrored))
-        few, many = ("-1", "1") if mirrored <= 0.5 else ("1", "-1")
-        lines += ["  ## -1 where it is mirrored, as the organ of the other side is.",
-                  f"  side ~ choice({', '.join([few, *[many] * min(times - 1, 9)])})"]
-    point = "p"
-    if mirrored:
-        lines.append("  own = vec3(side, 1, 1) * p")
-        point = "own"
-    if any(c.name == "place" for c in rows.columns):
-        point += " - place"
-    turn = "quat_mul(normalize(vec4(tilt, 1)), " + f"vec4({', '.join(_number(v) for v in base)}))"
-    sized = any(c.name == "size" for c in rows.columns)
-    given = ", ".join(f"{c.name} = {c.name}" for c in rows.columns if c.name not in _PLACES)
-    lines += [f"  body = {template}({given})", f"  facing = {turn}"]
-    placed = f"quat_rotate({point}, facing)"
-    lines.append(f"  distance = size * body({placed} / size)" if sized else f"  distance = body({placed})")
-    head = "".join(f"## {line}\n" for line in about)
+        lines += _side(mirrored)
+    for part, base in bases.items():
+        lines += _part(template, part, [c for c in rows.columns if c.part == part], base, bool(mirrored))
+    head = "".join(f"## {line}".rstrip() + "\n" for line in about)
     modules = dict.fromkeys([module, "std"])
     text = "".join(f"use {m}\n" for m in modules) + "\n" + "".join(f"{t}\n\n" for t in tables)
-    text += f"{head}shape {name} {{\n" + "\n".join(lines) + "\n}\n"
-    return format_source(text)
+    if set(bases) == {""}:
+        return format_source(f"{text}{head}shape {name} {{\n" + "\n".join(lines) + "\n}\n")
+    lines.append(f"  distance = [{', '.join(f'inside_{part}' for part in bases)}][part]")
+    text += f"{head}shape {name}(part: int) {{\n" + "\n".join(lines) + "\n}\n"
+    return format_source(text + "".join(f"\n## Part {part} of it.\nshape {name}_{part} = {name}({k})\n"
+                                        for k, part in enumerate(bases)))
+
+
+def _side(mirrored: float) -> list[str]:
+    """The lines that mirror it as often as masks were."""
+    times = round(1 / min(mirrored, 1 - mirrored)) if mirrored < 1 else 0
+    few, many = ("-1", "1") if mirrored <= 0.5 else ("1", "-1")
+    chances = [few, *[many] * min(times - 1, 9)] if times else ["-1", "-1"]
+    return ["  ## -1 where it is mirrored, as the organ of the other side is.",
+            f"  side ~ choice({', '.join(chances)})", "  own = vec3(side, 1, 1) * p"]
+
+
+def _part(template: str, part: str, columns: Sequence[Column], base: np.ndarray, mirrored: bool) -> list[str]:
+    """The lines that make a template of its quantities and put it in its place."""
+    end = f"_{part}" if part else ""
+    names = {c.of: c.name for c in columns}
+    given = ", ".join(f"{of} = {name}" for of, name in names.items() if of not in _PLACES)
+    point = ("own" if mirrored else "p") + (f" - {names['place']}" if "place" in names else "")
+    turn = f"quat_mul(normalize(vec4({names['tilt']}, 1)), vec4({', '.join(_number(v) for v in base)}))"
+    placed = f"quat_rotate({point}, facing{end})"
+    result = f"body{end}({placed})"
+    if "size" in names:
+        result = f"{names['size']} * body{end}({placed} / {names['size']})"
+    return [f"  body{end} = {template}({given})", f"  facing{end} = {turn}",
+            f"  {'inside' + end if part else 'distance'} = {result}"]
 
 
 def _table(table: str, column: Column, spread: Distribution, of: slice) -> str:

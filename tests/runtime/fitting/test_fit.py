@@ -60,6 +60,23 @@ def test_what_was_drawn_is_found_again(masks: list[Path], egg: Path) -> None:
     assert again.formula.read_text() == text and seen == [1, 2, 3, 4]
 
 
+def test_the_parts_of_a_group_keep_their_places(egg: Path, write_mask: Write) -> None:
+    shape = fd.load_library(egg).shapes["egg"]
+    masks = []
+    for k in range(3):
+        front, back = (voxels_of(shape, {"axes": [6 + k, 4, 3]}, 24, turned(4 * k, 0, (k, y, 0))) for y in (5, -5))
+        masks.append(write_mask(f"g{k}", front * 1 + (back & ~front) * 2))
+    found = fd.fit(masks, egg.parent / "out/pair.sdf", "egg", library=egg, labels=[1, 2], grid=(24, 24, 24))
+    assert min(found.dice) > 0.9 and found.names == ("g0 1", "g1 1", "g2 1", "g0 2", "g1 2", "g2 2")
+    apart = (found.rows.column("place_1") - found.rows.column("place_2")) * 24
+    assert np.abs(apart - [0, 10, 0]).max() < 1.2
+    lib = fd.load_library(["standard", found.formula])
+    recipe = fd.Recipe.load(found.recipe)
+    choices = resolve(recipe, lib)
+    assert [part.name for part in choices.groups["pair_1"]] == ["pair_2"]
+    assert check_files([found.formula]) == []
+
+
 @pytest.mark.parametrize(("wrong", "said"), [
     ("one", "E0975"), ("empty", "E0971"), ("label", "has no label 7"), ("nothing", "E0972"), ("twice", "E0970"),
     ("name", "E0976"), ("missing", "E0911"), ("unknown", "E0603")])
