@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fdif_dsl.compiler.frontend.built_in import home, is_library, standard_files
+from fdif_dsl.compiler.frontend.builtins import RESERVED
 from fdif_dsl.compiler.support.files import write_text
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.grammar.format import format_source
@@ -93,7 +94,7 @@ def fit(masks: str | Path | Sequence[str | Path], output: str | Path, template: 
     hooks = hooks or Hooks()
     paths = [Path(m) for m in ([masks] if isinstance(masks, str | Path) else masks)]
     output = Path(output)
-    name = _name(output, name)
+    name = _name(output, name, template)
     chosen = [(one,) for one in labels] if labels else [(label,) if isinstance(label, int) else tuple(label)]
     found = find_masks(paths, None if images is None else Path(images), most)
     if len(found) < 2:
@@ -203,8 +204,12 @@ def _write(what: _Found, output: Path) -> None:
         output.stem, shapes, what.grid, what.parts[0].targets, list(load_library().shapes), levels, what.command))
 
 
-def _name(output: Path, name: str | None) -> str:
+def _name(output: Path, name: str | None, template: str) -> str:
     name = output.stem if name is None else name
+    if name == template or name in RESERVED:
+        raise FdifError(Diagnostic("E0976", f"the shape cannot be called `{name}`", where="output",
+                                   why="that is the template's name" if name == template else "it is built in",
+                                   hint="write to a file of another name"))
     if output.suffix != ".sdf" or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
         raise FdifError(Diagnostic("E0976", f"`{output}` cannot be written", where="output",
                                    why="the shape is called like its file, by letters, digits and `_`",

@@ -5,11 +5,12 @@ Lengths are parts of the grid's smallest side, so that the formula grows with th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fdif_dsl.compiler.ir.formula import Quantity
 from fdif_dsl.runtime.fitting.one import Fit
 from fdif_dsl.runtime.fitting.template import Template
 
@@ -64,20 +65,27 @@ def together(parts: Mapping[str, Rows]) -> Rows:
                 np.concatenate([r.low for r in parts.values()]), np.concatenate([r.high for r in parts.values()]))
 
 
+def _slices(template: Template) -> Iterator[tuple[Quantity, slice]]:
+    """The quantities of a template, and where their numbers are."""
+    first = 0
+    for q in template.quantities:
+        yield q, slice(first, first + len(q.slots))
+        first += len(q.slots)
+
+
 def rows_of(template: Template, fits: Sequence[Fit], scaled: bool, middles: np.ndarray | None = None) -> Rows:
     """The rows of a template's fits: its quantities, its tilt, its size where that was fitted, and where `middles`
     (masks, 3) are given, its place from there."""
     n = template.numbers
-    part = np.where(n.length, template.side, 1.0)
+    part = np.ones(len(n.mean))
+    for _, of in _slices(template):
+        part[of] = template.side if n.length[of].all() else 1.0
     numbers = [np.stack([f.guess.values for f in fits]) / part]
     low, high = [n.low / part], [n.high / part]
-    columns, first = [], 0
-    for q in template.quantities:
-        width = len(q.slots)
-        of = slice(first, first + width)
-        columns.append(Column(q.name, q.doc, q.width, q.length, first, "grid.min" if n.length[of].all() else "",
-                              bool(n.steps[of].all()), bool((n.unit[of] >= 0).all()), q.name))
-        first += width
+    first = len(n.mean)
+    columns = [Column(q.name, q.doc, q.width, q.length, of.start, "grid.min" if n.length[of].all() else "",
+                      q.width == 1 and bool(n.steps[of].all()), bool((n.unit[of] >= 0).all()), q.name)
+               for q, of in _slices(template)]
 
     def add(name: str, doc: str, values: np.ndarray, unit: str = "") -> None:
         nonlocal first

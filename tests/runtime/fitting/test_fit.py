@@ -79,7 +79,7 @@ def test_the_parts_of_a_group_keep_their_places(egg: Path, write_mask: Write) ->
 
 @pytest.mark.parametrize(("wrong", "said"), [
     ("one", "E0975"), ("empty", "E0971"), ("label", "has no label 7"), ("nothing", "E0972"), ("twice", "E0970"),
-    ("name", "E0976"), ("missing", "E0911"), ("unknown", "E0603")])
+    ("name", "E0976"), ("same", "E0976"), ("missing", "E0911"), ("unknown", "E0603")])
 def test_one_message_for_each_mistake(egg: Path, write_mask: Write, wrong: str, said: str) -> None:
     ball = np.zeros((12, 12, 12))
     ball[3:9, 3:9, 3:9] = 1
@@ -98,6 +98,8 @@ def test_one_message_for_each_mistake(egg: Path, write_mask: Write, wrong: str, 
         masks.append(masks[0])
     elif wrong == "name":
         out = egg.parent / "1-out.sdf"
+    elif wrong == "same":
+        out = egg.parent / "out/egg.sdf"
     elif wrong == "missing":
         masks.append(egg.parent / "none.nii.gz")
     else:
