@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_masks_become_a_formula(fdifc: Any, folder: Path) -> None:
-    out = folder / "out/round.sdf"
+    out = folder / "out/melon.sdf"
     result = fdifc("fit", folder / "masks", "--label", 3, "--images", folder / "images", "--template", "ball",
                    "--library", folder / "ball.sdf", "--no-mirror", "-o", out)
     assert result.exit_code == 0, result.output
@@ -42,15 +42,15 @@ def test_masks_become_a_formula(fdifc: Any, folder: Path) -> None:
     assert last.endswith(f"pictures in {out.parent / 'report'}")
     text = out.read_text()
     assert "Made by `fdifc fit MASKS" in text
-    assert "scan0" not in text and str(folder) not in text and "mapper round_grey" in text
-    assert 'mappers = ["round_grey", "round_other"]' in out.with_suffix(".toml").read_text()
+    assert "scan0" not in text and str(folder) not in text and "mapper melon_grey" in text
+    assert 'mappers = ["melon_grey", "melon_other"]' in out.with_suffix(".toml").read_text()
     for command in (("check", out), ("fmt", "--check", out)):
         checked = fdifc(*command)
         assert checked.exit_code == 0, checked.output
 
 
 def test_bad_calls(fdifc: Any, folder: Path) -> None:
-    given = ("--template", "ball", "--library", folder / "ball.sdf", "-o", folder / "round.sdf")
+    given = ("--template", "ball", "--library", folder / "ball.sdf", "-o", folder / "melon.sdf")
     for wrong, said in ((("--label", "x"), "write whole numbers"), (("--grid", "3,3"), "write three sides"),
                         (("--label", "1", "--labels", "1,2"), "give one of the two")):
         result = fdifc("fit", folder / "masks", *wrong, *given)
