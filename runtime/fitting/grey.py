@@ -99,11 +99,11 @@ def mapper_text(name: str, levels: Sequence[Levels]) -> str:
     """A mapper with priors: one level inside, which goes over to that of the rim; and one of any level for the solids
     around, since a recipe chooses the mapper of each object alone."""
     inside, rim = (np.array([getattr(one, key) for one in levels]) for key in ("inside", "rim"))
-    step = rim - inside
+    rise = rim - inside
     return (f"## Grey levels as in {len(levels)} images, each from 0 to 128 between its 1st and 99th percentile.\n"
             f"mapper {name}_grey {{\n  ## The level inside.\n  level ~ {_drawn(inside, 0, TOP)}\n"
-            f"  ## How much brighter the rim is.\n  step ~ {_drawn(step, -TOP, TOP)}\n"
-            f"  intensity = where(d > 0, 0, clamp(level + step * smoothstep(-{2 * _RIM:g}, 0, d), 0, 128))\n}}\n\n"
+            f"  ## How much brighter the rim is.\n  rise ~ {_drawn(rise, -TOP, TOP)}\n"
+            f"  intensity = where(d > 0, 0, clamp(level + rise * smoothstep(-{2 * _RIM:g}, 0, d), 0, 128))\n}}\n\n"
             f"## Any grey level, for the solids around.\nmapper {name}_other {{\n  level ~ uniform(0, 128)\n"
             f"  intensity = where(d > 0, 0, level)\n}}\n")
 
