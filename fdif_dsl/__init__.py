@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fdif_dsl.compiler.library import Library, load_library
     from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
+    from fdif_dsl.runtime.fitting import fit
     from fdif_dsl.runtime.predicting import predict
     from fdif_dsl.runtime.recipe import Recipe, Scanner
     from fdif_dsl.runtime.scanner.scan import scan
@@ -34,14 +35,14 @@ if not (Path(__file__).parent / "compiler").is_dir():
 _HOMES = {
     "Library": "compiler.library", "load_library": "compiler.library",
     "Diagnostic": "grammar.diagnostics", "FdifError": "grammar.diagnostics",
-    "load_pretrained": "runtime.weights", "predict": "runtime.predicting",
+    "fit": "runtime.fitting", "load_pretrained": "runtime.weights", "predict": "runtime.predicting",
     "Recipe": "runtime.recipe", "Scanner": "runtime.recipe", "scan": "runtime.scanner.scan",
     "Volume": "runtime.scenes.render", "render": "runtime.scenes.render",
     "sample_scene": "runtime.scenes.sampler", "Scene": "runtime.scenes.scene", "VolumeStream": "runtime.streams.stream",
 }
 
 __all__ = [
-    "Diagnostic", "FdifError", "Library", "Recipe", "Scanner", "Scene", "Volume", "VolumeStream", "load_library",
+    "Diagnostic", "FdifError", "Library", "Recipe", "Scanner", "Scene", "Volume", "VolumeStream", "fit", "load_library",
     "load_pretrained", "predict", "render", "sample_scene", "scan",
 ]
 

@@ -27,7 +27,7 @@ FLOORS = {
     "compiler": [{"support", "ir"}, {"passes", "fields"}, {"frontend", "backends"}, {"library"}],
     "compiler.backends": [{"store"}, {"cpu"}, {"cuda"}],
     "runtime": [{"settings"}, {"recipe"}, {"scenes"}, {"scanner"}, {"streams", "pictures"},
-                {"datasets", "training", "bench", "editor"}, {"weights", "play"}, {"finetuning"}, {"predicting"},
+                {"datasets", "training", "bench", "editor"}, {"weights", "play"}, {"finetuning"}, {"predicting", "fitting"},
                 {"exports"}],
 }
 HEAVY = {"torch", "nibabel", "monai", "lightning", "matplotlib", "tensorboard", "torchvision"}

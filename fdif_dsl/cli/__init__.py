@@ -22,6 +22,7 @@ COMMANDS = {
     "list": "List the classes, recipes or networks.",
     "show": "Show one class: its picture and its parameters.",
     "generate": "Write a data set of labelled volumes.",
+    "fit": "Learn a formula with priors from a few masks.",
     "verify": "Check a data set, and make a sample of it again.",
     "pretrain": "Pre-train a network on a stream of volumes.",
     "finetune": "Fine-tune a network on labelled images, and score it.",
@@ -30,7 +31,7 @@ COMMANDS = {
     "nnunet-plans": "Add a configuration for pre-trained weights to nnU-Net's plans.",
     "bench": "Measure how fast volumes come on this machine.",
 }
-_NOTE_PATHS = {"generate", "pretrain", "finetune", "predict", "export", "nnunet-plans"}
+_NOTE_PATHS = {"generate", "fit", "pretrain", "finetune", "predict", "export", "nnunet-plans"}
 """Commands that put the paths that they are given into files of text."""
 
 

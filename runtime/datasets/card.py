@@ -21,7 +21,7 @@ def card(plan: Plan, summary: Summary) -> str:
         objects += ", less those that find no place"
     size = " x ".join(map(str, recipe.grid))
     foreground = sorted(summary.foreground)
-    origins = plan.library.origins(plan.choices.shapes)
+    origins = plan.library.origins(plan.choices.drawn_shapes)
     seen = "some shapes were sampled from scans or meshes" if origins else "no scan of anyone is in them"
     rows = [
         ("volumes", ", ".join(f"{n} {split}" for split, n in plan.counts.items() if n)),

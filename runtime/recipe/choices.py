@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from fdif_dsl.compiler.frontend.built_in import home
@@ -24,17 +24,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Choices:
-    """A recipe's lists as formulas of one library, each entry with the same chance, and what its labels mean."""
+    """A recipe's lists as formulas of one library, each entry with the same chance, and what its labels mean. `groups`
+    are the classes that come with one of the shapes, by its name."""
 
     shapes: tuple[Formula, ...]
     displacements: tuple[Formula | None, ...]
     mappers: tuple[Formula, ...]
     meaning: Meaning
+    groups: Mapping[str, tuple[Formula, ...]] = field(default_factory=dict)
 
     @property
     def formulas(self) -> tuple[Formula, ...]:
         """All of them together."""
-        return (*self.shapes, *(d for d in self.displacements if d is not None), *self.mappers)
+        return (*self.drawn_shapes, *(d for d in self.displacements if d is not None), *self.mappers)
+
+    @property
+    def drawn_shapes(self) -> tuple[Formula, ...]:
+        """The shapes that a volume may have: those to choose from, and what comes with them."""
+        return (*self.shapes, *(part for parts in self.groups.values() for part in parts))
 
 
 def resolve(recipe: Recipe, library: Library) -> Choices:
@@ -70,16 +77,60 @@ def resolve(recipe: Recipe, library: Library) -> Choices:
     shapes, mappers = pick("shapes", library.shapes), pick("mappers", library.mappers)
     shapes = _allowed(recipe, shapes, mistakes)
     displacements = pick("displacements", library.displacements) or (None,)
+    followers = {name for group in recipe.groups for name in group[1:]} if recipe.shapes is None else set()
+    chosen = tuple(f for f in shapes if f and f.name not in followers)
+    groups = _groups(recipe, chosen, library, mistakes)
     if mistakes:
         raise FdifError(*mistakes)
-    meaning = meaning_of(recipe.label, [f.name for f in shapes if f], [d.name if d else None for d in displacements],
-                         [f.name for f in mappers if f], recipe.object_range[1])
+    named = [f.name for f in chosen] + [part.name for parts in groups.values() for part in parts]
+    most = recipe.object_range[1] * max(map(len, recipe.groups), default=1)
+    meaning = meaning_of(recipe.label, named, [d.name if d else None for d in displacements],
+                         [f.name for f in mappers if f], most)
     for task in meaning.tasks:
         if task.count > MOST:
             raise FdifError(complain(recipe.source, "volume", "label", Wrong(
                 f"`{recipe.label}` makes {task.count} classes of this recipe's choices",
                 f"a label has at most {MOST}", "choose from fewer classes in [classes], or label by `shape`")))
-    return Choices(tuple(f for f in shapes if f), displacements, tuple(f for f in mappers if f), meaning)
+    return Choices(chosen, displacements, tuple(f for f in mappers if f), meaning, groups)
+
+
+def _groups(recipe: Recipe, shapes: Sequence[Formula], library: Library,
+            mistakes: list[Diagnostic]) -> dict[str, tuple[Formula, ...]]:
+    """What comes with shapes, by their names."""
+    drawn = {shape.name for shape in shapes}
+    found: dict[str, tuple[Formula, ...]] = {}
+
+    def wrong(title: str, name: str, why: str, hint: str) -> None:
+        mistakes.append(complain(recipe.source, "classes", "groups", Wrong(title, why, hint), quoted=name))
+
+    if recipe.groups and recipe.placement.inside:
+        wrong("groups are not placed inside the grid", recipe.groups[0][0],
+              "each object finds a place of its own there, and a group has one together",
+              "write a number for `translate` in [placement]")
+    for first, *others in recipe.groups:
+        unknown = [name for name in (first, *others) if name not in library.shapes]
+        twice = [name for name in others if name in drawn]
+        if unknown:
+            wrong(f"the library has no shape `{unknown[0]}`", unknown[0], "a group is made of classes",
+                  did_you_mean(unknown[0], library.shapes) or "`fdifc list shapes` shows what there is")
+        elif first not in drawn:
+            wrong(f"`{first}` is not among the shapes", first, "a group comes where its first class is drawn",
+                  "name it in `shapes`")
+        elif twice:
+            wrong(f"`{twice[0]}` is drawn alone too", twice[0], f"it comes with `{first}`", "leave it out of `shapes`")
+        else:
+            formulas = [library.shapes[name].formula for name in (first, *others)]
+            odd = next((f for f in formulas[1:] if _draws(f) != _draws(formulas[0])), None)
+            if odd is not None:
+                wrong(f"`{odd.name}` draws other quantities than `{first}`", odd.name,
+                      "the classes of a group share the numbers of one object",
+                      "make them instances of one template, which draws for all of them")
+            found[first] = tuple(formulas[1:])
+    return found
+
+
+def _draws(formula: Formula) -> list[tuple[str, str, str]]:
+    return [(q.name, q.type, q.source) for q in formula.quantities if q.random]
 
 
 def _allowed(recipe: Recipe, shapes: Sequence[Formula | None],

@@ -56,6 +56,9 @@ class Recipe:
     keep_out: Sequence[str] = LEFT_OUT
     """Data sets of which no organ is drawn, because networks are tested on them: a shape that was sampled from a file
     of one, or from a folder or file named like it, is left out."""
+    groups: Sequence[Sequence[str]] = LEFT_OUT
+    """Classes that come together: where the first of a group is drawn the others come with it, with the same place and
+    the same quantities. See `runtime/scenes/groups.py`."""
     source: Sources = field(default=(), repr=False, compare=False)
     """The texts it was read from, the one that overrides the others first; for messages."""
 
@@ -95,7 +98,8 @@ class Recipe:
                         **({"keep_out": list(self.keep_out)} if self.keep_out else {}),
                         "shapes": "all" if self.shapes is None else list(self.shapes),
                         "displacements": ["none" if d is None else d for d in self.displacements],
-                        "mappers": list(self.mappers)},
+                        "mappers": list(self.mappers),
+                        **({"groups": [list(group) for group in self.groups]} if self.groups else {})},
             **({} if self.scanner == Scanner() else {"scanner": self.scanner.to_dict()}),
             "train": {key: getattr(self.training, key) for key in FORM.rules["train"]} | {
                 "patch": list(self.training.patch) if self.training.patch else "grid",

@@ -70,6 +70,20 @@ def _libraries(value: Any) -> tuple[str, ...]:
     return found
 
 
+def _groups(value: Any) -> tuple[tuple[str, ...], ...]:
+    form = 'write lists of classes, like [["ventricle", "muscle"]]'
+    if not isinstance(value, list | tuple):
+        raise Wrong("groups are no list", hint=form)
+    found = tuple(tuple(checks.names(group)) for group in value)
+    if any(len(group) < 2 for group in found):
+        raise Wrong("a group has fewer than two classes", "it is several that come together", form)
+    every = [name for group in found for name in group]
+    twice = next((name for name in every if every.count(name) > 1), None)
+    if twice is not None:
+        raise Wrong(f"`{twice}` is in two groups", "a class comes with one", "leave it out of one of them")
+    return found
+
+
 def _patch(value: Any) -> tuple[int, int, int] | None:
     return None if value is None or value == "grid" else checks.sides(value)
 
@@ -106,7 +120,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "order": checks.one_of("drawn", "largest"),
     },
     "classes": {"library": _libraries, "keep_out": checks.names, "shapes": _shapes, "displacements": _displacements,
-                "mappers": _some("mapper")},
+                "mappers": _some("mapper"), "groups": _groups},
     "scanner": {
         "background": checks.CHANCE,
         "background_level": checks.between(checks.real(0, 128), "[0, 60]"),

@@ -28,6 +28,7 @@ from fdif_dsl.compiler.ir.grid import Grid
 from fdif_dsl.compiler.ir.priors import scene_quantities
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.runtime.recipe import Recipe, as_recipe, resolve
+from fdif_dsl.runtime.scenes.groups import with_groups
 from fdif_dsl.runtime.scenes.philox import uniforms
 from fdif_dsl.runtime.scenes.placing import put_inside
 from fdif_dsl.runtime.scenes.sampler_definition import drawn_parameters, seen_closer
@@ -51,7 +52,10 @@ def sample_scene(lib: Library, seed: int, index: int, recipe: str | Path | Recip
     check_number("index", index, 2**63)
     seed, index = int(seed), int(index)
     recipe = as_recipe(recipe)
-    scene = _sampler(lib, recipe).scene(seed, index)
+    sampler = _sampler(lib, recipe)
+    scene = sampler.scene(seed, index)
+    if recipe.groups:
+        return with_groups(scene, sampler.choices, seed, index)
     return put_inside(scene, lib, recipe.placement, seed, index) if recipe.placement.inside else scene
 
 
@@ -78,14 +82,14 @@ class Drawn:
 
 def draw_objects(lib: Library, seed: int, indices: Sequence[int], recipe: str | Path | Recipe) -> Drawn | None:
     """The objects of the scenes that `sample_scene` gives for these indices, without an object in Python for each; None
-    where the recipe has a class that Python has to draw, or places objects one after the other. Raises as
+    where the recipe has a class that Python has to draw, has groups, or places objects one after the other. Raises as
     `sample_scene` does."""
     check_number("seed", seed, 2**64)
     for index in indices:
         check_number("index", index, 2**63)
     recipe = as_recipe(recipe)
     sampler = _sampler(lib, recipe)
-    fast = sampler.compiled and not recipe.placement.inside
+    fast = sampler.compiled and not recipe.placement.inside and not recipe.groups
     return sampler.drawn(int(seed), [int(i) for i in indices]) if fast else None
 
 
@@ -100,7 +104,7 @@ class _Sampler:
     """Draws the scenes of one recipe from one library, with compiled code."""
 
     def __init__(self, lib: Library, recipe: Recipe) -> None:
-        choices = resolve(recipe, lib)
+        self.choices = choices = resolve(recipe, lib)
         self.grid = Grid(recipe.grid)
         self.classes, self.displacements, self.mappers = kinds = [
             [_Choice(formula) for formula in formulas]

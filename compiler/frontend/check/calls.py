@@ -285,7 +285,8 @@ class Calls(Fields):
         got = self.arguments(span, decl, args)
         misfit = len(self.errors) > before
         evaluated = bool(args) and args[0].name is None and got[0].varies and got[0].type in VECTORS
-        if misfit and decl.kind in ("shape", "profile") and (evaluated or not decl.params) and UNKNOWN not in {
+        if misfit and decl.kind in ("shape", "profile") and (
+                evaluated or (not decl.params and all(a.name is None for a in args))) and UNKNOWN not in {
                 g.type for g in got}:
             del self.errors[before:]
             takes = ", ".join(p.name for p in decl.params or ()) or "no arguments"
@@ -343,6 +344,24 @@ class Calls(Fields):
     def arguments(self, span: Span, decl: ast.Decl, args: Sequence[ast.Arg]) -> list[Typed]:
         return self.match(span, decl.name, decl.params or (), args, decl)
 
+    def quantity(self, decl: ast.Decl | None, name: str) -> tuple[ast.Stmt, str] | None:
+        """The random quantity of that name which a part made of a declaration has, and its type; None where it has
+        none. Those of the parts inside of it are not meant."""
+        return self.of_part(decl).get(name)
+
+    def of_part(self, decl: ast.Decl | None) -> dict[str, tuple[ast.Stmt, str]]:
+        """All of them by name."""
+        while decl is not None and decl.kind in ("shape", "profile"):
+            if decl.body is not None:
+                known = self.program.names.get(decl, {})
+                return {s.name: (s, known[s.name].type) for s in ast.named(decl.body) if s.random and s.name in known}
+            scope = next(s for s in self.program.scopes.values() if s.own.get(decl.name) is decl)
+            made = decl.value.callee if isinstance(decl.value, ast.Call) else decl.value
+            plain = isinstance(made, ast.Name) and all(p.name != made.name for p in decl.params or ())
+            found = scope.find(made.name) if plain and isinstance(made, ast.Name) else None
+            decl = found[0] if found else None
+        return {}
+
     def match(self, span: Span, name: str, params: Sequence[ast.Param], args: Sequence[ast.Arg],
               decl: ast.Decl | None) -> list[Typed]:
         """Fit arguments to parameters; every misfit blames the caller and notes the definition."""
@@ -361,10 +380,23 @@ class Calls(Fields):
                                why=f"it takes ({signature})", hint="leave it out", notes=notes)
                     break
                 param = params[i]
+            elif arg.name not in by_name and (quantity := self.quantity(decl, arg.name)) is not None:
+                stmt, wanted = quantity
+                if arg.name in given:
+                    self.error(arg.span, "E0259", f"`{arg.name}` is given twice", "again here", hint="give it once",
+                               notes=notes)
+                given.add(arg.name)
+                if not fits(got.type, wanted):
+                    self.error(arg.value.span, "E0260", f"`{name}` wants {say(wanted)} for `{arg.name}`",
+                               f"this is {say(got.type)}", notes=[(stmt.name_span, "drawn here")],
+                               hint=_argument_hint(got.type, wanted))
+                continue
             elif arg.name not in by_name:
+                drawn = self.of_part(decl)
+                also = f", and of what it draws {', '.join(drawn)}" if drawn else ""
                 self.error(arg.span, "E0258", f"`{name}` has no parameter {quote(arg.name)}", "unknown parameter",
-                           why=f"it takes ({signature})", hint=did_you_mean(arg.name, by_name) or "leave it out",
-                           notes=notes)
+                           why=f"it takes ({signature}){also}", notes=notes,
+                           hint=did_you_mean(arg.name, {*by_name, *drawn}) or "leave it out")
                 unknown = True
                 continue
             else:
@@ -382,7 +414,7 @@ class Calls(Fields):
                            f"this is {say(got.type)}", notes=notes,
                            hint=WHOLE_DIVISION if divided else _argument_hint(got.type, wanted))
         missing = [p.name for p in params if p.default is None and p.name not in given]
-        if missing and not unknown and len(args) <= len(params):
+        if missing and not unknown and len(args) - len(given - by_name.keys()) <= len(params):
             self.error(span, "E0261", f"`{name}` is missing {', '.join(f'`{m}`' for m in missing)}",
                        f"it takes ({signature})", notes=notes,
                        hint=f"write `{name}({', '.join([*['...'] * bool(args), *missing])})`")

@@ -106,12 +106,20 @@ class Calls(Fields):
         by_name = {p.name: p for p in params}
         out: dict[str, Value] = {}
         for i, arg in enumerate(args):
+            if arg.name is not None and arg.name not in by_name:
+                continue  # a quantity, see `quantities`
             param = params[i] if arg.name is None else by_name[arg.name]
             inner = env
             if param_type(param) in ("shape", "profile"):
                 inner = env.named(param.name)
             out[param.name] = self.coerce(param_type(param), self.expr(inner, arg.value))
         return out
+
+    def quantities(self, env: Env, decl: ast.Decl, args: Sequence[ast.Arg]) -> dict[str, tuple[Value, ast.Arg]]:
+        """The values of random quantities that are given where a part is made."""
+        own = {p.name for p in decl.params or ()}
+        return {arg.name: (self.expr(env, arg.value), arg) for arg in args
+                if arg.name is not None and arg.name not in own}
 
     def instance(self, env: Env, span: Span, name: str, args: Sequence[ast.Arg]) -> Instance:
         """A declared shape, profile, displacement or mapper with arguments.
@@ -123,8 +131,10 @@ class Calls(Fields):
         decl, scope = found
         inside = Env(env.scope, env.names, env.inputs, env.owner, env.instance_path())
         given = self.arguments(inside, decl, args)
+        quantities = self.quantities(inside, decl, args)
         self.enter(span)
         target = self.instantiate(decl, scope, given, inside.path, span)
+        target.given.update(quantities)
         self.leave()
         return target
 

@@ -42,7 +42,7 @@ class Elaborator(Calls):
         flat = iter(definitions)
         names = _public_names([(q.path, q.name) for q in self.named])
         quantities = tuple(
-            Quantity(name, q.width, q.length, q.slots, tuple(next(flat) for _ in q.slots), q.stmt.random,
+            Quantity(name, q.width, q.length, q.slots, tuple(next(flat) for _ in q.slots), q.random,
                      q.source, q.stmt.doc)
             for name, q in zip(names, self.named, strict=True))
         return Formula(decl.name, cast(Kind, decl.kind), decl.doc or target.decl.doc, str(decl.name_span), quantities,

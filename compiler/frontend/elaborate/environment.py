@@ -16,7 +16,8 @@ from fdif_dsl.grammar.source import Span
 @dataclass(eq=False)
 class Instance:
     """A shape or profile with its arguments. It owns its quantities: however often it is evaluated,
-    a radius is drawn once."""
+    a radius is drawn once. `given` are the random quantities that whoever made it gave a value, each with the
+    argument that says so."""
 
     decl: ast.Decl
     scope: Scope
@@ -24,6 +25,7 @@ class Instance:
     path: tuple[str, ...]
     made: Span | None  # where the arguments were given
     quantities: dict[str, tuple[Value, tuple[Node, ...]]] = field(default_factory=dict)
+    given: dict[str, tuple[Value, ast.Arg]] = field(default_factory=dict)
 
 
 @dataclass
@@ -36,6 +38,7 @@ class Named:
     length: int | None
     slots: range
     definition: tuple[Node, ...]
+    random: bool
     source: str
     stmt: ast.Stmt
 

@@ -111,7 +111,21 @@ class Statements(Expressions):
         known = owner.quantities.get(stmt.name)
         if known is not None and (stmt.random or isinstance(known[0], Instance)):
             return known[0]
+        if stmt.random and stmt.name in owner.given:
+            return self.kept(env, stmt, self.given(env, stmt, *owner.given[stmt.name]))
         return self.kept(env, stmt, self.loop(env, stmt, stmt.value))
+
+    def given(self, env: Env, stmt: ast.Stmt, value: Value, arg: ast.Arg) -> Value:
+        """What stands for a random quantity where the part was made."""
+        if not isinstance(value, list):
+            return self.coerce("float", value) if isinstance(value, int) else value
+        assert stmt.binder is not None
+        wanted = self.bound(env, stmt.binder.bound)
+        if len(value) != wanted:
+            raise self.fail(arg.value.span, "E0319", f"`{stmt.name}` has {wanted} values", f"here are {len(value)}",
+                            why="what is given for an array stands for all of it",
+                            hint=f"give as many as `{stmt.name}[{stmt.binder.var} < {wanted}]` draws")
+        return [as_node(self.graph, item) if isinstance(item, int) else item for item in value]
 
     def kept(self, env: Env, stmt: ast.Stmt, value: Value) -> Value:
         """A statement's value; where it holds for the whole object, it becomes one of its quantities."""
@@ -143,7 +157,8 @@ class Statements(Expressions):
         result: Value = made if isinstance(value, list) else made[0]
         owner.quantities[stmt.name] = (result, definition)
         self.named.append(Named(env.path, stmt.name, width, len(items) if isinstance(value, list) else None,
-                                 range(first, self.slots), definition, _source(owner, stmt), stmt))
+                                 range(first, self.slots), definition, stmt.random and stmt.name not in owner.given,
+                                 _source(owner, stmt), stmt))
         return result
 
     def loop(self, env: Env, stmt: ast.Stmt, formula: ast.Expr) -> Value:
@@ -160,6 +175,8 @@ class Statements(Expressions):
 
 def _source(owner: Instance, stmt: ast.Stmt) -> str:
     """The right-hand side as written, with the values of the declaration's number arguments filled in."""
+    if stmt.random and stmt.name in owner.given:
+        return " ".join(owner.given[stmt.name][1].value.span.text.split())
     written = (stmt.value, stmt.next) if stmt.next else (stmt.value,)
     span = Span(stmt.span.file, stmt.value.span.start, written[-1].span.end)
     found: list[tuple[int, int, str]] = []

@@ -153,3 +153,21 @@ def test_values(make, formula: str, wanted: float) -> None:  # type: ignore[no-u
     lib = make(f"shape s {{ distance = {formula} }}")
     found = at(lib.shapes["s"], ORIGIN, grid=(8, 10, 12))[0]
     np.testing.assert_allclose(found, wanted, rtol=1e-12)
+
+
+def test_a_quantity_is_given_where_a_part_is_made(make) -> None:  # type: ignore[no-untyped-def]
+    lib = make("""
+      shape egg(rim) { size ~ uniform(1, 2) + rim
+        place[i < 2] ~ vec3(uniform(0, 1), 0, 0)
+        distance = length(p - place[0] - place[1]) - size }
+      shape named = egg(1)
+      shape s { wide ~ uniform(5, 6)
+        body = named(size = 2 * wide, place = [vec3(1, 0, 0), vec3(wide, 0, 0)])
+        distance = body(p) }
+      shape ball = named(size = 3)
+      shape larger = ball(size = 4)""")
+    assert [(q.name, q.prior) for q in lib.shapes["s"].parameters] == [("wide", "uniform(5, 6)"), ("size", None),
+                                                                       ("place", None)]
+    assert at(lib.shapes["s"], ORIGIN, {"wide": 5})[0] == 1 + 5 - 10
+    assert [(q.name, q.random) for q in lib.shapes["ball"].parameters] == [("size", False), ("place", True)]
+    assert at(lib.shapes["larger"], ORIGIN, {"place": [[0, 0, 0], [0, 0, 0]]})[0] == -4

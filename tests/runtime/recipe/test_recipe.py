@@ -221,7 +221,7 @@ error[E0504]: [classes] has no key `lr`
   |
 2 | lr = 0.1
   | ^^
-  why: its keys are `library`, `keep_out`, `shapes`, `displacements`, `mappers`
+  why: its keys are `library`, `keep_out`, `shapes`, `displacements`, `mappers`, `groups`
   hint: `lr` belongs to [train]"""),
     "unknown section": ("[clases]\n", """\
 error[E0504]: a recipe has no section `clases`
