@@ -27,8 +27,8 @@ FLOORS = {
     "compiler": [{"support", "ir"}, {"passes", "fields"}, {"frontend", "backends"}, {"library"}],
     "compiler.backends": [{"store"}, {"cpu"}, {"cuda"}],
     "runtime": [{"settings"}, {"recipe"}, {"scenes"}, {"scanner"}, {"streams", "pictures"},
-                {"datasets", "training", "bench", "editor"}, {"weights", "play"}, {"finetuning"}, {"predicting", "fitting"},
-                {"exports"}],
+                {"datasets", "training", "bench", "editor"}, {"weights", "play"}, {"finetuning"},
+                {"predicting", "fitting"}, {"exports"}],
 }
 HEAVY = {"torch", "nibabel", "monai", "lightning", "matplotlib", "tensorboard", "torchvision"}
 
