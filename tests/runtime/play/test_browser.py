@@ -57,7 +57,8 @@ CONTRAST = """() => {
 
 
 def until(there: Callable[[], object], seconds: float = 300) -> Any:
-    """What is there in the end. The page's own policy forbids that a text is waited for as a program."""
+    """What is there in the end. The page's own policy forbids that a text is waited for as a program. Properties such
+    as `page.url` stay as they were meanwhile, since nothing hears the browser in between."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if found := there():
@@ -140,8 +141,7 @@ def test_from_the_first_key_to_the_file(tab: Tab, served: Any) -> None:
     # A mistake is told under the text, at its place; the picture stays, and goes on when it is mended.
     page.keyboard.press("Control+End")
     page.keyboard.type("shape b { distance = lenght(p) }")
-    until(lambda: page.locator("#problems li").count() == 1)
-    assert page.inner_text("#problems .problem").startswith("9:22")
+    until(lambda: [text[:4] for text in page.locator("#problems .problem").all_inner_texts()] == ["9:22"])
     assert "unknown name `lenght`" in page.inner_text("#problems") and page.locator(".cm-lintRange-error").count() == 1
     assert page.inner_text("#count") == "1 mistake" and tab.picture() == pill
     page.click("#problems .fix")
@@ -182,7 +182,7 @@ def test_from_the_first_key_to_the_file(tab: Tab, served: Any) -> None:
     until(lambda: path.read_text().endswith("\n# end"))
 
     # The address, which follows a moment later, shows the same again in another tab.
-    address = until(lambda: "pill.sdf" in page.url and page.url)
+    address = until(lambda: "pill.sdf" in (now := page.evaluate("location.href")) and now)
     other = Tab(page.context.browser, address)
     until(lambda: other.painted() >= 2)
     assert other.page.input_value("#subject") == "shape pill" and other.page.input_value("#seed") == "1"
