@@ -10,6 +10,7 @@ import {
   EditorView, crosshairCursor, drawSelection, dropCursor, highlightActiveLine, highlightActiveLineGutter,
   highlightSpecialChars, hoverTooltip, keymap, lineNumbers, rectangularSelection,
 } from "@codemirror/view";
+import { callHelp } from "./call.js";
 import { element, markdown } from "./dom.js";
 import { sdf } from "./language.js";
 
@@ -47,7 +48,7 @@ export class Editor {
       bracketMatching(), closeBrackets(), rectangularSelection(), crosshairCursor(), highlightActiveLine(),
       highlightActiveLineGutter(), highlightSelectionMatches(), sdf(), look,
       autocompletion({ override: [(context) => this.complete(context)] }),
-      hoverTooltip((view, at) => this.hover(view, at)),
+      hoverTooltip((view, at) => this.hover(view, at)), callHelp((at) => this.call(at)),
       this.writable.of([]), this.breaks.of([]),
       keymap.of([
         { key: "Mod-s", preventDefault: true, run: () => (save(), true) },
@@ -158,6 +159,11 @@ export class Editor {
     if (!hover) return null;
     return { pos: this.offset(hover.range.start), end: this.offset(hover.range.end), above: true,
       create: () => ({ dom: element("div", { class: "hover" }, markdown(hover.text)) }) };
+  }
+
+  async call(at) {
+    if (!this.link.open) return null;
+    return (await this.link.ask("signature", this.position(at))).signature;
   }
 
   async place(go) {

@@ -55,8 +55,8 @@ class Page:
         self._gallery: list[Json] = []
         self._does: dict[str, Callable[[Json], Awaitable[Json | None]]] = {
             "open": self._open, "new": self._new, "text": self._put, "save": self._save, "files": self._files,
-            "gallery": self._show_gallery, "complete": self._complete, "hover": self._hover, "format": self._format,
-            "place": self._place, "recipes": self._recipes,
+            "gallery": self._show_gallery, "complete": self._complete, "hover": self._hover, "signature": self._signature,
+            "format": self._format, "place": self._place, "recipes": self._recipes,
             "look": self._picture, "draws": self._picture, "thumb": self._thumb, "volume": self._volume}
 
     async def run(self) -> None:
@@ -221,6 +221,10 @@ class Page:
     async def _hover(self, message: Json) -> Json:
         line, character = int(message["line"]), int(message["character"])
         return {"hover": await self._question(lambda: self.writing.hover(line, character))}
+
+    async def _signature(self, message: Json) -> Json:
+        line, character = int(message["line"]), int(message["character"])
+        return {"signature": await self._question(lambda: self.writing.signature(line, character))}
 
     async def _place(self, message: Json) -> Json:
         line, character = int(message["line"]), int(message["character"])

@@ -90,6 +90,16 @@ class Writing:
         completion = self._completion(line, character)
         return [] if completion is None else self._json(completion.items())
 
+    def signature(self, line: int, character: int) -> Json | None:
+        """What the call around a place takes, and which of its parameters is being written, from 0."""
+        completion = self._completion(line, character)
+        found = completion and completion.signatures()
+        if not found:
+            return None
+        (one,) = found.signatures
+        return {"label": one.label, "parameters": [part.label for part in one.parameters or ()],
+                "active": found.active_parameter}
+
     def _completion(self, line: int, character: int) -> Completion | None:
         editor, path = self.editor, self._path
         if path not in editor.analysis.modules:

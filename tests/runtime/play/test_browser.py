@@ -259,7 +259,11 @@ def test_completion_and_hover(tab: Tab) -> None:
     until(lambda: page.locator(".cm-tooltip-autocomplete li[aria-selected]").count())
     time.sleep(0.3)  # which the editor waits, so that Enter typed at once is a line's end
     page.keyboard.press("Enter")
-    page.keyboard.type("(p) - 20 }")
+    page.keyboard.type("(")
+    until(lambda: page.locator(".call").count() and page.inner_text(".call").startswith("length("))
+    assert page.locator(".call b").count() == 1
+    page.keyboard.type("p) - 20 }")
+    until(lambda: not page.locator(".call").count())
     until(lambda: page.inner_text("#count") == "no mistakes")
     assert "length(p) - 20" in tab.text()
     page.get_by_text("length", exact=False).first.hover()

@@ -115,13 +115,16 @@ def test_the_newest_text_wins(page: Any) -> None:
     assert done == set(numbers)  # of each it is said that no more comes
 
 
-def test_completion_hover_and_layout(page: Any) -> None:
+def test_completion_hover_signature_and_layout(page: Any) -> None:
     page.type("use std\nshape ball{distance=len}\n")
     items = page.ask("complete", line=1, character=23)["items"]
     (found,) = [item for item in items if item["label"] == "length"]
     assert found["detail"].startswith("length(")
     page.type("use std\nshape ball{distance=length(p)-1}\n")
     assert "length" in page.ask("hover", line=1, character=23)["hover"]["text"]
+    typed = page.ask("signature", line=1, character=28)["signature"]
+    assert typed["label"].startswith("length(") and (typed["active"], len(typed["parameters"])) == (0, 1)
+    assert page.ask("signature", line=0, character=2)["signature"] is None
     assert page.ask("format")["text"] == "use std\nshape ball { distance = length(p) - 1 }\n"
     assert page.ask("place", line=0, character=5) | {"id": 0} == {"is": "place", "id": 0, "file": None}
 
