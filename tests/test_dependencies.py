@@ -42,9 +42,9 @@ def _folder(part: str) -> Path:
     return Path(next(iter(spec.submodule_search_locations)))
 
 
-def _imports(tree: ast.AST) -> Iterator[tuple[str, bool]]:
+def _imports(tree: ast.AST, for_types: bool = True) -> Iterator[tuple[str, bool]]:
     """Each module that is imported, and whether that happens when the file itself is (not in a function,
-    and not for type checkers only)."""
+    and not for type checkers only); those for type checkers only are left out on request."""
 
     def walk(node: ast.AST, at_load: bool) -> Iterator[tuple[str, bool]]:
         if isinstance(node, ast.Import):
@@ -52,10 +52,12 @@ def _imports(tree: ast.AST) -> Iterator[tuple[str, bool]]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
             yield str(node.module), at_load
-            if node.module == "fdif_dsl":
-                yield from ((f"fdif_dsl.{alias.name}", at_load) for alias in node.names)
+            if str(node.module).startswith("fdif_dsl"):
+                yield from ((f"{node.module}.{alias.name}", at_load) for alias in node.names)
         lazy = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
         typing = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        if typing and not for_types:
+            return
         for child in ast.iter_child_nodes(node):
             yield from walk(child, at_load and not lazy and not typing)
 
@@ -77,15 +79,19 @@ def _modules() -> dict[str, Path]:
     return found
 
 
+def _tree(name: str) -> ast.Module:
+    return ast.parse(_modules()[name].read_text(encoding="utf-8"))
+
+
 @cache
 def _arrows() -> dict[str, set[str]]:
     """What each module imports of the others, wherever in the file that stands: an import in a function, or for type
     checkers, is an arrow like any other."""
     modules = _modules()
     arrows: dict[str, set[str]] = {}
-    for name, file in modules.items():
+    for name in modules:
         arrows[name] = set()
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        for node in ast.walk(_tree(name)):
             if isinstance(node, ast.ImportFrom):
                 wanted = [f"{node.module}.{alias.name}" for alias in node.names]
             elif isinstance(node, ast.Import):
@@ -137,6 +143,23 @@ def test_arrows_between_stages_run_down(part: str) -> None:
 def test_no_module_lies_loose_beside_the_stages(part: str) -> None:
     stages = set().union(*FLOORS[part])
     assert {path.name for path in _folder(part).iterdir() if path.name != "__pycache__"} == {"__init__.py", *stages}
+
+
+@cache
+def _loaded(name: str) -> frozenset[str]:
+    """The packages of others that come with a module at once."""
+    imports = {wanted for wanted, at_load in _imports(_tree(name)) if at_load}
+    modules = {wanted.removeprefix("fdif_dsl.") for wanted in imports} & _arrows()[name]
+    return frozenset({wanted.partition(".")[0] for wanted in imports}.union(*map(_loaded, modules)))
+
+
+def test_a_command_begins_with_what_every_installation_has() -> None:
+    # What an extra brings is loaded after `require`, which says how to get it, and mends a torchvision on the way.
+    extra = {"lightning", "monai", "timm", "tensorboard", "torchvision", "safetensors", "dynamic_network_architectures"}
+    commands = [name for name in _modules() if name.startswith("cli.")]
+    wrong = {(name, inside): found for name in commands for wanted, _ in _imports(_tree(name), for_types=False)
+             if (inside := wanted.removeprefix("fdif_dsl.")) in _arrows()[name] and (found := _loaded(inside) & extra)}
+    assert len(commands) > 10 and wrong == {}
 
 
 @pytest.mark.parametrize("part", ["grammar", "compiler"])

@@ -23,8 +23,7 @@ from fdif_dsl.runtime.exports.export import Export
 from fdif_dsl.runtime.finetuning.data.normalisation import Levels
 from fdif_dsl.runtime.finetuning.data.preprocessing import CUT, ENDS
 from fdif_dsl.runtime.predicting.tuned import Tuned, read_tuned
-from fdif_dsl.runtime.training.checkpoints import on_cpu
-from fdif_dsl.runtime.training.run_folder import save_whole
+from fdif_dsl.runtime.training.run_folder import on_cpu, save_whole
 
 META, INFERENCE, MODEL, README = "configs/metadata.json", "configs/inference.json", "models/model.pt", "docs/README.md"
 SCHEMA = ("https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/"

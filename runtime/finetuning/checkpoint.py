@@ -9,9 +9,8 @@ from typing import Any
 
 from fdif_dsl.runtime.finetuning.preflight import Settled
 from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
-from fdif_dsl.runtime.training.checkpoints import on_cpu
 from fdif_dsl.runtime.training.pretrained import Pretrained
-from fdif_dsl.runtime.training.run_folder import save_whole
+from fdif_dsl.runtime.training.run_folder import on_cpu, save_whole
 
 
 def save_weights(path: Path, network: Any, settled: Settled, recipe: FinetuneRecipe, seed: int,

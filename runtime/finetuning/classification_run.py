@@ -19,11 +19,10 @@ from fdif_dsl.runtime.finetuning.preflight import Settled
 from fdif_dsl.runtime.finetuning.recipe import FinetuneRecipe
 from fdif_dsl.runtime.finetuning.rescaling import kernels_of_new_size
 from fdif_dsl.runtime.finetuning.trainer import Tuner, tune
-from fdif_dsl.runtime.training.checkpoints import on_cpu
 from fdif_dsl.runtime.training.heads import Classifier
 from fdif_dsl.runtime.training.interrupt import Stop
 from fdif_dsl.runtime.training.log import Report
-from fdif_dsl.runtime.training.run_folder import WEIGHTS
+from fdif_dsl.runtime.training.run_folder import WEIGHTS, on_cpu
 from fdif_dsl.runtime.weights.transfer import take_over
 
 _AT_ONCE = 32  # test images

@@ -55,8 +55,8 @@ class Page:
         self._gallery: list[Json] = []
         self._does: dict[str, Callable[[Json], Awaitable[Json | None]]] = {
             "open": self._open, "new": self._new, "text": self._put, "save": self._save, "files": self._files,
-            "gallery": self._show_gallery, "complete": self._complete, "hover": self._hover, "signature": self._signature,
-            "format": self._format, "place": self._place, "recipes": self._recipes,
+            "gallery": self._show_gallery, "complete": self._complete, "hover": self._hover,
+            "signature": self._signature, "format": self._format, "place": self._place, "recipes": self._recipes,
             "look": self._picture, "draws": self._picture, "thumb": self._thumb, "volume": self._volume}
 
     async def run(self) -> None:

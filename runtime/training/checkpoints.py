@@ -13,7 +13,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from fdif_dsl.compiler.support.files import remove_leftovers, replacing
-from fdif_dsl.runtime.training.run_folder import BEST, BEST_WEIGHTS, FOLDER, LAST, WEIGHTS, save_whole
+from fdif_dsl.runtime.training.run_folder import BEST, BEST_WEIGHTS, FOLDER, LAST, WEIGHTS, on_cpu, save_whole
 
 
 class Checkpoints:
@@ -70,13 +70,6 @@ def weights_of(module: LightningModule) -> Mapping[str, torch.Tensor]:
     network: Any = module.trained
     its: Mapping[str, torch.Tensor] = getattr(network, "network", network).state_dict()
     return its
-
-
-def on_cpu(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The same tensors on the CPU. Names that share a tensor still do, which keeps files small."""
-    seen: dict[tuple[int, Any], torch.Tensor] = {}
-    return {name: seen.setdefault((tensor.data_ptr(), tensor.shape), tensor.detach().cpu())
-            for name, tensor in weights.items()}
 
 
 def _link(path: Path, name: Path) -> None:

@@ -61,6 +61,13 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2) + "\n")
 
 
+def on_cpu(weights: Mapping[str, Any]) -> dict[str, Any]:
+    """The same tensors on the CPU. Names that share a tensor still do, which keeps files small."""
+    seen: dict[tuple[int, Any], Any] = {}
+    return {name: seen.setdefault((tensor.data_ptr(), tensor.shape), tensor.detach().cpu())
+            for name, tensor in weights.items()}
+
+
 def save_whole(value: Any, path: Path) -> None:
     """Has torch put a value into a file, whole or not at all. Raises an `OSError` that names `path`."""
     import torch

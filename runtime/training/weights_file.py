@@ -80,7 +80,7 @@ def load(path: Path) -> Any:
 def save_tensors(path: Path, weights: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
     """Puts weights and facts into a safetensors file, whole or not at all. Of names that share a tensor the first is
     kept, and the others stand in the header."""
-    torch_format = require("safetensors.torch")
+    torch_format = require("safetensors.torch", who="a safetensors file")
     first: dict[tuple[int, tuple[int, ...]], str] = {}
     aliases, kept = {}, {}
     for name, tensor in weights.items():
@@ -95,7 +95,7 @@ def save_tensors(path: Path, weights: Mapping[str, Any], facts: Mapping[str, Any
 
 
 def _read_tensors(path: Path) -> Any:
-    safe = require("safetensors")
+    safe = require("safetensors", who="a safetensors file")
     try:
         with safe.safe_open(path, framework="pt") as file:
             about = (file.metadata() or {}).get(ABOUT)
