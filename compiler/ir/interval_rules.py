@@ -20,6 +20,7 @@ Correctly rounded operations are monotone, so that their ends need no margin. Wh
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -513,27 +514,28 @@ def _hash(m: Maker, *sides: Interval) -> Ends:
 
 
 def _field(m: Maker, samples: Interval, k: Interval, *sides: Interval) -> Ends:
-    """The distance to the box, and the value in the middle of what the box leaves of the sides, which changes no
-    faster than the samples are steep."""
+    """The distance to the box, and the values in the middles of the eight parts of what the box leaves of the sides,
+    each of which changes no faster than the samples are steep."""
     found = fields.baked(samples.lo.const)
     least, most = found.range
     near = far = reach = m.number(0)
-    middles = []
+    middles: list[tuple[End, End]] = []
     for x, half in zip(sides, found.halves, strict=True):
         end, zero = m.number(half), m.number(0)
         first, last = (m("max", m("sub", a, end), zero) for a in _magnitude(m, x))
         near, far = m("add", near, m("mul", first, first)), m("add", far, m("mul", last, last))
         lo, hi = (m("min", m("max", a, m("neg", end)), end) for a in (x.lo, x.hi))
         middle = m("add", m("mul", m.number(0.5), lo), m("mul", m.number(0.5), hi))
-        across = m("max", m("sub", hi, middle), m("sub", middle, lo))
-        middles.append(middle)
+        across = m("mul", m.number(0.5), m("max", m("sub", hi, middle), m("sub", middle, lo)))
+        middles.append((m("sub", middle, across), m("add", middle, across)))
         reach = m("add", reach, m("mul", across, across))
     lo, hi = m.number(least), m.number(most)
     if k.point:
-        value = m("field", samples.lo, k.lo, *middles)
+        values = [m("field", samples.lo, k.lo, *places) for places in itertools.product(*middles)]
         around = m("add", m("mul", m("sqrt", reach), m.number(found.slope * (1 + 4 * _STEP))),
                    m.number(_FIELD_ERROR))
-        lo, hi = m("max", lo, m("sub", value, around)), m("min", hi, m("add", value, around))
+        low, high = (functools.reduce(functools.partial(m, op), values) for op in ("min", "max"))
+        lo, hi = m("max", lo, m("sub", low, around)), m("min", hi, m("add", high, around))
     return (m("add", lo, m("mul", m("sqrt", near), m.number(1 - 4 * _STEP))),
             m("add", hi, m("mul", m("sqrt", far), m.number(1 + 4 * _STEP))), False)
 

@@ -158,13 +158,12 @@ def field_pair(key: str, bits: int, number: Any, kind: Any) -> Any:
         found.set_metadata("invariant.load", module.add_metadata([]))
         return found
 
-    def from_half(builder: Any, half: Any) -> Any:
-        """A float16, in the low bits of a word: its exponent is moved, and set right by a product; so it needs no
-        instruction that some processors lack."""
-        moved = builder.shl(builder.and_(half, ir.Constant(word, 0x7FFF)), ir.Constant(word, 13))
-        sign = builder.shl(builder.and_(half, ir.Constant(word, 0x8000)), ir.Constant(word, 16))
-        scaled = builder.fmul(builder.bitcast(moved, ir.FloatType()), ir.Constant(ir.FloatType(), 2.0**112))
-        return builder.bitcast(builder.or_(builder.bitcast(scaled, word), sign), ir.FloatType())
+    def from_half(builder: Any, both: Any) -> Any:
+        """The float16 in the high bits of a word: its exponent is moved behind copies of the sign, of which one is
+        kept, and set right by a product; so it needs no instruction that some processors lack."""
+        moved = builder.ashr(both, ir.Constant(word, 3))
+        scaled = builder.bitcast(builder.and_(moved, ir.Constant(word, 0x8FFFE000)), ir.FloatType())
+        return builder.fmul(scaled, ir.Constant(ir.FloatType(), 2.0**112))
 
     def widened(builder: Any, value: Any) -> Any:
         return value if number == ir.FloatType() else builder.fpext(value, number)
@@ -177,7 +176,7 @@ def field_pair(key: str, bits: int, number: Any, kind: Any) -> Any:
             index = args[0] if args[0].type == word else builder.trunc(args[0], word)
             if bits == 16:
                 both = load(builder, index)
-                low, high = from_half(builder, both), from_half(builder, builder.lshr(both, ir.Constant(word, 16)))
+                low, high = from_half(builder, builder.shl(both, ir.Constant(word, 16))), from_half(builder, both)
             else:
                 low, high = (builder.bitcast(load(builder, builder.add(index, ir.Constant(word, k))), ir.FloatType())
                              for k in (0, 1))
