@@ -13,14 +13,15 @@ from fdif_dsl.cli.console import stdout
 from fdif_dsl.cli.find import of_kind
 from fdif_dsl.cli.options import library
 
-WHAT = ("shapes", "displacements", "mappers", "recipes", "networks")
+WHAT = ("shapes", "displacements", "mappers", "recipes", "networks", "weights")
 
 
 @click.command("list")
 @click.argument("what", required=False, type=click.Choice(WHAT))
 @library()
 def command(what: str | None, paths: tuple[str, ...]) -> None:
-    """List the classes of one kind with their parameters, or the recipes, or the networks; or else all of them."""
+    """List the classes of one kind with their parameters, or the recipes, the networks, or the weights that come with
+    the package; or else all of them."""
     tables = [_table(each, paths) for each in ((what,) if what else WHAT)]
     console = stdout()
     for table in tables:
@@ -40,6 +41,8 @@ def _table(what: str, paths: tuple[str, ...]) -> Table:
         table.caption = ("memory: an estimate of what a training step of the recipe takes beside the program itself\n"
                          "any other network: a function, in a recipe as network = \"package.module:function\"")
         table.caption_justify = "left"
+    elif what == "weights":
+        _fill(table, ("name", "network", "patch", "steps", "learnt"), weights())
     else:
         from fdif_dsl.compiler.library import load_library
 
@@ -91,6 +94,22 @@ def networks() -> Iterator[tuple[str, ...]]:
         except FdifError as error:  # a package that is not installed
             figures = error.diagnostics[0].hint.removeprefix("pip install "), ""
         yield n.name, *figures, n.recipe, f"multiples of {n.divisor}, at least {n.least}", n.about
+
+
+def weights() -> Iterator[tuple[str, ...]]:
+    """For each file of weights that comes along what it is of, and what it learnt."""
+    from fdif_dsl.grammar.diagnostics import FdifError
+    from fdif_dsl.runtime.training.pretrained import Pretrained
+    from fdif_dsl.runtime.weights.source import shipped
+
+    for name, path in shipped().items():
+        try:
+            its = Pretrained.read(path)
+        except FdifError as error:  # a package that is not installed
+            yield name, error.diagnostics[0].hint.removeprefix("pip install "), "", "", ""
+            continue
+        learnt = ", ".join(its.tasks) if its.task == "structure" else f"{its.channels} classes"
+        yield (name, its.network, " x ".join(map(str, its.patch)), f"{its.step:,}", f"{its.task}: {learnt}")
 
 
 def module(formula: Any) -> str:

@@ -28,6 +28,7 @@ from fdif_dsl.runtime.fitting.one import Fit, fit_one, inner_points, measured
 from fdif_dsl.runtime.fitting.pose import Pose
 from fdif_dsl.runtime.fitting.recipe import grid_of, recipe_text
 from fdif_dsl.runtime.fitting.report import draw_report
+from fdif_dsl.runtime.fitting.roughness import Roughness, displacement_text, roughness_of
 from fdif_dsl.runtime.fitting.target import Target, make_target, middle_of, read_stored, unit_of
 from fdif_dsl.runtime.fitting.template import Template
 from fdif_dsl.runtime.fitting.text import formula_text
@@ -124,7 +125,8 @@ def fit(masks: str | Path | Sequence[str | Path], output: str | Path, template: 
     whole = together(rows) if labels else rows[""]
     spread = distribution_of(whole.numbers, whole.low, whole.high)
     every = [one for each in fits.values() for one in each]
-    _write(_Found(name, template, module, parts, fits, whole, spread, grid, command or "fd.fit(...)"), output)
+    rough = roughness_of(made, every, seed)
+    _write(_Found(name, template, module, parts, fits, whole, spread, rough, grid, command or "fd.fit(...)"), output)
     write_text(report / "masks.json", json.dumps(_table(every), indent=1) + "\n")
     draw_report(made, every, output, [f"{name}_{part.name}" if part.name else name for part in parts], grid, report)
     return Fitted(output, output.with_suffix(".toml"), report, tuple(f.target.name for f in every),
@@ -179,6 +181,7 @@ class _Found:
     fits: Mapping[str, Sequence[Fit]]
     rows: Rows
     spread: Distribution
+    rough: Roughness
     grid: tuple[int, int, int]
     command: str
 
@@ -197,11 +200,14 @@ def _write(what: _Found, output: Path) -> None:
     shapes = [f"{what.name}_{part.name}" if part.name else what.name for part in what.parts]
     for shape, part in zip(shapes, what.parts, strict=True):
         text += f"\n{mapper_text(shape, part.levels)}" if part.levels else ""
+    bumps = f"{what.name}_rough"
+    text += f"\n{displacement_text(bumps, what.rough, min(what.grid))}"
     _beside(what.module, output)
     write_text(output, format_source(text))
     levels = {shape: part.levels for shape, part in zip(shapes, what.parts, strict=True) if part.levels}
     write_text(output.with_suffix(".toml"), recipe_text(
-        output.stem, shapes, what.grid, what.parts[0].targets, list(load_library().shapes), levels, what.command))
+        output.stem, shapes, what.grid, what.parts[0].targets, list(load_library().shapes), bumps, levels,
+        what.command))
 
 
 def _name(output: Path, name: str | None, template: str) -> str:

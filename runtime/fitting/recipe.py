@@ -27,16 +27,17 @@ def grid_of(targets: Sequence[Target]) -> tuple[int, int, int]:
 
 
 def recipe_text(name: str, fitted: Sequence[str], grid: tuple[int, int, int], targets: Sequence[Target],
-                shapes: Sequence[str], levels: Mapping[str, Sequence[Levels]], command: str) -> str:
+                shapes: Sequence[str], bumps: str, levels: Mapping[str, Sequence[Levels]], command: str) -> str:
     """A TOML file that `Recipe.load` reads. `fitted` is the shape, or those of a group; beside it stand some of the
-    standard library's `shapes`, and places spread as those of the masks in their images. With grey levels of images,
-    objects have these and the scanner is as theirs; without, each object has any grey level of its own."""
+    standard library's `shapes`, all with the displacement `bumps`, and places spread as those of the masks in their
+    images. With grey levels of images, objects have these and the scanner is as theirs; without, each object has any
+    grey level of its own."""
     step = max(1, len(shapes) // OTHERS)
     quoted = [f'"{shape}"' for shape in list(shapes)[::step][:OTHERS] if shape not in fitted]
     lists = ",\n".join("    " + ", ".join(quoted[i : i + 3]) for i in range(0, len(quoted), 3))
     away = np.std([t.centre / t.room for t in targets], axis=0).max() if len(targets) > 1 else 0.0
     scanner = "\n".join(scanner_lines([one for each in levels.values() for one in each]) if levels else ANY)
-    more = ""
+    more = f'\ndisplacements = ["{bumps}"]'
     if levels:
         more += "\nmappers = [" + ", ".join(f'"{shape}_{kind}"' for shape in levels for kind in KINDS) + "]"
     if len(fitted) > 1:

@@ -42,7 +42,9 @@ def formula_text(name: str, template: str, module: str, about: Sequence[str], ro
         lines += _part(template, part, [c for c in rows.columns if c.part == part], base, bool(mirrored))
     head = "".join(f"## {line}".rstrip() + "\n" for line in about)
     modules = dict.fromkeys([module, "std"])
-    text = "".join(f"use {m}\n" for m in modules) + "\n" + "".join(f"{t}\n\n" for t in tables)
+    modes = ", and what it does in each mode" if count else ""
+    above = f"# Of arrays of quantities: the means, what each value varies alone{modes}.\n" if tables else ""
+    text = "".join(f"use {m}\n" for m in modules) + "\n" + above + "".join(f"{t}\n" for t in tables) + "\n"
     if set(bases) == {""}:
         return format_source(f"{text}{head}shape {name} {{\n" + "\n".join(lines) + "\n}\n")
     lines.append(f"  distance = [{', '.join(f'inside_{part}' for part in bases)}][part]")
@@ -79,9 +81,7 @@ def _table(table: str, column: Column, spread: Distribution, of: slice) -> str:
     """A constant with the mean, the rest and the modes of an array, one after the other."""
     rows = [spread.mean[of], spread.rest[of], *spread.modes[:, of]]
     told = [", ".join(_values(row, column)) for row in rows]
-    modes = ", and what it does in each mode" if len(spread.modes) else ""
-    return (f"# The mean of `{column.name}`, what each value varies alone{modes}.\n"
-            f"const {table} = [" + ",\n".join(told) + "]")
+    return f"const {table} = [" + ",\n".join(told) + "]"
 
 
 def _array(column: Column, table: str, spread: Distribution, of: slice) -> str:
