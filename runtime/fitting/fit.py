@@ -19,6 +19,7 @@ from fdif_dsl.compiler.support.files import write_text
 from fdif_dsl.grammar.diagnostics import Diagnostic, FdifError
 from fdif_dsl.grammar.format import format_source
 from fdif_dsl.runtime.fitting.agreement import agree
+from fdif_dsl.runtime.fitting.beside import draw_beside
 from fdif_dsl.runtime.fitting.descent import Guess
 from fdif_dsl.runtime.fitting.distribution import Distribution, distribution_of
 from fdif_dsl.runtime.fitting.grey import Levels, levels_of, mapper_text
@@ -128,7 +129,10 @@ def fit(masks: str | Path | Sequence[str | Path], output: str | Path, template: 
     rough = roughness_of(made, every, seed)
     _write(_Found(name, template, module, parts, fits, whole, spread, rough, grid, command or "fd.fit(...)"), output)
     write_text(report / "masks.json", json.dumps(_table(every), indent=1) + "\n")
-    draw_report(made, every, output, [f"{name}_{part.name}" if part.name else name for part in parts], grid, report)
+    shapes = [f"{name}_{part.name}" if part.name else name for part in parts]
+    draw_report(made, every, output, shapes, grid, report)
+    if parts[0].levels:
+        draw_beside(found, [part.labels for part in parts], output, shapes, report / "beside.png")
     return Fitted(output, output.with_suffix(".toml"), report, tuple(f.target.name for f in every),
                   tuple(f.dice for f in every), tuple(f.surface for f in every),
                   tuple(note for part in parts for note in part.notes), whole, spread)

@@ -39,7 +39,21 @@ class Levels:
 
 
 def levels_of(path: Path, mask: Stored, target: Target, unit: float) -> Levels:
-    """The grey levels of an image around a mask.
+    """The grey levels of an image around a mask. Raises as `read_image` does."""
+    image = read_image(path, mask)
+    distance = _at_voxels(target, image.shape, np.array(mask.spacing[::-1]) / unit)
+    inside, rim = image[distance < -_RIM], image[np.abs(distance) <= _RIM]
+    around = image[(distance > _RIM) & (distance < _BAND)]
+    inside = inside if inside.size else image[distance <= 0]
+    around = around if around.size else image[distance > 0]
+    noise = noise_of(image)
+    means = [float(part.mean()) if part.size else 0.0 for part in (inside, rim, around)]
+    return Levels(means[0], means[1], means[2], _beside(inside, noise), _beside(around, noise), noise,
+                  max(mask.spacing) / min(mask.spacing))
+
+
+def read_image(path: Path, mask: Stored) -> np.ndarray:
+    """The image of a mask, (x, y, z), in the levels of volumes.
 
     Raises:
         FdifError: the image has other voxels than the mask, or one level only.
@@ -55,16 +69,8 @@ def levels_of(path: Path, mask: Stored, target: Target, unit: float) -> Levels:
     if not high > low:
         raise FdifError(Diagnostic("E0977", "an image has one grey level only", where=str(path),
                                    hint="leave it out, or --images"))
-    image = np.clip((np.nan_to_num(image, nan=low) - low) / (high - low), 0, 1) * TOP
-    distance = _at_voxels(target, image.shape, np.array(mask.spacing[::-1]) / unit)
-    inside, rim = image[distance < -_RIM], image[np.abs(distance) <= _RIM]
-    around = image[(distance > _RIM) & (distance < _BAND)]
-    inside = inside if inside.size else image[distance <= 0]
-    around = around if around.size else image[distance > 0]
-    noise = noise_of(image)
-    means = [float(part.mean()) if part.size else 0.0 for part in (inside, rim, around)]
-    return Levels(means[0], means[1], means[2], _beside(inside, noise), _beside(around, noise), noise,
-                  max(mask.spacing) / min(mask.spacing))
+    scaled: np.ndarray = np.clip((np.nan_to_num(image, nan=low) - low) / (high - low), 0, 1) * TOP
+    return scaled
 
 
 def noise_of(image: np.ndarray) -> float:

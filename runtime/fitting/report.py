@@ -1,4 +1,5 @@
-"""Pictures of a fit: each mask beside what was fitted to it, and what each mode of variation does."""
+"""Pictures of a fit: each mask beside what was fitted to it, and what each mode of variation does. Scans beside volumes
+are in `beside.py`."""
 
 from __future__ import annotations
 
@@ -31,7 +32,10 @@ def draw_report(template: Template, fits: Sequence[Fit], formula: Path, names: S
 def draw_fits(template: Template, fits: Sequence[Fit], path: Path) -> None:
     """Three slices of each mask, as an area, with the outline of its fit."""
     shown = sorted(fits, key=lambda f: f.dice)[:MOST]
-    with figure_file(path, 3 * _SIDE + 1.2, _SIDE * len(shown) + 0.3) as figure:
+    width, height = 3 * _SIDE + 0.7, _SIDE * len(shown)
+    with figure_file(path, width, height) as figure:
+        figure.subplots_adjust(left=0.6 / width, right=1 - 0.05 / width, bottom=0.05 / height, top=1 - 0.05 / height,
+                               wspace=0.05, hspace=0.05)
         for row, fit in enumerate(shown):
             mask, mine = fit.target.inside, occupied(template, fit.target, fit.guess)
             middle = [round(v) for v in np.argwhere(mask).mean(0)]
@@ -58,7 +62,10 @@ def draw_modes(formula: Path, names: Sequence[str], grid: tuple[int, int, int], 
         path.unlink(missing_ok=True)
         return
     axis = np.arange(min(grid)) - min(grid) / 2
-    with figure_file(path, 3 * _SIDE + 0.6, _SIDE * count + 0.4) as figure:
+    width, height = 3 * _SIDE, (_SIDE + 0.25) * count
+    with figure_file(path, width, height) as figure:
+        figure.subplots_adjust(left=0.05 / width, right=1 - 0.05 / width, bottom=0.05 / height, top=1 - 0.25 / height,
+                               wspace=0.05, hspace=0.25 / _SIDE)
         for k in range(count):
             for column, value in enumerate((-2, 0, 2)):
                 axes = figure.add_subplot(count, 3, 3 * k + column + 1)

@@ -44,6 +44,7 @@ def test_masks_become_a_formula(fdifc: Any, folder: Path) -> None:
     assert "Made by `fdifc fit MASKS" in text
     assert "scan0" not in text and str(folder) not in text and "mapper melon_grey" in text
     assert 'mappers = ["melon_grey", "melon_other"]' in out.with_suffix(".toml").read_text()
+    assert (out.parent / "report" / "beside.png").stat().st_size > 5000
     for command in (("check", out), ("fmt", "--check", out)):
         checked = fdifc(*command)
         assert checked.exit_code == 0, checked.output

@@ -51,6 +51,7 @@ def test_what_was_drawn_is_found_again(masks: list[Path], egg: Path) -> None:
     recipe = fd.Recipe.load(found.recipe)
     both = fd.load_library(["standard", found.formula])
     assert "found" in lib.shapes and resolve(recipe, both).shapes[0].name == "found"
+    assert [d.name for d in resolve(recipe, both).displacements if d] == ["found_rough"]
     table = json.loads((found.report / "masks.json").read_text())
     assert [row["mask"] for row in table] == ["m0", "m1", "m2", "m3"]
     assert (found.report / "fits.png").stat().st_size > 1000
