@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def scene_by_definition(lib: Library, seed: int, index: int, recipe: Recipe) -> Scene:
-    """What `sample_scene` returns, a thousand times slower."""
+    """What `sample_scene` returns of a recipe without groups, a thousand times slower."""
     choices = resolve(recipe, lib)
     grid = Grid(recipe.grid)
     numbers = np.arange(object_count(recipe, seed, index))
