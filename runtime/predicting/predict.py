@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from fdif_dsl.runtime.finetuning.data.memory import within_memory
 from fdif_dsl.runtime.finetuning.data.nifti import unsaid
 from fdif_dsl.runtime.finetuning.data.writing import ending_of, write_classes
 from fdif_dsl.runtime.pictures.colour_tables import write_colour_tables
+from fdif_dsl.runtime.predicting.formulas import read_of_formulas
 from fdif_dsl.runtime.predicting.images import Image, find_images
 from fdif_dsl.runtime.predicting.record import Record
 from fdif_dsl.runtime.predicting.tuned import Tuned, read_tuned
@@ -40,7 +41,8 @@ class Hooks:
 
 def predict(run: str | Path, images: str | Path | Sequence[str | Path], directory: str | Path, *, flips: bool = False,
             probabilities: bool = False, overlap: float | None = None, accelerator: str = "auto",
-            overwrite: bool = False, hooks: Hooks | None = None) -> list[Path]:
+            overwrite: bool = False, classes: Mapping[str, int] | None = None, spacing: float | Sequence[float] = 1.0,
+            hooks: Hooks | None = None) -> list[Path]:
     """Segments images with the networks of a run of fine-tuning, and leaves in `directory`:
 
         NAME.nii.gz              for each image a label on its own grid, with the numbers of the data set; in the
@@ -55,6 +57,9 @@ def predict(run: str | Path, images: str | Path | Sequence[str | Path], director
     each is seen mirrored along every axis too, which takes eight times as long. `accelerator` is `auto`, `cpu` or
     `gpu`. What an earlier call with the same run and settings has finished is kept, unless `overwrite`.
 
+    With `classes`, the run is one of `fdifc pretrain` whose formulas are what is looked for: the number of each class
+    that is written, where all else is background; images are seen in voxels of `spacing` mm, one number or (z, y, x).
+
     Returns:
         The label files, in the order of the images.
 
@@ -62,7 +67,8 @@ def predict(run: str | Path, images: str | Path | Sequence[str | Path], director
         FdifError: the run or an image does not do, or the folder holds something else. Of images that cannot be used
             it is said after the others are done.
     """
-    networks = read_tuned(Path(run))
+    z, y, x = (spacing,) * 3 if isinstance(spacing, int | float) else spacing
+    networks = [read_of_formulas(Path(run), classes, (z, y, x))] if classes else read_tuned(Path(run))
     tuned = networks[0]
     found = find_images([Path(images)] if isinstance(images, str | Path) else [Path(path) for path in images],
                         tuned.channels)
@@ -142,4 +148,5 @@ def _told(run: Path, networks: Sequence[Tuned], images: Sequence[Image]) -> str:
     tuned = networks[0]
     mean = f", the mean of {len(networks)} networks" if len(networks) > 1 else ""
     return (f"predicting {counted(len(images), 'image')} with {tuned.kind} of {run}{mean}: "
-            + ", ".join(f"{number} {name}" for number, name in zip(tuned.numbers, tuned.classes, strict=True)))
+            + ", ".join(f"{number} {name}" for number, name in sorted(dict(zip(
+                tuned.numbers, tuned.classes, strict=True)).items())))

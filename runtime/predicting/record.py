@@ -34,9 +34,10 @@ class Record:
     def of(cls, run: Path, networks: Sequence[Tuned], sliding: Sliding) -> Record:
         """The record of predictions that are about to be made."""
         tuned = networks[0]
-        return cls({"weights": [its.digest for its in networks], "overlap": sliding.overlap, "flips": sliding.flips},
-                   {"run": str(run), "labels": dict(zip(tuned.classes, tuned.numbers, strict=True)),
-                    "versions": versions()})
+        return cls({"weights": [its.digest for its in networks], "overlap": sliding.overlap, "flips": sliding.flips,
+                    "labels": dict(zip(tuned.classes, tuned.numbers, strict=True)),
+                    "spacing": tuned.spacing and list(tuned.spacing)},
+                   {"run": str(run), "versions": versions()})
 
     def check(self, folder: Path, images: Sequence[Image], overwrite: bool) -> None:
         """Raises `FdifError` where the folder holds something else, or predictions that these cannot be mixed with."""

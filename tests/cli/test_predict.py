@@ -110,3 +110,35 @@ error[E0804]: {images} holds files of something else
         (tmp_path / "locked").mkdir(mode=0o500)
         result = fdifc("predict", run, images, "-o", tmp_path / "locked/out")
         assert result.exit_code == 1 and result.stderr.startswith(f"error[E0801]: {tmp_path}/locked/out: ")
+
+
+def test_formulas_that_are_looked_for(fdifc: Any, a_run: Any, images: Path, tmp_path: Path) -> None:
+    made, out = a_run("unet", "train.features=4", "volume.grid=[16, 16, 16]"), tmp_path / "out"
+    stored = torch.load(made / "weights.pt", weights_only=True)
+    names = next(iter(stored["tasks"].values()))
+    result = fdifc("predict", made, images, "-o", out, "--classes", f"{names[2]}=7", "--spacing", "1,2,1")
+    assert result.exit_code == 0, result.output
+    assert f"0 background, 7 {names[2]}\n" in result.stdout
+    voxels = np.asarray(nibabel.load(out / "a.nii.gz").dataobj)
+    assert voxels.shape == (20, 16, 17) and set(np.unique(voxels)) <= {0, 7}
+    assert json.loads((out / "predictions.json").read_text())["labels"] == {"background": 0, names[2]: 7}
+    # Other classes of the same network do not come into the same folder.
+    result = fdifc("predict", made, images, "-o", out, "--classes", f"{names[1]}=7", "--spacing", "1,2,1")
+    assert result.exit_code == 1 and "their labels are not the same" in result.stderr
+    result = fdifc("predict", made, images, "-o", tmp_path / "other", "--classes", f"{names[1]}x=1")
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"error[E0958]: the network learnt no class `{names[1]}x`")
+    assert f"did you mean `{names[1]}`?" in result.stderr and not (tmp_path / "other").exists()
+
+
+def test_formulas_of_a_fine_tuned_network(fdifc: Any, run: Path, images: Path, tmp_path: Path) -> None:
+    for given, said in ((("--classes", "liver"), "write a class and its number"),
+                        (("--classes", "liver=0"), "write a class and its number"),
+                        (("--classes", "liver=1", "--spacing", "1,2"), "write the side of a voxel in mm"),
+                        (("--classes", "liver=1", "--spacing", "-1"), "write the side of a voxel in mm")):
+        result = fdifc("predict", run, images, "-o", tmp_path / "out", *given)
+        assert result.exit_code == 2 and said in result.output
+    path = run / "scratch-seed-1/weights.pt"
+    torch.save(torch.load(path, weights_only=True) | {"library": "", "seed": 1, "step": 9, "trained_on": ["a"]}, path)
+    result = fdifc("predict", path.parent, images, "-o", tmp_path / "out", "--classes", "liver=1")
+    assert result.exit_code == 1 and "the network was fine-tuned" in result.stderr
