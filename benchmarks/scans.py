@@ -26,7 +26,7 @@ from pathlib import Path
 import click
 from scanning.parts import PARTS, REPORT, deal_parts
 from scanning.picture import draw_curves
-from scanning.plan import ARMS, LEAST, SCRATCH, USUAL, DataSet, Plan, Value
+from scanning.plan import ARMS, LEAST, SCRATCH, USUAL, Arm, DataSet, Plan, Value
 from scanning.report import report
 from scanning.runs import finetune_scans, score_mean_shape
 from transferring.ledger import Ledger
@@ -110,12 +110,31 @@ def _values(context: click.Context, parameter: click.Parameter, texts: tuple[str
         raise click.BadParameter(str(error)) from None
 
 
+def _arms(context: click.Context, parameter: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if name not in ARMS:
+            raise click.BadParameter(f"there is no arm `{name}`: arms are {', '.join(ARMS)}")
+    return names
+
+
+def _weights(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> tuple[str, ...]:
+    """The names of arms of weights; they are arms like any other from here on."""
+    for text in texts:
+        name, _, where = text.partition("=")
+        if not (name.isidentifier() and where) or name in ARMS:
+            raise click.BadParameter(f"`{text}` is not NAME=WHERE, or there is an arm of that name")
+        ARMS[name] = Arm(f"weights of {where}", weights=where)
+    return tuple(text.partition("=")[0] for text in texts)
+
+
 @click.command(help=(__doc__ or "").replace("    python", "\b\n    python"))
 @click.option("--data", multiple=True, required=True, callback=_data,
               help="PATH@MM, or PATH@MM:PATCH; may be given several times.")
 @click.option("--part", type=click.Choice(PARTS), default=REPORT, show_default=True)
-@click.option("--arm", "arms", multiple=True, type=click.Choice(list(ARMS)),
+@click.option("--arm", "arms", multiple=True, callback=_arms,
               help=f"Those to run; {', '.join(USUAL)} if none is given.")
+@click.option("--weights", multiple=True, callback=_weights, is_eager=True, metavar="NAME=WHERE",
+              help="An arm of its own: weights that there are already, as `fdifc finetune --weights` takes them.")
 @click.option("--cases", default="1,2,4,8,0", show_default=True, callback=_numbers, help="0 is all.")
 @click.option("--seeds", default="1,2,3,4,5", show_default=True, callback=_numbers)
 @click.option("--steps", type=click.IntRange(LEAST), default=Plan.steps, show_default=True, help="Of fine-tuning.")
@@ -131,10 +150,10 @@ callback=_values,
 @click.option("--jobs", type=click.IntRange(1), default=Plan.jobs, show_default=True, help="Runs side by side.")
 @click.option("-o", "folder", type=click.Path(path_type=Path, file_okay=False), default=Path("scans"),
               show_default=True, help="The folder for the networks and the results.")
-def main(data: tuple[DataSet, ...], part: str, arms: tuple[str, ...], cases: tuple[int, ...], seeds: tuple[int, ...],
-         steps: int, pretrain: int, network: str, features: int, patch: tuple[int, int, int], values: tuple[Value, ...],
-         jobs: int, folder: Path) -> None:
-    chosen = tuple(dict.fromkeys((SCRATCH, *(arms or USUAL))))
+def main(data: tuple[DataSet, ...], part: str, arms: tuple[str, ...], weights: tuple[str, ...], cases: tuple[int, ...],
+         seeds: tuple[int, ...], steps: int, pretrain: int, network: str, features: int, patch: tuple[int, int, int],
+         values: tuple[Value, ...], jobs: int, folder: Path) -> None:
+    chosen = tuple(dict.fromkeys((SCRATCH, *(arms or (() if weights else USUAL)), *weights)))
     plan = Plan(data, part, chosen, cases, seeds, steps, pretrain, network, features, patch, values, jobs)
     with report_errors():
         try:

@@ -175,7 +175,7 @@ class Plan:
         """What may not change between calls that share a folder; the rest says which runs there are."""
         kept = {key: value for key, value in asdict(self).items()
                 if key in ("part", "steps", "pretrain", "network", "features", "patch", "values")}
-        return {**kept, "arms": {name: asdict(arm) for name, arm in ARMS.items()}}
+        return {**kept, "arms": {name: asdict(arm) for name, arm in ARMS.items() if arm.recipe}}
 
     @property
     def runs(self) -> list[Run]:

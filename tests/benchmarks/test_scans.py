@@ -135,7 +135,9 @@ def test_an_arm_may_have_values_of_its_own():
     (["--data", "somewhere@4"], "somewhere"),
     (["--data", "somewhere@4", "--cases", "few"], "`few` is no list of whole numbers like 1,2,4"),
     (["--data", "somewhere@4", "--patch", "32"], "`32` is not three numbers"),
-    (["--data", "somewhere@4", "--arm", "mine"], "'mine' is not one of"),
+    (["--data", "somewhere@4", "--arm", "mine"], "there is no arm `mine`: arms are scratch, fdif"),
+    (["--data", "somewhere@4", "--weights", "laptop=run"], "or there is an arm of that name"),
+    (["--data", "somewhere@4", "--weights", "mine"], "`mine` is not NAME=WHERE"),
     (["--data", "somewhere@4", "--set", "mine:train.lr=1"], "there is no arm `mine` in `mine:train.lr=1`"),
     (["--data", "somewhere@4", "--set", "@a:train.steps=7"], "`@a:train.steps=7` is no number of steps from 8 on"),
 ])
