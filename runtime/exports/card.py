@@ -71,7 +71,16 @@ def _notes(form: Form) -> str:
     return "".join(f"Note: {note}.\n\n" for note in form.notes)
 
 
+_STRUCTURE = {"object": "whether it is in an object",
+              "middle": "whether it is in the object in the middle of the patch",
+              "distance": "how far the nearest border is, positive in objects"}
+
+
 def _classes(pretrained: Pretrained) -> str:
+    if pretrained.task == "structure":
+        return "Of each voxel, " + ", ".join(_STRUCTURE[task] for task in pretrained.tasks) + "."
+    if pretrained.task == "masked":
+        return "The grey levels of blocks that were hidden."
     lines = []
     for task, (_, *classes) in pretrained.tasks.items():
         shown = ", ".join(classes[:_LISTED]) + (f" and {len(classes) - _LISTED} more" if len(classes) > _LISTED else "")

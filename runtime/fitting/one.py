@@ -16,8 +16,8 @@ from fdif_dsl.runtime.fitting.template import Template
 
 STARTS = 12
 COARSE = Plan(steps=60, points=384)
-FINE = Plan(steps=220, points=1024, broad=0.15, prior=2e-5)
-KEPT = 2
+FINE = Plan(steps=320, points=1024, broad=0.15, prior=2e-5)
+KEPT = 4
 _UPRIGHT = np.array([0.0, 0.0, 0.0, 1.0])
 
 

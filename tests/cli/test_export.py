@@ -39,7 +39,7 @@ def test_export_of_what_is_no_run(fdifc: Any, run: Path) -> None:
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == """\
 error[E0960]: there are no weights `runs`
-  why: no such file or folder is there, and none come with this version of fdif-dsl
+  why: no such file or folder is there, and with fdif-dsl come laptop
   hint: did you mean `run`?
 """
     assert fdifc("export", "run", "--to", "nnunet").stderr.startswith("error[E0866]: nnU-Net has no network `unet`")
