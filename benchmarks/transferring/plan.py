@@ -82,8 +82,7 @@ SIZES = {
             "monitor.validate=600", "monitor.volumes=16", "monitor.checkpoint=200"),
         finetune=(
             *_NETWORK, "data.spacing=[6.0, 6.0, 6.0]", "data.normalise=zscore", "train.patch=[32, 32, 32]",
-            "train.lr=6e-3", "train.body_lr=1", "train.steps=200", "augment.flip=0", "validate.overlap=0.25",
-            "validate.distance=false")),
+            "train.lr=6e-3", "train.steps=200", "augment.flip=0", "validate.overlap=0.25", "validate.distance=false")),
     "gpu": Size(
         training=16, validation=24, voxel=2.5, phantom_seed=2026, jobs=1, longer=20000, seeds=(1, 2, 3, 4, 5),
         ladder=(SCRATCH, FULL),
@@ -91,7 +90,7 @@ SIZES = {
         finetune=(
             "train.network=swin_unetr", "train.features=48", "train.batch=2", "train.accelerator=gpu",
             "train.precision=16-mixed", "train.workers=4", "data.spacing=[2.5, 2.5, 2.5]", "data.normalise=zscore",
-            "train.patch=[96, 96, 96]", "train.lr=2e-4", "train.body_lr=1", "train.steps=5000", "train.warmup=100",
-            "augment.flip=0", "validate.distance=false")),
+            "train.patch=[96, 96, 96]", "train.lr=2e-4", "train.steps=5000", "train.warmup=100", "augment.flip=0",
+            "validate.distance=false")),
 }
 """`cpu` ends on two cores within an hour; `gpu` has the paper's SwinUNETR, volumes and labels."""
