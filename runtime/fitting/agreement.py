@@ -15,7 +15,7 @@ import numpy as np
 
 from fdif_dsl.runtime.fitting.descent import Guess, Plan
 from fdif_dsl.runtime.fitting.one import Fit, measured, refit
-from fdif_dsl.runtime.fitting.pose import Pose
+from fdif_dsl.runtime.fitting.pose import MIRRORED, Pose
 from fdif_dsl.runtime.fitting.target import Target
 from fdif_dsl.runtime.fitting.template import Template
 
@@ -48,7 +48,6 @@ def _from(best: Fit, base: Pose, target: Target, mirror: float) -> Guess:
     mirror image of the space around it is."""
     pose = replace(base, shift=np.zeros(3)) if target is not best.target else base
     if mirror < 0:
-        flip = np.array([1.0, -1.0, -1.0, 1.0])  # what a mirror along x does to a quaternion
-        pose = replace(pose, turn=pose.turn * flip[:3], base=pose.base * flip, mirror=-pose.mirror,
+        pose = replace(pose, turn=pose.turn * MIRRORED[:3], base=pose.base * MIRRORED, mirror=-pose.mirror,
                        shift=pose.shift * [-1, 1, 1])
     return Guess(pose, best.guess.z, best.guess.values)

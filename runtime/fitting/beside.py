@@ -9,7 +9,7 @@ import numpy as np
 
 from fdif_dsl.runtime.fitting.grey import TOP, read_image
 from fdif_dsl.runtime.fitting.masks import Masked
-from fdif_dsl.runtime.fitting.target import read_stored
+from fdif_dsl.runtime.fitting.target import chosen_voxels, read_stored
 from fdif_dsl.runtime.pictures import palette
 from fdif_dsl.runtime.pictures.overview import telling_plane
 from fdif_dsl.runtime.pictures.view import figure_file
@@ -46,10 +46,10 @@ def draw_beside(masks: Sequence[Masked], labels: Sequence[tuple[int, ...]], form
 def _scan(mask: Masked, labels: Sequence[tuple[int, ...]]) -> Pair:
     assert mask.image is not None
     stored = read_stored(mask.label)
-    image, whole = read_image(mask.image, stored), stored.upright()[0].transpose(2, 1, 0)
-    found = np.zeros(whole.shape, np.uint8)
+    image = read_image(mask.image, stored)
+    found = np.zeros(image.shape, np.uint8)
     for number, some in enumerate(labels, 1):
-        found[(whole != 0) if some == (0,) else np.isin(whole, some)] = number
+        found[chosen_voxels(stored, some)] = number
     return image.transpose(2, 1, 0), found.transpose(2, 1, 0)
 
 

@@ -26,7 +26,7 @@ from fdif_dsl.runtime.fitting.grey import Levels, levels_of, mapper_text
 from fdif_dsl.runtime.fitting.layout import Rows, rows_of, together
 from fdif_dsl.runtime.fitting.masks import Masked, find_masks
 from fdif_dsl.runtime.fitting.one import Fit, fit_one, inner_points, measured
-from fdif_dsl.runtime.fitting.pose import Pose
+from fdif_dsl.runtime.fitting.pose import MIRRORED, Pose
 from fdif_dsl.runtime.fitting.recipe import grid_of, recipe_text
 from fdif_dsl.runtime.fitting.report import draw_report
 from fdif_dsl.runtime.fitting.roughness import Roughness, displacement_text, roughness_of
@@ -38,7 +38,6 @@ from fdif_dsl.runtime.settings.wording import counted
 if TYPE_CHECKING:
     from fdif_dsl.compiler.library import Library
 
-_MIRRORED = np.array([1.0, -1.0, -1.0, 1.0])  # a quaternion, seen in a mirror along x
 _FORM = 1  # of what is kept of a fit
 _SPAN = 1.5  # how much larger or smaller than all instances of a template a mask may be, without a size of its own
 
@@ -127,12 +126,12 @@ def fit(masks: str | Path | Sequence[str | Path], output: str | Path, template: 
     spread = distribution_of(whole.numbers, whole.low, whole.high)
     every = [one for each in fits.values() for one in each]
     rough = roughness_of(made, every, seed)
-    _write(_Found(name, template, module, parts, fits, whole, spread, rough, grid, command or "fd.fit(...)"), output)
+    told = _Found(name, template, module, parts, fits, whole, spread, rough, grid, command or "fd.fit(...)")
+    _write(told, output)
     write_text(report / "masks.json", json.dumps(_table(every), indent=1) + "\n")
-    shapes = [f"{name}_{part.name}" if part.name else name for part in parts]
-    draw_report(made, every, output, shapes, grid, report)
+    draw_report(made, every, output, told.shapes, grid, report)
     if parts[0].levels:
-        draw_beside(found, [part.labels for part in parts], output, shapes, report / "beside.png")
+        draw_beside(found, [part.labels for part in parts], output, told.shapes, report / "beside.png")
     return Fitted(output, output.with_suffix(".toml"), report, tuple(f.target.name for f in every),
                   tuple(f.dice for f in every), tuple(f.surface for f in every),
                   tuple(note for part in parts for note in part.notes), whole, spread)
@@ -189,6 +188,11 @@ class _Found:
     grid: tuple[int, int, int]
     command: str
 
+    @property
+    def shapes(self) -> list[str]:
+        """The names of what is written: of the shape, or of the parts of a group."""
+        return [f"{self.name}_{part.name}" if part.name else self.name for part in self.parts]
+
 
 def _write(what: _Found, output: Path) -> None:
     """Write the formula and the recipe."""
@@ -197,11 +201,11 @@ def _write(what: _Found, output: Path) -> None:
     every = [fit for each in what.fits.values() for fit in each]
     # A mirrored mask is told by its side, so all have the base of one that is not.
     first = {part: each[0].pose for part, each in what.fits.items()}
-    bases = {part: pose.base * (_MIRRORED if pose.mirror < 0 else 1) for part, pose in first.items()}
+    bases = {part: pose.base * (MIRRORED if pose.mirror < 0 else 1) for part, pose in first.items()}
     mirrored = float(np.mean([fit.pose.mirror < 0 for fit in every]))
     about = _about(every, len(every) // len(what.parts), what.parts[0].unit, what.template, what.command)
     text = formula_text(what.name, what.template, what.module.stem, about, what.rows, what.spread, bases, mirrored)
-    shapes = [f"{what.name}_{part.name}" if part.name else what.name for part in what.parts]
+    shapes = what.shapes
     for shape, part in zip(shapes, what.parts, strict=True):
         text += f"\n{mapper_text(shape, part.levels)}" if part.levels else ""
     bumps = f"{what.name}_rough"

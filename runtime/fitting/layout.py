@@ -12,9 +12,8 @@ import numpy as np
 
 from fdif_dsl.compiler.ir.formula import Quantity
 from fdif_dsl.runtime.fitting.one import Fit
+from fdif_dsl.runtime.fitting.pose import MIRRORED
 from fdif_dsl.runtime.fitting.template import Template
-
-_MIRROR = np.array([1.0, -1.0, -1.0])  # a turn, seen in a mirror along x
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ def rows_of(template: Template, fits: Sequence[Fit], scaled: bool, middles: np.n
         high.append(np.full(values.shape[1], np.inf))
         first += values.shape[1]
 
-    flips = [_MIRROR if f.pose.mirror < 0 else 1.0 for f in fits]
+    flips = [MIRRORED[:3] if f.pose.mirror < 0 else 1.0 for f in fits]
     add("tilt", "How it is turned from the way most masks lie: the tangent of half the angle, times the axis.",
         np.stack([f.pose.turn * flip for f, flip in zip(fits, flips, strict=True)]))
     if scaled:

@@ -11,6 +11,9 @@ from typing import Any
 
 import numpy as np
 
+MIRRORED = np.array([1.0, -1.0, -1.0, 1.0])
+"""What a mirror along x does to a quaternion; to a turn, the first three."""
+
 
 @dataclass(frozen=True)
 class Pose:

@@ -80,18 +80,15 @@ def unit_of(masks: list[Stored]) -> float:
     return float(np.median([min(one.spacing) for one in masks]))
 
 
-def make_target(name: str, path: Path, stored: Stored, labels: tuple[int, ...], unit: float,
-                frame: np.ndarray | None = None) -> Target:
-    """What is fitted to for some labels of a mask, together. `frame` is the place of the origin, in units from the
-    file's corner, where it is not the middle of the mask.
+def make_target(name: str, path: Path, stored: Stored, labels: tuple[int, ...], unit: float) -> Target:
+    """What is fitted to for some labels of a mask, together.
 
     Raises:
         FdifError: the mask lacks a label.
     """
-    whole = stored.upright()[0].transpose(2, 1, 0)  # x, y, z
-    chosen = np.isin(whole, labels) if labels != (0,) else whole != 0
+    chosen = chosen_voxels(stored, labels)
     if not chosen.any():
-        raise _missing(path, whole, labels)
+        raise _missing(path, stored.upright()[0], labels)
     steps = np.array(stored.spacing[::-1]) / unit
     chosen, notes = _without_specks(chosen)
     occupied = [np.flatnonzero(chosen.any(axis=tuple({0, 1, 2} - {k}))) for k in range(3)]
@@ -112,16 +109,22 @@ def make_target(name: str, path: Path, stored: Stored, labels: tuple[int, ...], 
     axes = [corner[k] + cell * np.arange(n) for k, n in enumerate((x, y, z))]
     sight = [(axis >= -0.5 * steps[k]) & (axis <= (chosen.shape[k] - 0.5) * steps[k]) for k, axis in enumerate(axes)]
     seen = sight[0][:, None, None] & sight[1][:, None] & sight[2]
-    middle = np.argwhere(chosen).mean(0) * steps if frame is None else frame
+    middle = np.argwhere(chosen).mean(0) * steps
     room = np.array(chosen.shape) * steps
     return Target(name, distance.astype(np.float32), seen, corner - middle, cell, float(chosen.sum() * steps.prod()),
                   middle - (room - steps) / 2, room, notes)
 
 
+def chosen_voxels(stored: Stored, labels: tuple[int, ...]) -> np.ndarray:
+    """The voxels (x, y, z) of some labels together; 0 is all that is not 0."""
+    whole = stored.upright()[0].transpose(2, 1, 0)
+    found: np.ndarray = np.isin(whole, labels) if labels != (0,) else whole != 0
+    return found
+
+
 def middle_of(stored: Stored, labels: tuple[int, ...], unit: float) -> np.ndarray:
     """The middle of what some labels cover, in units from the file's corner."""
-    chosen = np.isin(stored.upright()[0].transpose(2, 1, 0), labels)
-    found: np.ndarray = np.argwhere(chosen).mean(0) * np.array(stored.spacing[::-1]) / unit
+    found: np.ndarray = np.argwhere(chosen_voxels(stored, labels)).mean(0) * np.array(stored.spacing[::-1]) / unit
     return found
 
 
