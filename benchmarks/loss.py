@@ -13,9 +13,9 @@ from collections.abc import Callable
 
 import torch
 from monai.losses.dice import DiceLoss
+from scanning.network import small_resenc
 from torch import nn
 from torch.nn import functional
-from transferring.network import small_resenc
 
 from fdif_dsl.runtime.training.losses import DeepSupervision, DiceAndCrossEntropy
 from fdif_dsl.runtime.training.monai_networks import unet

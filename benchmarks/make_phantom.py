@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 from phantom.dataset import write_phantom
+from phantom.picture import draw_phantom
 
 
 @click.command(help=(__doc__ or "").replace("    python", "\b\n    python"))
@@ -24,6 +25,8 @@ def main(training: int, validation: int, voxel: float, seed: int, folder: Path) 
         path = write_phantom(folder, training, validation, voxel, seed)
     except FileExistsError as error:
         raise click.ClickException(str(error)) from None
+    if training > 1:  # it shows a CT and an MR case
+        draw_phantom(path, folder / "phantom.png")
     click.echo(f"{training} cases to train on and {validation} held out: {path}")
 
 

@@ -24,14 +24,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 import click
+from scanning.ledger import Ledger
 from scanning.parts import PARTS, REPORT, deal_parts
 from scanning.picture import draw_curves
 from scanning.plan import ARMS, LEAST, SCRATCH, USUAL, Arm, DataSet, Plan, Value
 from scanning.report import report
-from scanning.runs import finetune_scans, score_mean_shape
-from transferring.ledger import Ledger
-from transferring.runs import pretrain_arm
-from transferring.work import Task, processes, work_off
+from scanning.runs import finetune_scans, pretrain_arm, score_mean_shape
+from scanning.work import Task, processes, work_off
 
 from fdif_dsl.cli.errors import report_errors
 from fdif_dsl.compiler.support.files import write_text

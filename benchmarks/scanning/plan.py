@@ -7,8 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from transferring.plan import ARMS as PHANTOM_ARMS
-
 SCRATCH = "scratch"
 LEAST = 8
 """Steps of a fine-tuning that is scored after an eighth of them."""
@@ -17,6 +15,10 @@ _ALIKE = ("train.batch=4", "train.crops=1", 'train.precision="32"', "train.worke
           "train.optimizer=adamw", "train.schedule=cosine", "train.lr=3e-3", "train.clip=1.0",
           "augment.normalise=zscore", "augment.flip=0.5", "monitor.validate=0", "monitor.checkpoint=500")
 """What is the same in every pre-training, beside the network and the size of volumes."""
+_PRESENT = ("train.dice=present",)
+_ONE_MAPPER = 'classes.mappers=["linear_slope_10.0"]'
+_TEN = ('classes.shapes=["sphere", "cylinder", "torus", "cone", "octahedron", "square_prism", "hexagon_cone_prism", '
+        '"five_star_prism", "onioned_triangle_prism", "five_star_torus"]')
 
 
 @dataclass(frozen=True)
@@ -35,23 +37,24 @@ class Arm:
 ARMS: dict[str, Arm] = {
     SCRATCH: Arm("random weights"),
     "fdif": Arm("FDIF as published: 109 shapes, nine displacements, ten mappers, a class for each shape", "paper",
-                ("train.dice=present",)),
-    "primgeoseg": Arm("PrimGeoSeg: walls of 32 upright solids, a class for each", "primgeoseg",
-                      ("train.dice=present",)),
+                _PRESENT),
+    "primgeoseg": Arm("PrimGeoSeg: walls of 32 upright solids, a class for each", "primgeoseg", _PRESENT),
     "structure": Arm("the recipe `laptop`: smooth objects as a scanner shows them; object, middle, distance of borders",
                      "laptop"),
     "laptop": Arm("the weights that come with the package: that recipe at its own length", weights="laptop"),
     "masked": Arm("a masked auto-encoder on the data set's own training images, without their labels", "laptop",
                   ("train.task=masked",), own=True),
     "masked-formula": Arm("a masked auto-encoder on the volumes of `laptop`", "laptop", ("train.task=masked",)),
-    **{name: Arm(f"the paper's ablation: {about.removeprefix('... ')}", "paper", (*values, "train.dice=present"))
-       for name, (about, values) in PHANTOM_ARMS.items() if name in ("shapes", "displacements", "ten")},
+    "shapes": Arm("the paper's ablation: 109 shapes, one mapper, no displacement", "paper",
+                  (*_PRESENT, _ONE_MAPPER, 'classes.displacements=["none"]')),
+    "displacements": Arm("the paper's ablation: these with displacements", "paper", (*_PRESENT, _ONE_MAPPER)),
+    "ten": Arm("the paper's ablation: all of FDIF, but 10 shapes", "paper", (*_PRESENT, _TEN)),
     "target-object": Arm("`structure`, of which only what is an object is learnt", "laptop",
                          ('train.targets=["object"]',)),
     "target-distance": Arm("`structure`, of which only how far borders are is learnt", "laptop",
                            ('train.targets=["distance"]',)),
     "classes": Arm("the volumes of `structure`, a class for each shape", "laptop",
-                   ("train.task=segmentation", "volume.label=shape", "train.dice=present")),
+                   ("train.task=segmentation", "volume.label=shape", *_PRESENT)),
 }
 """All arms by name."""
 USUAL = (SCRATCH, "fdif", "primgeoseg", "structure", "masked")
@@ -193,7 +196,7 @@ class Plan:
     def _both(self) -> tuple[str, ...]:
         """What is the same before and after."""
         return (f"train.network={json.dumps(self.network)}", f"train.features={self.features}",
-                "train.accelerator=cpu")
+                "train.accelerator=auto")
 
     def pretrain_values(self, arm: str, images: Path) -> tuple[str, ...]:
         """Values of the arm's recipe; `images` is the data list of unlabelled images, where it learns from such."""

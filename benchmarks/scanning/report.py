@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from transferring.report import table
 
 from fdif_dsl.runtime.finetuning.bootstrap import Difference, interval, resampled_means
 from fdif_dsl.runtime.finetuning.metrics import nanmean
@@ -140,3 +139,7 @@ def _pretraining(plan: Plan, results: Mapping[str, Any]) -> str:
 def told(difference: Difference) -> str:
     """A difference with its interval."""
     return f"{difference.mean:+.1f} ({difference.low:+.1f} to {difference.high:+.1f})"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in (head, ["---"] * len(head), *rows))

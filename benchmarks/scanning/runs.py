@@ -1,4 +1,4 @@
-"""One fine-tuning, and the mean shape, as the benchmark's processes do them."""
+"""One pre-training, one fine-tuning, and the mean shape, as the benchmark's processes do them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,32 @@ from scipy.ndimage import zoom
 from fdif_dsl.runtime.finetuning import Bank, FinetuneRecipe, finetune, open_data
 from fdif_dsl.runtime.finetuning.data.split import split
 from fdif_dsl.runtime.finetuning.metrics import nanmean
+from fdif_dsl.runtime.training.run_folder import LAST, WEIGHTS
 from scanning.plan import DataSet, Plan, Run
 
 _GRID = 48  # voxels of a side, on which shapes are averaged
+
+
+def pretrain_arm(folder: Path, name: str, overrides: tuple[str, ...]) -> dict[str, Any]:
+    """Pre-trains on a built-in recipe with some values replaced, or goes on with an interrupted run.
+
+    Raises:
+        KeyboardInterrupt: it was interrupted; a checkpoint is left.
+    """
+    from fdif_dsl.compiler.library import load_library
+    from fdif_dsl.runtime.recipe import Recipe
+    from fdif_dsl.runtime.training.pretrain import pretrain
+
+    start = time.perf_counter()
+    resume = (folder / LAST).exists()
+    recipe = Recipe.load(name, overrides)
+    run = pretrain(load_library(recipe.library), recipe, folder, name=name, resume=resume, overwrite=not resume)
+    assert run is not None
+    if run.interrupted:
+        raise KeyboardInterrupt
+    return {"weights": str(folder / WEIGHTS), "steps": run.steps, "first_loss": run.loss.first,
+            "last_loss": run.loss.last, "dice": {score.task: score.mean for score in run.scores},
+            "waited": run.speed.waited, "seconds": time.perf_counter() - start}
 
 
 def finetune_scans(data: Path, spacing: DataSet, run: Run, plan: Plan, pictures: Path,

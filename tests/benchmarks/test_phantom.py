@@ -1,4 +1,4 @@
-"""The phantom of `benchmarks/transfer.py`: complete, repeatable, with thick slices and mixed voxels."""
+"""The phantom of `benchmarks/make_phantom.py`: complete, repeatable, with thick slices and mixed voxels."""
 
 import json
 import subprocess
@@ -8,6 +8,8 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+from click.testing import CliRunner
+from make_phantom import main
 from phantom.anatomy import EXTENT, LABELS, TISSUES, Body
 from phantom.dataset import write_phantom
 from phantom.fields import smooth_field
@@ -110,6 +112,15 @@ def test_files_are_a_data_set(tmp_path):
     assert write_phantom(tmp_path, 2, 1, VOXEL, seed=5) == path and path.stat().st_mtime_ns == before
     with pytest.raises(FileExistsError, match="another phantom"):
         write_phantom(tmp_path, 2, 1, VOXEL, seed=6)
+
+
+def test_the_script_leaves_a_picture(tmp_path):
+    small = ["--training", "2", "--validation", "1", "--voxel", "12"]
+    result = CliRunner().invoke(main, [*small, "-o", str(tmp_path / "p")])
+    assert result.exit_code == 0 and "2 cases to train on and 1 held out" in result.output
+    assert (tmp_path / "p" / "phantom.png").stat().st_size > 10_000
+    again = CliRunner().invoke(main, ["--training", "3", "-o", str(tmp_path / "p")])
+    assert again.exit_code and "another phantom" in again.output
 
 
 def test_it_shares_no_code_with_the_generator():

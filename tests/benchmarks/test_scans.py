@@ -8,12 +8,14 @@ import nibabel
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from scanning.ledger import Ledger
 from scanning.parts import deal_parts
 from scanning.plan import ARMS, SCRATCH, DataSet, Plan, Run, Value
 from scanning.report import Found, report
 from scans import main, measure
 
 from fdif_dsl.runtime.finetuning import FinetuneRecipe, open_data
+from fdif_dsl.runtime.recipe import Recipe
 
 CASES = 36
 
@@ -37,7 +39,7 @@ def balls(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def done(balls, tmp_path_factory):
-    plan = Plan((balls,), "report", (SCRATCH, "structure", "masked"), (1, 0), (1, 2), 8, 2, "unet", 2, (16, 16, 16),
+    plan = Plan((balls,), "report", (SCRATCH, "structure", "masked"), (1, 0), (2,), 8, 2, "unet", 2, (16, 16, 16),
                 (Value("train.lr=1e-2"),), jobs=1)
     folder, said = tmp_path_factory.mktemp("scans"), []
     return plan, folder, said, measure(plan, folder, said.append)
@@ -53,7 +55,7 @@ def test_each_run_leaves_a_result(done):
     assert scratch["trained_on"] == other["trained_on"] and len(other["trained_on"]) == 1
     assert list(other["curve"]) == ["1", "2", "4", "8"] and np.shape(other["curve"]["8"]) == (7, 1)
     assert not scratch["taken"] and other["taken"] and scratch["curve"] != other["curve"]
-    assert len(results[Run(name, SCRATCH, 0, 1).name]["trained_on"]) == 7
+    assert len(results[Run(name, SCRATCH, 0, 2).name]["trained_on"]) == 7
     assert np.nanmean(results[f"{name}, mean shape"]["dice"]) > 0.4  # the balls lie at about the same place
     assert (folder / "report.md").read_text() == text and (folder / f"curves-{name}.png").stat().st_size > 1000
     assert {path.stem for path in (folder / "pictures").iterdir()} == {run.name for run in plan.runs}
@@ -74,6 +76,22 @@ def test_it_goes_on_and_does_not_mix_settings(done):
     assert json.loads(path.read_text())["results"][lost]["curve"] == kept["curve"]
     with pytest.raises(FileExistsError, match="other settings \\(steps\\)"):
         measure(replace(plan, steps=16), folder, print)
+
+
+def test_each_arm_is_a_recipe_of_its_own(tmp_path):
+    plan = Plan((DataSet.read("a@2"),), "report", tuple(ARMS), pretrain=100)
+    recipes = {name: Recipe.load(arm.recipe, plan.pretrain_values(name, tmp_path / "dataset.json"))
+               for name, arm in ARMS.items() if arm.recipe}
+    assert len(recipes) == len({repr(recipe) for recipe in recipes.values()}) >= 10
+    for recipe in recipes.values():
+        assert (recipe.training.network, recipe.training.steps, recipe.grid) == ("unet", 100, (32, 32, 32))
+
+
+def test_the_ledger_comes_back(tmp_path):
+    ledger = Ledger(tmp_path / "r.json", {"steps": (1, 2)})
+    ledger.add("a", {"dice": [0.5]})
+    again = Ledger(tmp_path / "r.json", {"steps": (1, 2)})
+    assert "a" in again and "b" not in again and again["a"] == {"dice": [0.5]}
 
 
 def test_the_parts_have_no_case_in_common(balls, tmp_path):

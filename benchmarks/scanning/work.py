@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from transferring.ledger import Ledger
-from transferring.runs import set_up
+from scanning.ledger import Ledger
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,23 @@ def work_off(tasks: Sequence[Task], pool: ProcessPoolExecutor, jobs: int, ledger
             task = running.pop(future)
             ledger.add(task.name, future.result())
             say(f"{count - len(left) - len(running)} of {count}: {task.name}, {future.result()['seconds']:.0f} s")
+
+
+def set_up(threads: int) -> None:
+    """Makes a process ready: it shares the cores with those beside it, and ends with the one that started it."""
+    os.environ.update(OMP_WAIT_POLICY="PASSIVE", FDIF_THREADS=str(threads))  # torch reads the first as it is loaded
+    import torch
+
+    torch.set_num_threads(threads)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed cannot say so, and what trained on alone would meet the next call of the benchmark."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 @contextmanager
