@@ -1,11 +1,9 @@
-"""Kernels for processors that this machine may not be: compiled for each level in processes of their own, since LLVM
-ends the process where it finds itself at fault, and run on those levels that this machine has."""
+"""Kernels for processors that this machine may not be: compiled for each level, and run on those that it has."""
 
 from __future__ import annotations
 
 import json
 import os
-import pickle
 import re
 import subprocess
 import sys
@@ -22,24 +20,7 @@ from fdif_dsl.compiler.backends.store import store
 from fdif_dsl.compiler.backends.store.unit import Unit
 from fdif_dsl.compiler.library import Library
 
-PARTS = 4  # processes among which the units are dealt
 TILES = [(8, 8, 8), (5, 3, 7), (9, 1, 3), (1, 1, 1), (37, 1, 1)]
-
-COMPILE = """
-import pickle, sys
-from pathlib import Path
-from fdif_dsl.compiler.backends.cpu.build import compile_unit
-from fdif_dsl.compiler.backends.cpu.level import NAMES, level
-folder = Path(sys.argv[1])
-for unit in pickle.loads((folder / "units").read_bytes()):
-    source = folder / f"{unit.symbol}.py"
-    source.write_text(unit.source)
-    for name in NAMES:
-        print(name, unit.symbol, flush=True)
-        assert compile_unit(unit, source, level(name)).startswith(b"\\x7fELF")
-print("done")
-"""
-
 
 def families(lib: Library) -> list[str]:
     """The first class of each family: names that differ in a number word only are one."""
@@ -60,17 +41,13 @@ def every_kind_of_unit(lib: Library, textures: Library) -> list[Unit]:
     return list({unit.symbol: unit for unit in units}.values())
 
 
-@pytest.mark.slow  # LLVM compiles some 250 functions four times over
-@pytest.mark.parametrize("part", range(PARTS))
-def test_every_level_has_code_for_every_kind_of_kernel(lib: Library, textures: Library, part: int,
-                                                       tmp_path: Path) -> None:
-    units = every_kind_of_unit(lib, textures)[part::PARTS]
-    (tmp_path / "units").write_bytes(pickle.dumps(units))
-    done = subprocess.run([sys.executable, "-P", "-c", COMPILE, str(tmp_path)], capture_output=True, text=True,
-                          check=False)
-    lines = done.stdout.splitlines()
-    assert lines[-1:] == ["done"], f"ended at {lines[-1:]}: {done.stderr[-2000:]}"
-    assert len(lines) == 1 + len(units) * len(level.NAMES)
+@pytest.mark.slow  # LLVM compiles some 250 functions for each
+@pytest.mark.parametrize("name", level.NAMES)
+def test_every_level_has_code_for_every_kind_of_kernel(lib: Library, textures: Library, name: str) -> None:
+    """In the cache too, from where the tests below have it."""
+    units = every_kind_of_unit(lib, textures)
+    found = store.build(CpuTarget(name), units, lambda done, total: None, workers=1)
+    assert set(found) == {unit.symbol for unit in units} and all(found.values())
 
 
 RENDER = """
