@@ -28,6 +28,9 @@ function inline(text) {
   return text.split("`").map((part, i) => (i % 2 ? element("code", { textContent: part }) : part));
 }
 
+// "1 class", "2 classes".
+export const count = (n, word, words = `${word}s`) => `${n} ${n === 1 ? word : words}`;
+
 export function options(select, values, chosen, labels = {}) {
   select.replaceChildren(...values.map((value) => element("option", {
     value, textContent: labels[value] ?? value, selected: value === chosen })));

@@ -1,6 +1,6 @@
 // The page: what belongs to what, and what follows on what.
 
-import { $, element, options, say } from "./dom.js";
+import { $, count, element, options, say } from "./dom.js";
 import { showDraws } from "./draws.js";
 import { Editor } from "./editor.js";
 import { Gallery } from "./gallery.js";
@@ -316,8 +316,8 @@ function problems(mistakes) {
       one.fix && file.own ? element("button", { type: "button", class: "fix", textContent: one.fix.title, onclick: () => editor.edit(one.fix.edits) }) : null);
   }));
   const [errors, warnings] = [1, 2].map((severity) => mistakes.filter((one) => one.severity === severity).length);
-  const count = (n, word) => (n ? `${n} ${word}${n > 1 ? "s" : ""}` : "");
-  $("count").textContent = [count(errors, "mistake"), count(warnings, "warning")].filter(Boolean).join(", ") || "no mistakes";
+  $("count").textContent = [errors && count(errors, "mistake"), warnings && count(warnings, "warning")].filter(Boolean).join(", ") ||
+    "no mistakes";
   $("count").className = errors ? "bad" : warnings ? "warned" : "good";
 }
 

@@ -1,6 +1,6 @@
 // The labelled volume of a recipe, in NiiVue, which is loaded when it is first needed.
 
-import { $, element, options } from "./dom.js";
+import { $, count, element, options } from "./dom.js";
 import { remember, state } from "./state.js";
 
 const OWN = "";
@@ -65,7 +65,8 @@ export class Volume {
       spot.style.backgroundColor = `rgb(${colour.join(",")})`;
       return element("li", {}, spot, `${number}  ${name}`);
     }), ...(labels.length > few.length ? [element("li", { textContent: `and ${labels.length - few.length} more` })] : []));
-    const about = `${grid.join(" x ")} voxels, ${objects} objects, ${labels.length} classes seen, ${Math.round(100 * filled)} % labelled`;
+    const about = `${grid.join(" x ")} voxels, ${count(objects, "object")}, ${count(labels.length, "class", "classes")} seen, ${
+      Math.round(100 * filled)} % labelled`;
     try {
       if (!this.viewer) {
         const { Viewer } = await import("./niivue.js");

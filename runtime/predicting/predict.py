@@ -43,7 +43,7 @@ def predict(run: str | Path, images: str | Path | Sequence[str | Path], director
             probabilities: bool = False, overlap: float | None = None, accelerator: str = "auto",
             overwrite: bool = False, classes: Mapping[str, int] | None = None, spacing: float | Sequence[float] = 1.0,
             hooks: Hooks | None = None) -> list[Path]:
-    """Segments images with the networks of a run of fine-tuning, and leaves in `directory`:
+    """Segments images with the networks of a run of fine-tuning, and leaves in `directory`::
 
         NAME.nii.gz              for each image a label on its own grid, with the numbers of the data set; in the
                                  image's format

@@ -91,6 +91,13 @@ def test_a_wrong_link_is_found(tmp_path: Path) -> None:
     assert wrong_links(page) == ["gone.md", "other.md#no"]
 
 
+def test_what_pages_link_to_is_laid_out_beside_them(tmp_path: Path) -> None:
+    module("layout").lay_out(tmp_path)
+    laid = sorted(path for path in tmp_path.rglob("*.md") if path.name != "index.md")
+    assert len(laid) > 30
+    assert {str(page.relative_to(tmp_path)): wrong for page in laid if (wrong := wrong_links(page))} == {}
+
+
 def test_links_of_a_built_site_are_checked(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "index.html").write_text('<h1 id="top">A</h1><a href="folder/b.html#x">b</a><a href="c.html">c</a>'
