@@ -142,8 +142,7 @@ def _weights(context: click.Context, parameter: click.Parameter, texts: tuple[st
 @click.option("--network", default=Plan.network, show_default=True, help="A name of `fdifc list networks`.")
 @click.option("--features", type=click.IntRange(1), default=Plan.features, show_default=True, help="Its width.")
 @click.option("--patch", default="32,32,32", show_default=True, callback=_numbers, help="z, y, x.")
-@click.option("--set", "values", multiple=True,
-callback=_values,
+@click.option("--set", "values", multiple=True, callback=_values,
               help="KEY=VALUE of the recipe `small`; ARM:KEY=VALUE or @DATA:KEY=VALUE for an arm or a data set (its "
               "folder's name), ARM@DATA:KEY=VALUE for both, pretrained:KEY=VALUE for all arms but scratch.")
 @click.option("--jobs", type=click.IntRange(1), default=Plan.jobs, show_default=True, help="Runs side by side.")

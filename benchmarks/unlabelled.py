@@ -1,8 +1,8 @@
 """How well a network that learnt formulas alone finds them in scans of which nobody has labelled one.
 
-    fdifc fit hippocampus/dataset.json --count 10 --label 1,2 --template organ -o organ.sdf
-    fdifc pretrain organ.toml --library standard --library organ.sdf -o run
-    python benchmarks/unlabelled.py run --data hippocampus@1 --class organ --label 1,2
+    fdifc fit hippocampus/dataset.json --count 10 --label 1,2 --template organ -o hippo.sdf
+    fdifc pretrain hippo.toml --library standard --library hippo.sdf -o run
+    python benchmarks/unlabelled.py run --data hippocampus@1 --class hippo --label 1,2
 
 What is scored are the held-out cases of the part for reports, as `scans.py` deals them; masks that a formula is fitted
 to should be of the others, which `--deal FOLDER` writes as a data list, `training.json`.
