@@ -13,7 +13,6 @@ memory, or of files or threads at all, ends with exit status 1.
 from __future__ import annotations
 
 import multiprocessing
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,8 +20,9 @@ from collections.abc import Iterable
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from multiprocessing.process import BaseProcess
+from multiprocessing.synchronize import Event
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 import numpy as np
@@ -32,6 +32,7 @@ import fdif_dsl as fd
 
 EVERY = 5.0  # seconds
 ALLOWED = 0.05
+STREAMS = {"stream, workers by fork": "fork", "stream, workers by spawn": "spawn"}
 GENERATE = ("--recipe", "paper", "--format", "monai", "--overwrite")
 
 
@@ -47,45 +48,45 @@ def main(minutes: float, rest: float) -> bool:
     """Whether everything stayed as it was."""
     lib = fd.load_library()
     lib.compile()
+    spawn = multiprocessing.get_context("spawn")
+    over, counts = spawn.Event(), {name: spawn.Value("q", 0) for name in (*STREAMS, "generate")}
     with tempfile.TemporaryDirectory() as folder:
-        parts = {f"stream, workers by {how}": multiprocessing.get_context("spawn").Process(
-            target=stream, args=(how, rest, Path(folder) / how), daemon=False) for how in ("fork", "spawn")}
-        parts["generate"] = multiprocessing.get_context("spawn").Process(
-            target=generate, args=(Path(folder) / "set", rest, Path(folder) / "generate"), daemon=False)
+        parts: dict[str, BaseProcess] = {
+            name: spawn.Process(target=stream, args=(how, rest, counts[name], over)) for name, how in STREAMS.items()}
+        parts["generate"] = spawn.Process(target=generate, args=(folder, rest, counts["generate"], over))
         for part in parts.values():
             part.start()
         try:
             seen = watch(parts, minutes * 60)
         finally:
+            over.set()
             for part in parts.values():
-                end(part)
-        counts = {name: int(path.read_text()) for name, path in zip(
-            parts, (Path(folder) / what for what in ("fork", "spawn", "generate")), strict=True)}
-    steady = [tell(name, its, counts[name]) for name, its in seen.items()]
+                part.join()
+    steady = [tell(name, its, counts[name].value) for name, its in seen.items()]
     return all(steady)
 
 
-def stream(how: str, rest: float, count: Path) -> None:
-    """Takes pairs without end; `rest` is how long it waits after each."""
+def stream(how: str, rest: float, count: Any, over: Event) -> None:
+    """Takes pairs and counts the volumes, until it is `over`; `rest` is how long it waits after each."""
     torch.set_num_threads(1)
     loader = torch.utils.data.DataLoader(fd.VolumeStream(fd.load_library()), batch_size=2, num_workers=2,
                                          multiprocessing_context=how)
-    for number, batch in enumerate(loader, 1):
+    for batch in loader:
         assert batch["image"].shape == (2, 1, 96, 96, 96)
-        count.write_text(str(2 * number))
-        time.sleep(rest)
+        count.value += 2
+        if over.wait(rest):
+            break
 
 
-def generate(folder: Path, rest: float, count: Path) -> None:
+def generate(folder: str, rest: float, count: Any, over: Event) -> None:
     """Writes data sets one after the other, in this process."""
     from fdif_dsl.cli import cli
 
-    for number in range(1, sys.maxsize):
-        arguments = ["generate", *GENERATE, "--count", "20", "--seed", str(number), "-o", str(folder)]
+    while not over.wait(10 * rest if count.value else 0):
+        arguments = ["generate", *GENERATE, "--count", "20", "--seed", str(count.value), "-o", folder]
         with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
             cli(arguments, prog_name="fdifc", standalone_mode=False)
-        count.write_text(str(20 * number))
-        time.sleep(10 * rest)
+        count.value += 20
 
 
 def watch(parts: dict[str, BaseProcess], seconds: float) -> dict[str, list[Held]]:
@@ -135,14 +136,6 @@ def tell(name: str, seen: list[Held], volumes: int) -> bool:
           f"{rows[:, 0].max():.0f}), files {early[1]:.0f} then {late[1]:.0f}, threads {early[2]:.0f} then {late[2]:.0f}"
           f": {'steady' if steady else 'IT GROWS'}")
     return steady
-
-
-def end(part: BaseProcess) -> None:
-    assert part.pid is not None
-    pids = tree(part.pid) if part.exitcode is None else []
-    if pids:
-        subprocess.run(["kill", "-9", *map(str, pids)], check=False)
-    part.join()
 
 
 @click.command(help=(__doc__ or "").replace("    python", "\b\n    python"))
