@@ -114,8 +114,8 @@ def test_each_command_of_the_readme_works_where_nothing_else_is_installed(tmp_pa
     assert len(commands) >= 14
     for command in commands:
         if command.startswith("fdifc nnunet-plans"):  # the line before it says for which recipes this is
-            run("fdifc pretrain paper-resenc-l -o large train.steps=1 train.batch=1 monitor.validate=0 "
-                "volume.grid=[64,64,64] train.patch=[64,64,64]")
+            run("fdifc pretrain paper-resenc-l -o large train.accelerator=cpu train.steps=1 train.batch=1 "
+                "monitor.validate=0 volume.grid=[64,64,64] train.patch=[64,64,64]")
             run("fdifc export large --to nnunet -o run/nnunet")
         (serve if command.startswith("fdifc play") else run)(command)
     for made in ("star.png", "build/std", "volumes/dataset.json", "raw", "run/weights.pt", "runs/small", "labels"):
