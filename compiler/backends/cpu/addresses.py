@@ -226,7 +226,9 @@ def inside_word(context: Any, distance: Any, word: Any) -> Any:
         out, word = args
         distance = _load(builder, out, 0, vector, 4)
         infinity = ir.Constant(vector, [float("inf")] * _WORD)
-        known = builder.select(builder.fcmp_unordered("uno", distance, distance), infinity, distance)
+        # Not a selection: LLVM would make a masked store of it, which takes some processors ten times as long.
+        minimum = insert_function(builder.module, ir.FunctionType(vector, [vector] * 2), f"llvm.minnum.v{_WORD}f32")
+        known = builder.call(minimum, [distance, infinity])
         builder.store(known, _place(builder, out, 0, vector), align=4)
         inside = builder.fcmp_ordered("<=", distance, ir.Constant(vector, [0.0] * _WORD))
         bits = builder.bitcast(inside, ir.IntType(_WORD))

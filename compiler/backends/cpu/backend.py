@@ -305,7 +305,7 @@ class CpuBackend:
         if mapper.shared:
             grey = self._textures.grey(mapper, grid, placed.mapper_slots)
             shades, limits = Bounded(self._addresses[mapper.main.name], grey.values), grey.limits
-            if reach is not None and grey.range_values is not None:
+            if grey.range_values is not None:
                 shades = shades._replace(bounds=self._bounds_address(mapper.bounds), bounds_values=grey.range_values)
         else:
             shades = self._bounded(mapper.main, mapper.bounds, numbers["mapper"])

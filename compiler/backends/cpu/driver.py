@@ -238,6 +238,12 @@ class Job:
     label: int
     reach: np.ndarray | None = None
 
+    @property
+    def faint(self) -> bool:
+        """Whether bounds of its grey level may do where it is not: it is drawn by its distance alone, and shines
+        all over any grid or is displaced at some expense."""
+        return self.mapper.bounds != 0 and not self.sees and (self.limits[0] > layout.LARGEST or self.reach is not None)
+
 
 @dataclass(frozen=True)
 class Search:
@@ -285,19 +291,24 @@ class Driver:
         words = -(-math.prod(self.tile) // layout.BITS)
         inside = self._take(tiles * len(jobs) * words)
         state = np.zeros((tiles, len(jobs)), np.uint8)
+        eighths = np.empty((tiles, len(jobs)), np.uint8)
         counts = np.zeros((tiles, len(jobs)), np.int32)
         inverses = np.array([job.inverse[:3] for job in jobs], np.float64)
         for column, array in ((layout.INVERSES, inverses), (layout.IMAGE, image), (layout.LABEL, label),
-                              (layout.INSIDE, inside), (layout.STATE, state), (layout.COUNTS, counts)):
+                              (layout.INSIDE, inside), (layout.STATE, state), (layout.EIGHTHS, eighths),
+                              (layout.COUNTS, counts)):
             table[column] = array.ctypes.data
         table[layout.WIDE_LABEL] = wide
         table[layout.HEADER :] = [entry for job in jobs for entry in _columns(job)]
         voxels = math.prod(self.tile)
         spread = max((sum(job.displacement[1].rows) for job in jobs if job.displacement), default=0)
-        table[layout.KEPT] = kept = len(jobs) * any(job.reach is not None and job.mapper.bounds for job in jobs)
+        table[layout.KEPT] = kept = len(jobs) * any(job.faint for job in jobs)
+        shades = np.empty((2, tiles, kept), np.float32)
+        table[layout.DIM], table[layout.BRIGHT] = shades.ctypes.data, shades.ctypes.data + shades.strides[0]
 
         def cull() -> None:
-            self._call("cull_objects", table, _scratch(18 * layout.CHUNK), np.empty(2 * tiles, np.int64))
+            self._call("cull_objects", table, _scratch(18 * layout.CHUNK),
+                       np.empty(2 * tiles + layout.CHUNK, np.int64))
 
         def draw() -> None:
             records = kept + max(kept, 1)
@@ -326,7 +337,8 @@ class Driver:
             spent = profile.seconds.pop("drawing")
             profile.seconds["kernels"] += spent * share
             profile.seconds["composition"] += spent * (1 - share)
-            for name, code in (("skipped", layout.SKIP), ("drawn", layout.VISIT), ("filled", layout.FILL)):
+            for name, code in (("skipped", layout.SKIP), ("drawn", layout.VISIT), ("filled", layout.FILL),
+                               ("faint", layout.FAINT)):
                 profile.tiles[name] += int(np.count_nonzero(state == code))
         self._kept.append(inside)
         return Rendered(image, label, total)
@@ -358,8 +370,8 @@ class Driver:
             for i, s in enumerate(searches)], np.int64)
 
         def search() -> None:
-            scratch = _scratch(12 * layout.CHUNK + 4 * math.prod(self.tile) + self._place)
-            self._call("least_values", table, scratch, np.empty(2 * tiles, np.int64), tasks)
+            scratch = _scratch(16 * layout.CHUNK + 4 * math.prod(self.tile) + self._place)
+            self._call("least_values", table, scratch, np.empty(2 * (tiles + layout.CHUNK), np.int64), tasks)
 
         if grid.voxels:
             together(min(threads, len(searches)), search)

@@ -59,7 +59,13 @@ RUN = X // 2 if X % 2 == 0 else X
 RUNS = VOXELS // RUN
 GROUP = 16
 copy_line, fill_line, ramp_line = addresses.copy_line(X), addresses.fill_line(X), addresses.ramp_line(X)
-copy_run, fill_run = addresses.copy_line(RUN), addresses.fill_line(RUN)
+copy_run, fill_run, ramp_run = addresses.copy_line(RUN), addresses.fill_line(RUN), addresses.ramp_line(RUN)
+# A tile whose sides are even is drawn by eighths, where an object can be in some of them only.
+DIVIDED = X % 2 == 0 and Y % 2 == 0 and Z % 2 == 0
+QUARTERED = X % 4 == 0 and Y % 4 == 0 and Z % 4 == 0
+WHOLE = 255  # all eighths
+MOST_EIGHTHS = 6  # drawn on their own; of more, the tile is drawn at one go
+UNLIKELY = f32(5)  # eighths are looked at where the bounds of a tile reach so many times as far outside as inside
 BITS = layout.BITS
 WORDS = (VOXELS + BITS - 1) // BITS
 FILLED = WORDS * BITS  # voxels of a tile, filled up to whole words: what is beyond the tile is outside
@@ -67,15 +73,18 @@ FILLED = WORDS * BITS  # voxels of a tile, filled up to whole words: what is bey
 # infinity for each voxel on or beyond the grid, and as float64 y and z of each line.
 PLACE = X + LINES + VOXELS + 4 * LINES
 CHUNK = layout.CHUNK
+POINTS = max(VOXELS, CHUNK)  # that are looked at in one go for the least value of a field
 COARSEST = layout.LEVELS[0]
 WHITE = f32(128)
 # A margin around boxes in object coordinates, relative to the largest sum of magnitudes: more than float32 rounds.
 ROUNDING = 1e-6
 SMALL = layout.LARGEST
 LEAST_POSITIVE = 2.0**-149  # of float32
-FAINT = f32(0.25)  # grey levels: what is known so closely is rarely needed better
+# Grey levels: what is known so closely, along a run or all over a tile, is rarely needed better.
+FAINT, FAINT_TILE = f32(0.25), f32(0.06)
+KNOWN, MOVED, UNKNOWN = 0, 1, 2  # what a tile knows of an object: its grey levels; distances before displacement; none
 ALL = 2**64 - 1  # bits of a word
-PACK = 4096  # box positions are three numbers below this in one
+PACK = 1 << 16  # box positions are three numbers below this in one
 
 
 # Coordinates ------------------------------------------------------------------------------------
@@ -119,6 +128,39 @@ def coordinate(inverse: Any, k: int, place: Any, out: Any) -> None:
         starts[r] = f32(fma64(b, ys[r], fma64(c, zs[r], d)))
     for r in range(LINES):
         ramp_line(shift(out, r * X), starts[r], step, xs)
+
+
+@inline
+def coordinate_of_runs(inverse: Any, k: int, place: Any, runs: Any, count: int, out: Any) -> None:
+    """The same for the voxels of some runs, one run after the other."""
+    xs, starts, world = place, shift(place, X), shift(place, X + LINES + VOXELS)
+    ys, zs = float64_of(world), shift(float64_of(world), LINES)
+    step = f32(inverse[4 * k])
+    b, c, d = inverse[4 * k + 1], inverse[4 * k + 2], inverse[4 * k + 3]
+    for r in range(LINES):
+        starts[r] = f32(fma64(b, ys[r], fma64(c, zs[r], d)))
+    for j in range(count):
+        first = runs[j] * RUN
+        ramp_run(shift(out, j * RUN), starts[first // X], step, shift(xs, first % X))
+
+
+@inline
+def runs_of_eighths(bits: int, runs: Any) -> int:
+    """The runs of those eighths of a tile whose bits are set, into `runs`, and how many; all of them, of which none is
+    written, where as good as all bits are set."""
+    count = 0
+    for e in range(8):
+        count += (bits >> e) & 1
+    if count > MOST_EIGHTHS:
+        return RUNS
+    count = 0
+    for e in range(8):
+        if (bits >> e) & 1:
+            first = ((e >> 2) * (Z // 2) * Y + ((e >> 1) & 1) * (Y // 2)) * 2 + (e & 1)
+            for r in range(LINES // 4):
+                runs[count] = first + (r // (Y // 2) * Y + r % (Y // 2)) * 2
+                count += 1
+    return count
 
 
 @inline
@@ -183,9 +225,24 @@ def push_children(table: Any, box: int, side: int, boxes: Any, count: int) -> in
 
 
 @inline
-def bounds_of_boxes(table: Any, kernel: int, values: int, inverse: Any, side: int, boxes: Any, n: int,
+def part_of(box: int, eighth: int) -> int:
+    """An eighth of a box, in halves of what the box's place is in."""
+    x, y, z = box % PACK, box // PACK % PACK, box // (PACK * PACK)
+    return ((2 * z + (eighth >> 2)) * PACK + 2 * y + ((eighth >> 1) & 1)) * PACK + 2 * x + (eighth & 1)
+
+
+@inline
+def is_on_grid(table: Any, box: int, parts: int) -> Any:
+    """Whether a box whose place is in so many parts of a tile's sides has a voxel of the grid."""
+    return (box % PACK * X < parts * table[layout.WIDTH] and box // PACK % PACK * Y < parts * table[layout.HEIGHT]
+            and box // (PACK * PACK) * Z < parts * table[layout.DEPTH])
+
+
+@inline
+def bounds_of_boxes(table: Any, kernel: int, values: int, inverse: Any, parts: int, side: int, boxes: Any, n: int,
                     scratch: Any) -> None:
-    """Lower and upper bounds of a field over n boxes, into the first two rows of CHUNK numbers of `scratch`."""
+    """Lower and upper bounds of a field over n boxes, into the first two rows of CHUNK numbers of `scratch`. Places and
+    `side` of the boxes are in tiles, or in halves of them where `parts` is 2."""
     low, high = scratch, shift(scratch, CHUNK)
     for k in range(3):
         a, b, c, d = inverse[4 * k], inverse[4 * k + 1], inverse[4 * k + 2], inverse[4 * k + 3]
@@ -194,11 +251,11 @@ def bounds_of_boxes(table: Any, kernel: int, values: int, inverse: Any, side: in
         lows, highs = shift(scratch, (2 + 2 * k) * CHUNK), shift(scratch, (3 + 2 * k) * CHUNK)
         for j in range(n):
             box = boxes[j]
-            x, y, z = box % PACK * X, box // PACK % PACK * Y, box // (PACK * PACK) * Z
+            x, y, z = box % PACK * X // parts, box // PACK % PACK * Y // parts, box // (PACK * PACK) * Z // parts
             # Half the way from the first voxel of the box to its last.
-            half_x = 0.5 * (min(side * X, width - x) - 1)
-            half_y = 0.5 * (min(side * Y, height - y) - 1)
-            half_z = 0.5 * (min(side * Z, depth - z) - 1)
+            half_x = 0.5 * (min(side * X // parts, width - x) - 1)
+            half_y = 0.5 * (min(side * Y // parts, height - y) - 1)
+            half_z = 0.5 * (min(side * Z // parts, depth - z) - 1)
             middle = (a * (x - 0.5 * width + half_x) + b * (y - 0.5 * height + half_y)
                       + c * (z - 0.5 * depth + half_z) + d)
             reach = abs(a) * half_x + abs(b) * half_y + abs(c) * half_z + margin
@@ -209,17 +266,17 @@ def bounds_of_boxes(table: Any, kernel: int, values: int, inverse: Any, side: in
 
 
 @inline
-def world_of_boxes(table: Any, side: int, boxes: Any, n: int, ends: Any) -> None:
+def world_of_boxes(table: Any, parts: int, side: int, boxes: Any, n: int, ends: Any) -> None:
     """The least and the greatest world coordinates of n boxes, in six rows of CHUNK numbers."""
     width, height, depth = table[layout.WIDTH], table[layout.HEIGHT], table[layout.DEPTH]
     for j in range(n):
         box = boxes[j]
-        x, y, z = box % PACK * X, box // PACK % PACK * Y, box // (PACK * PACK) * Z
-        ends[j], ends[CHUNK + j] = f32(x - 0.5 * width), f32(min(x + side * X, width) - 1 - 0.5 * width)
+        x, y, z = box % PACK * X // parts, box // PACK % PACK * Y // parts, box // (PACK * PACK) * Z // parts
+        ends[j], ends[CHUNK + j] = f32(x - 0.5 * width), f32(min(x + side * X // parts, width) - 1 - 0.5 * width)
         ends[2 * CHUNK + j] = f32(y - 0.5 * height)
-        ends[3 * CHUNK + j] = f32(min(y + side * Y, height) - 1 - 0.5 * height)
+        ends[3 * CHUNK + j] = f32(min(y + side * Y // parts, height) - 1 - 0.5 * height)
         ends[4 * CHUNK + j] = f32(z - 0.5 * depth)
-        ends[5 * CHUNK + j] = f32(min(z + side * Z, depth) - 1 - 0.5 * depth)
+        ends[5 * CHUNK + j] = f32(min(z + side * Z // parts, depth) - 1 - 0.5 * depth)
 
 
 @inline
@@ -245,13 +302,20 @@ def is_small(table: Any, inverse: Any, values: Any, count: int) -> bool:
     return True
 
 
+@inline
+def is_endless(object_: Any) -> Any:
+    """Whether an object shines all over any grid, by its distance alone, and bounds of its grey level are known."""
+    return (object_[layout.RANGE] != 0 and object_[layout.SEES] == 0
+            and float64_at(object_[layout.LIMITS])[0] > SMALL)
+
+
 def cull_objects(table: Any, scratch: Any, lists: Any) -> None:
     """Which tiles need drawing, for one object after the other that no other thread has taken. `scratch` holds
-    18 CHUNK numbers, `lists` two lists of as many boxes as there are tiles."""
+    18 CHUNK numbers, `lists` two lists of as many boxes as there are tiles, and CHUNK boxes."""
     objects = table[layout.OBJECTS]
     tiles_x, tiles_y, tiles_z = table[layout.TILES_X], table[layout.TILES_Y], table[layout.TILES_Z]
     tiles = tiles_x * tiles_y * tiles_z
-    state = uint8_at(table[layout.STATE])
+    state, eighths = uint8_at(table[layout.STATE]), uint8_at(table[layout.EIGHTHS])
     while True:
         k = take(shift(table, layout.CULLING), 1)
         if k >= objects:
@@ -262,6 +326,7 @@ def cull_objects(table: Any, scratch: Any, lists: Any) -> None:
         if displaced:
             make_tables(table, object_)
         limits = float64_at(object_[layout.LIMITS])
+        shines = is_endless(object_)
         bounded = object_[layout.BOUNDS] != 0 and is_small(
             table, inverse, float32_at(object_[layout.SHAPE_VALUES]), object_[layout.SHAPE_COUNT])
         if bounded and displaced:
@@ -273,19 +338,20 @@ def cull_objects(table: Any, scratch: Any, lists: Any) -> None:
                 limits[0] = INF
             for t in range(tiles):
                 state[t * objects + k] = uint8(layout.VISIT)
+                eighths[t * objects + k] = uint8(WHOLE)
             continue
         empty_from, constant_to = limits[0], limits[1]
         lows, highs = shift(scratch, 14 * CHUNK), shift(scratch, 15 * CHUNK)
         boxes, children = lists, shift(lists, tiles)
         count = coarsest_boxes(table, boxes)
         side = COARSEST
-        level_start = 0
+        level_start = finest = 0
         while side >= 1:
             across, along = (tiles_x + side - 1) // side, (tiles_y + side - 1) // side
             ahead = 0
             for start in range(0, count, CHUNK):
                 n = min(CHUNK, count - start)
-                bounds_of_boxes(table, object_[layout.BOUNDS], object_[layout.BOUNDS_VALUES], inverse, side,
+                bounds_of_boxes(table, object_[layout.BOUNDS], object_[layout.BOUNDS_VALUES], inverse, 1, side,
                                 shift(boxes, start), n, scratch)
                 for j in range(n):
                     lows[j], highs[j] = scratch[j], scratch[CHUNK + j]
@@ -297,7 +363,7 @@ def cull_objects(table: Any, scratch: Any, lists: Any) -> None:
                         lows[j] += float32_at(object_[layout.OFFSET_LOW])[place]
                         highs[j] += float32_at(object_[layout.OFFSET_HIGH])[place]
                 if displaced or own:
-                    world_of_boxes(table, side, shift(boxes, start), n, shift(scratch, 8 * CHUNK))
+                    world_of_boxes(table, 1, side, shift(boxes, start), n, shift(scratch, 8 * CHUNK))
                 if displaced:
                     add_offsets(object_, scratch, lows, highs, n)
                     if side == 1 and object_[layout.REACH] != 0:
@@ -307,7 +373,8 @@ def cull_objects(table: Any, scratch: Any, lists: Any) -> None:
                             place = (z * tiles_y + y) * tiles_x + x
                             float32_at(object_[layout.REACH])[place] = scratch[16 * CHUNK + j]
                             float32_at(object_[layout.REACH_HIGH])[place] = scratch[17 * CHUNK + j]
-                if own:  # the rows from the third to `highs` are what a range kernel is given
+                # The rows from the third to `highs` are what a range kernel is given.
+                if own or (shines and side == 1):
                     call_range(object_[layout.RANGE], shift(scratch, 2 * CHUNK),
                                float32_at(object_[layout.RANGE_VALUES]), shift(scratch, 16 * CHUNK),
                                shift(scratch, 17 * CHUNK), CHUNK)
@@ -327,17 +394,78 @@ def cull_objects(table: Any, scratch: Any, lists: Any) -> None:
                             full = limits[2] == grey
                     if empty:
                         continue
-                    if full or side == 1:
+                    dim, bright = scratch[16 * CHUNK + j], scratch[17 * CHUNK + j]
+                    if side == 1 and shines and low > ZERO and bright - dim <= FAINT_TILE:
+                        place = ((z * tiles_y + y) * tiles_x + x) * objects + k
+                        state[place] = uint8(layout.FAINT)
+                        float32_at(table[layout.DIM])[place] = dim
+                        float32_at(table[layout.BRIGHT])[place] = bright
+                    elif full or side == 1:
+                        if DIVIDED and not full and not shines and UNLIKELY * low + high > ZERO:
+                            children[ahead] = box
+                            ahead += 1
                         for w in range(z, min(z + side, tiles_z)):
                             for v in range(y, min(y + side, tiles_y)):
                                 for u in range(x, min(x + side, tiles_x)):
-                                    state[((w * tiles_y + v) * tiles_x + u) * objects + k] = uint8(
-                                        layout.FILL if full else layout.VISIT)
+                                    place = ((w * tiles_y + v) * tiles_x + u) * objects + k
+                                    state[place] = uint8(layout.FILL if full else layout.VISIT)
+                                    eighths[place] = uint8(WHOLE)
                     else:
                         ahead = push_children(table, box, side, children, ahead)
+            finest = level_start
             level_start += across * along * ((tiles_z + side - 1) // side)
             boxes, children, count = children, boxes, ahead
             side //= 2
+        if DIVIDED:
+            cull_eighths(table, k, boxes, count, shift(lists, 2 * tiles), finest, scratch)
+
+
+@inline
+def cull_eighths(table: Any, k: int, tiles: Any, count: int, boxes: Any, finest: int, scratch: Any) -> None:
+    """Which eighths of some tiles need drawing, for one object. Bounds of what all objects share, which are known of
+    whole tiles, begin at `finest`; `boxes` has room for CHUNK."""
+    object_ = shift(table, layout.HEADER + k * layout.COLUMNS)
+    inverse = shift(float64_at(table[layout.INVERSES]), 12 * k)
+    tiles_x, tiles_y, objects = table[layout.TILES_X], table[layout.TILES_Y], table[layout.OBJECTS]
+    state, eighths = uint8_at(table[layout.STATE]), uint8_at(table[layout.EIGHTHS])
+    own, displaced = object_[layout.OWN] != 0, object_[layout.COORDINATES] != 0
+    empty_from = float64_at(object_[layout.LIMITS])[0]
+    lows, highs = shift(scratch, 14 * CHUNK), shift(scratch, 15 * CHUNK)
+    at_once = CHUNK // 8
+    for start in range(0, count, at_once):
+        n = 8 * min(at_once, count - start)
+        for j in range(n):
+            boxes[j] = part_of(tiles[start + j // 8], j % 8)
+        bounds_of_boxes(table, object_[layout.BOUNDS], object_[layout.BOUNDS_VALUES], inverse, 2, 1, boxes, n, scratch)
+        for j in range(n):
+            lows[j], highs[j] = scratch[j], scratch[CHUNK + j]
+        if object_[layout.OFFSET_LOW] != 0:
+            for j in range(n):
+                tile = tiles[start + j // 8]
+                place = finest + (tile // (PACK * PACK) * tiles_y + tile // PACK % PACK) * tiles_x + tile % PACK
+                lows[j] += float32_at(object_[layout.OFFSET_LOW])[place]
+                highs[j] += float32_at(object_[layout.OFFSET_HIGH])[place]
+        if displaced or own:
+            world_of_boxes(table, 2, 1, boxes, n, shift(scratch, 8 * CHUNK))
+        if displaced:
+            add_offsets(object_, scratch, lows, highs, n)
+        if own:
+            call_range(object_[layout.RANGE], shift(scratch, 2 * CHUNK), float32_at(object_[layout.RANGE_VALUES]),
+                       shift(scratch, 16 * CHUNK), shift(scratch, 17 * CHUNK), CHUNK)
+        for i in range(n // 8):
+            tile = tiles[start + i]
+            t = (tile // (PACK * PACK) * tiles_y + tile // PACK % PACK) * tiles_x + tile % PACK
+            bits = 0
+            for e in range(8):
+                j = 8 * i + e
+                dark = own and scratch[16 * CHUNK + j] == ZERO and scratch[17 * CHUNK + j] == ZERO
+                empty = lows[j] > ZERO and (dark or lows[j] >= empty_from)
+                if not empty and is_on_grid(table, boxes[j], 2):
+                    bits |= 1 << e
+            if bits == 0:
+                state[t * objects + k] = uint8(layout.SKIP)
+            # What a mapper sees of points is that of the whole tile.
+            eighths[t * objects + k] = uint8(WHOLE if object_[layout.SEES] != 0 else bits)
 
 
 @inline
@@ -383,33 +511,123 @@ def field_in_tile(table: Any, task: Any, box: int, scratch: Any) -> Any:
     call_points(task[layout.FIELD], px, py, pz, float32_at(task[layout.FIELD_VALUES]), values, VOXELS)
     if partial:
         blank(place, values)
-    for i in range(VOXELS):
-        values[i] = least(INF, values[i])
-    n = VOXELS
-    while n > 1:
+    return least_of(values, px, VOXELS, INF)
+
+
+@inline
+def least_of(values: Any, room: Any, n: int, best: Any) -> Any:
+    """The least of `best` and n numbers, which do not keep their values; there is as much `room`. NaN is passed
+    over."""
+    for i in range(n):
+        room[i] = least(INF, values[i])
+    while n > 1:  # from one place to the other: what goes back to where it comes from would be stored by masks
         half = (n + 1) // 2
         for i in range(n - half):
-            values[i] = least(values[i], values[i + half])
-        n = half
-    return values[0]
+            values[i] = least(room[i], room[i + half])
+        for i in range(n - half, half):
+            values[i] = room[i]
+        values, room, n = room, values, half
+    return least(best, room[0])
+
+
+@inline
+def field_at(table: Any, task: Any, x: int, y: int, z: int, j: int, points: Any) -> None:
+    """Coordinates at a voxel, into the j-th place of three rows of POINTS numbers; beyond the grid, those of its last
+    voxel."""
+    inverse = float64_at(task[layout.FIELD_INVERSE])
+    width, height, depth = table[layout.WIDTH], table[layout.HEIGHT], table[layout.DEPTH]
+    wx = f32(min(x, width - 1) - 0.5 * width)
+    wy, wz = min(y, height - 1) - 0.5 * height, min(z, depth - 1) - 0.5 * depth
+    for k in range(3):
+        points[k * POINTS + j] = fma(f32(inverse[4 * k]), wx, line_start(inverse, k, wy, wz))
+
+
+@inline
+def field_of(task: Any, points: Any, n: int, best: Any) -> Any:
+    """The least of `best` and the field at n points, which `field_at` has placed."""
+    values = shift(points, 3 * POINTS)
+    call_points(task[layout.FIELD], points, shift(points, POINTS), shift(points, 2 * POINTS),
+                float32_at(task[layout.FIELD_VALUES]), values, n)
+    return least_of(values, points, n, best)
+
+
+@inline
+def field_in_middles(table: Any, task: Any, parts: int, side: int, boxes: Any, n: int, points: Any, best: Any) -> Any:
+    """The least of `best` and the field in the middle of each of n boxes: as low as it gets at least."""
+    for j in range(n):
+        x, y, z = boxes[j] % PACK, boxes[j] // PACK % PACK, boxes[j] // (PACK * PACK)
+        field_at(table, task, (2 * x + side) * X // (2 * parts), (2 * y + side) * Y // (2 * parts),
+                 (2 * z + side) * Z // (2 * parts), j, points)
+    return field_of(task, points, n, best)
+
+
+@inline
+def boxes_below(table: Any, task: Any, parts: int, side: int, boxes: Any, n: int, best: Any, scratch: Any) -> int:
+    """Those of n boxes where the field may be below `best`, into the same list; and how many."""
+    bounds_of_boxes(table, task[layout.FIELD_BOUNDS], task[layout.FIELD_BOUNDS_VALUES],
+                    float64_at(task[layout.FIELD_INVERSE]), parts, side, boxes, n, scratch)
+    count = 0
+    for j in range(n):
+        if not scratch[j] >= best:
+            boxes[count] = boxes[j]
+            count += 1
+    return count
+
+
+@inline
+def push_parts(table: Any, boxes: Any, first: int, last: int, parts: int, out: Any) -> int:
+    """The eighths of boxes first <= j < last, whose sides are `1 / parts` of a tile's; how many lie on the grid."""
+    count = 0
+    for j in range(first, last):
+        for child in range(8):
+            box = part_of(boxes[j], child)
+            if is_on_grid(table, box, 2 * parts):
+                out[count] = box
+                count += 1
+    return count
+
+
+@inline
+def field_in_parts(table: Any, task: Any, tiles: Any, n: int, halves: Any, best: Any, scratch: Any) -> Any:
+    """The least of `best` and the field over n tiles, of which only those eighths of eighths are looked at voxel by
+    voxel where it may be below. `halves` has room for two times CHUNK boxes."""
+    quarters = shift(halves, CHUNK)
+    points = shift(scratch, 12 * CHUNK)
+    for i in range(0, n, CHUNK // 8):
+        some = push_parts(table, tiles, i, min(i + CHUNK // 8, n), 1, halves)
+        best = field_in_middles(table, task, 2, 1, halves, some, points, best)
+        some = boxes_below(table, task, 2, 1, halves, some, best, scratch)
+        for j in range(0, some, CHUNK // 8):
+            few = push_parts(table, halves, j, min(j + CHUNK // 8, some), 2, quarters)
+            few = boxes_below(table, task, 4, 1, quarters, few, best, scratch)
+            count = 0
+            for q in range(few):
+                box = quarters[q]
+                for v in range(VOXELS // 64):
+                    x, y, z = v % (X // 4), v // (X // 4) % (Y // 4), v // (X // 4 * (Y // 4))
+                    field_at(table, task, box % PACK * (X // 4) + x, box // PACK % PACK * (Y // 4) + y,
+                             box // (PACK * PACK) * (Z // 4) + z, count, points)
+                    count += 1
+            if count > 0:
+                best = field_of(task, points, count, best)
+    return best
 
 
 def least_values(table: Any, scratch: Any, lists: Any, tasks: Any) -> None:
     """The least value of each field over all voxels of the grid, by branch and bound: the very number that looking at
-    each voxel would give. `scratch` holds a tile's arrays, `lists` as in `cull_objects`."""
+    each voxel would give. `scratch` holds a tile's arrays, `lists` two lists as in `cull_objects`, and two times
+    CHUNK boxes."""
     tiles = table[layout.TILES_X] * table[layout.TILES_Y] * table[layout.TILES_Z]
-    width, height, depth = table[layout.WIDTH], table[layout.HEIGHT], table[layout.DEPTH]
     while True:
         t = take(shift(table, layout.CULLING), 1)
         if t >= table[layout.OBJECTS]:
             break
         task = shift(tasks, t * layout.FIELD_COLUMNS)
-        inverse = float64_at(task[layout.FIELD_INVERSE])
         bounded = task[layout.FIELD_BOUNDS] != 0 and is_small(
-            table, inverse, float32_at(task[layout.FIELD_VALUES]), task[layout.FIELD_COUNT])
-        boxes, children = lists, shift(lists, tiles)
-        lows, values = scratch, shift(scratch, 8 * CHUNK)
-        px, py, pz = shift(scratch, 9 * CHUNK), shift(scratch, 10 * CHUNK), shift(scratch, 11 * CHUNK)
+            table, float64_at(task[layout.FIELD_INVERSE]), float32_at(task[layout.FIELD_VALUES]),
+            task[layout.FIELD_COUNT])
+        boxes, children, some = lists, shift(lists, tiles), shift(lists, 2 * tiles)
+        points = shift(scratch, 12 * CHUNK)
         best = INF
         count = coarsest_boxes(table, boxes)
         side = COARSEST
@@ -417,47 +635,29 @@ def least_values(table: Any, scratch: Any, lists: Any, tasks: Any) -> None:
             ahead = 0
             for start in range(0, count, CHUNK):
                 n = min(CHUNK, count - start)
+                here = shift(boxes, start)
+                best = field_in_middles(table, task, 1, side, here, n, points, best)
                 if bounded:
-                    bounds_of_boxes(table, task[layout.FIELD_BOUNDS], task[layout.FIELD_BOUNDS_VALUES], inverse, side,
-                                    shift(boxes, start), n, scratch)
-                else:
-                    for j in range(n):
-                        lows[j] = -INF
-                # The voxel in the middle of each box tells how low the field gets at least.
+                    n = boxes_below(table, task, 1, side, here, n, best, scratch)
                 for j in range(n):
-                    box = boxes[start + j]
-                    x, y, z = box % PACK * X, box // PACK % PACK * Y, box // (PACK * PACK) * Z
-                    wx = f32(min(x + side * X // 2, width - 1) - 0.5 * width)
-                    wy = min(y + side * Y // 2, height - 1) - 0.5 * height
-                    wz = min(z + side * Z // 2, depth - 1) - 0.5 * depth
-                    px[j] = fma(f32(inverse[0]), wx, line_start(inverse, 0, wy, wz))
-                    py[j] = fma(f32(inverse[4]), wx, line_start(inverse, 1, wy, wz))
-                    pz[j] = fma(f32(inverse[8]), wx, line_start(inverse, 2, wy, wz))
-                call_points(task[layout.FIELD], px, py, pz, float32_at(task[layout.FIELD_VALUES]), values, n)
-                for j in range(n):
-                    best = least(best, values[j])
-                for j in range(n):
-                    if lows[j] >= best:
-                        continue
                     if side > 1:
-                        ahead = push_children(table, boxes[start + j], side, children, ahead)
+                        ahead = push_children(table, here[j], side, children, ahead)
                     else:
-                        children[ahead] = boxes[start + j]
+                        children[ahead] = here[j]
                         ahead += 1
             boxes, children, count = children, boxes, ahead
             side //= 2
         # Bounds once more, as `best` has got lower since: a chunk at a time.
         for start in range(0, count, CHUNK):
             n = min(CHUNK, count - start)
+            here = shift(boxes, start)
             if bounded:
-                bounds_of_boxes(table, task[layout.FIELD_BOUNDS], task[layout.FIELD_BOUNDS_VALUES], inverse, 1,
-                                shift(boxes, start), n, scratch)
+                n = boxes_below(table, task, 1, 1, here, n, best, scratch)
+            if bounded and QUARTERED:
+                best = field_in_parts(table, task, here, n, some, best, scratch)
             else:
                 for j in range(n):
-                    lows[j] = -INF
-            for j in range(n):
-                if not lows[j] >= best:
-                    best = least(best, field_in_tile(table, task, boxes[start + j], shift(scratch, 12 * CHUNK)))
+                    best = least(best, field_in_tile(table, task, here[j], points))
         float32_at(task[layout.FIELD_OUT])[0] = best
 
 
@@ -604,6 +804,11 @@ def byte_of(v: Any) -> Any:
 @inline
 def doubtful_voxels(total: Any, highest: Any, voxels: Any) -> int:
     """The voxels whose byte depends on which of the two sums is taken, into `voxels`; and how many."""
+    doubtful = False
+    for i in range(VOXELS):
+        doubtful |= byte_of(total[i]) != byte_of(highest[i])
+    if not doubtful:
+        return 0
     count = 0
     for r in range(LINES):
         doubtful = False
@@ -618,24 +823,58 @@ def doubtful_voxels(total: Any, highest: Any, voxels: Any) -> int:
 
 
 @inline
-def add_exactly(table: Any, shown: Any, many: int, tx: int, ty: int, tz: int, voxels: Any, count: int, kept: Any,
-                greys: Any, value: Any, spread: Any, total: Any) -> None:
-    """The sum of grey levels at some voxels of a tile, the faint ones worked out."""
-    width, height, depth = table[layout.TILES_X] * X, table[layout.TILES_Y] * Y, table[layout.TILES_Z] * Z
-    of_voxels = shift(value, VOXELS)
+def distances_at(table: Any, k: int, place: Any, voxels: Any, count: int, room: Any, out: Any) -> None:
+    """The distances of an object, before displacement, at some voxels of a tile, into their places in `out`; `room` is
+    of four numbers for each voxel of a tile."""
+    object_ = shift(table, layout.HEADER + k * layout.COLUMNS)
+    inverse = shift(float64_at(table[layout.INVERSES]), 12 * k)
+    world = shift(place, X + LINES + VOXELS)
+    ys, zs = float64_of(world), shift(float64_of(world), LINES)
+    for axis in range(3):
+        along = shift(room, axis * VOXELS)
+        for j in range(count):
+            line = voxels[j] // X
+            along[j] = fma(f32(inverse[4 * axis]), place[voxels[j] % X],
+                           line_start(inverse, axis, ys[line], zs[line]))
+    found = shift(room, 3 * VOXELS)
+    call_points(object_[layout.SHAPE], room, shift(room, VOXELS), shift(room, 2 * VOXELS),
+                float32_at(object_[layout.SHAPE_VALUES]), found, count)
+    for j in range(count):
+        out[voxels[j]] = found[j]
+
+
+@inline
+def add_exactly(table: Any, shown: Any, many: int, t: int, voxels: Any, count: int, place: Any, kept: Any, greys: Any,
+                room: Any, spread: Any, total: Any) -> None:
+    """The sum of grey levels at some voxels of tile t, the faint ones worked out; `room` as for `distances_at`."""
+    tiles_x, tiles_y, tiles_z = table[layout.TILES_X], table[layout.TILES_Y], table[layout.TILES_Z]
+    tx, ty, tz = t % tiles_x, t // tiles_x % tiles_y, t // (tiles_x * tiles_y)
+    value, of_voxels = room, shift(room, VOXELS)
     for j in range(many):
-        k = shown[j] // 2
-        if shown[j] % 2 == 1:
-            object_ = shift(table, layout.HEADER + k * layout.COLUMNS)
-            displace_voxels(object_, tx, ty, tz, shift(kept, k * VOXELS), voxels, count, value, spread, width, height,
-                            depth)
-            call_mapper(object_[layout.MAPPER], value, float32_at(object_[layout.MAPPER_VALUES]), of_voxels, count)
+        k, known = shown[j] // 3, shown[j] % 3
+        if known == KNOWN:
+            continue
+        object_ = shift(table, layout.HEADER + k * layout.COLUMNS)
+        distance = shift(kept, k * VOXELS)
+        if known == UNKNOWN:
+            distances_at(table, k, place, voxels, count, room, distance)
+        if object_[layout.OFFSETS] != 0:
+            offsets = shift(float32_at(object_[layout.OFFSETS]), t * VOXELS)
             for i in range(count):
-                greys[k * VOXELS + voxels[i]] = of_voxels[i]
+                value[i] = distance[voxels[i]] + offsets[voxels[i]]
+        elif object_[layout.TABLES] != 0:
+            displace_voxels(object_, tx, ty, tz, distance, voxels, count, value, spread, tiles_x * X, tiles_y * Y,
+                            tiles_z * Z)
+        else:
+            for i in range(count):
+                value[i] = distance[voxels[i]]
+        call_mapper(object_[layout.MAPPER], value, float32_at(object_[layout.MAPPER_VALUES]), of_voxels, count)
+        for i in range(count):
+            greys[k * VOXELS + voxels[i]] = of_voxels[i]
     for i in range(count):
         sum_ = ZERO
         for j in range(many):
-            v = greys[shown[j] // 2 * VOXELS + voxels[i]]
+            v = greys[shown[j] // 3 * VOXELS + voxels[i]]
             sum_ = sum_ + select(v == v, v, ZERO)
         total[voxels[i]] = sum_
 
@@ -683,6 +922,7 @@ def draw_tiles(table: Any, first: int, last: int, scratch: Any) -> None:
         partial = place_tile(table, tx, ty, tz, place)
         counts = shift(int32_at(table[layout.COUNTS]), t * objects)
         state = shift(uint8_at(table[layout.STATE]), t * objects)
+        eighths = shift(uint8_at(table[layout.EIGHTHS]), t * objects)
         world_known = False
         apart, many = False, 0
         began = cycles() if MEASURED else 0
@@ -697,19 +937,43 @@ def draw_tiles(table: Any, first: int, last: int, scratch: Any) -> None:
             inside = shift(uint64_at(table[layout.INSIDE]), (t * objects + k) * WORDS)
             value = shift(greys, k * VOXELS) if records != 0 else greys
             faint, exact = False, 0
+            if todo == layout.FAINT:
+                if not apart:
+                    apart = True
+                    for i in range(VOXELS):
+                        highest[i] = total[i]
+                dimmest = float32_at(table[layout.DIM])[t * objects + k]
+                brightest = float32_at(table[layout.BRIGHT])[t * objects + k]
+                for i in range(VOXELS):
+                    total[i] = total[i] + dimmest
+                    highest[i] = highest[i] + brightest
+                shown[many] = 3 * k + UNKNOWN
+                many += 1
+                continue
             if todo == layout.FILL:
                 count = wide * high * deep
                 for i in range(WORDS):
                     inside[i] = uint64(ALL)
             else:
                 inverse = shift(float64_at(table[layout.INVERSES]), 12 * k)
-                coordinate(inverse, 0, place, px)
-                coordinate(inverse, 1, place, py)
-                coordinate(inverse, 2, place, pz)
+                some = runs_of_eighths(eighths[k], chosen) if DIVIDED else RUNS
+                if some < RUNS:
+                    coordinate_of_runs(inverse, 0, place, chosen, some, px)
+                    coordinate_of_runs(inverse, 1, place, chosen, some, py)
+                    coordinate_of_runs(inverse, 2, place, chosen, some, pz)
+                else:
+                    coordinate(inverse, 0, place, px)
+                    coordinate(inverse, 1, place, py)
+                    coordinate(inverse, 2, place, pz)
                 before = cycles() if MEASURED else 0
-                call_points(object_[layout.SHAPE], px, py, pz, float32_at(object_[layout.SHAPE_VALUES]), distance,
-                            VOXELS)
+                call_points(object_[layout.SHAPE], px, py, pz, float32_at(object_[layout.SHAPE_VALUES]),
+                            value if some < RUNS else distance, some * RUN)
                 in_kernels += cycles() - before if MEASURED else 0
+                if some < RUNS:
+                    for i in range(VOXELS):
+                        distance[i] = INF
+                    for j in range(some):
+                        copy_run(shift(distance, chosen[j] * RUN), shift(value, j * RUN))
                 if object_[layout.OFFSETS] != 0:
                     offsets = shift(float32_at(object_[layout.OFFSETS]), t * VOXELS)
                     for i in range(VOXELS):
@@ -717,7 +981,7 @@ def draw_tiles(table: Any, first: int, last: int, scratch: Any) -> None:
                 elif object_[layout.REACH] != 0:
                     before = cycles() if MEASURED else 0
                     empty_from = f32(float64_at(object_[layout.LIMITS])[0])
-                    if object_[layout.RANGE] != 0 and object_[layout.SEES] == 0 and empty_from == INF:
+                    if is_endless(object_):
                         exact = runs_not_faint(object_, t, distance, shift(kept, k * VOXELS), chosen, rows)
                         faint = exact < RUNS
                     else:
@@ -725,6 +989,11 @@ def draw_tiles(table: Any, first: int, last: int, scratch: Any) -> None:
                     if exact > 0:
                         displace_runs(object_, tx, ty, tz, distance, chosen, whole_groups(chosen, exact, RUN), value,
                                       spread, tiles_x * X, tiles_y * Y, tiles_z * Z)
+                    in_kernels += cycles() - before if MEASURED else 0
+                elif object_[layout.TABLES] != 0 and some < RUNS:
+                    before = cycles() if MEASURED else 0
+                    displace_runs(object_, tx, ty, tz, distance, chosen, some, value, spread, tiles_x * X, tiles_y * Y,
+                                  tiles_z * Z)
                     in_kernels += cycles() - before if MEASURED else 0
                 elif object_[layout.TABLES] != 0:
                     spread_tables(object_, tx, ty, tz, spread, tiles_x * X, tiles_y * Y, tiles_z * Z)
@@ -782,13 +1051,13 @@ def draw_tiles(table: Any, first: int, last: int, scratch: Any) -> None:
                         v = value[i]
                         highest[i] = highest[i] + select(v == v, v, ZERO)
             if records != 0:
-                shown[many] = 2 * k + faint
+                shown[many] = 3 * k + (MOVED if faint else KNOWN)
                 many += 1
         if apart:
             count = doubtful_voxels(total, highest, chosen)
             if count > 0:
                 before = cycles() if MEASURED else 0
-                add_exactly(table, shown, many, tx, ty, tz, chosen, whole_groups(chosen, count, 1), kept, greys, px,
+                add_exactly(table, shown, many, t, chosen, whole_groups(chosen, count, 1), place, kept, greys, px,
                             spread, total)
                 in_kernels += cycles() - before if MEASURED else 0
         grey_levels = uint8_of(distance)

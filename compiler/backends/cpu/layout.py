@@ -29,13 +29,16 @@ ORDER = 14  # int64 [objects]: the order in which labels are painted
 CYCLES = 15  # int64 [tiles][2]: clock ticks in kernels and in all, for a tile; only where the driver is to be measured
 NEXT = 16  # the first of what no thread has taken yet, for each kind of work: objects, tiles to draw, tiles to label
 KEPT = 19  # objects of whose distances and grey levels a tile keeps a record each, or 0
-HEADER = 20
+DIM, BRIGHT = 20, 21  # float32 [tiles][objects]: the least and the greatest grey level, where STATE is FAINT
+EIGHTHS = 22  # uint8 [tiles][objects]: which eighths of the tile are to be drawn, where STATE is VISIT
+HEADER = 23
 
 CULLING, DRAWING, LABELLING = NEXT, NEXT + 1, NEXT + 2
 TILES_AT_ONCE = 16  # that a thread takes
 
-SKIP, VISIT, FILL = 0, 1, 2
-"""States: nothing there; to be drawn; wholly inside and of one grey level."""
+SKIP, VISIT, FILL, FAINT = 0, 1, 2, 3
+"""States: nothing there; to be drawn; wholly inside and of one grey level; wholly outside, and of a grey level between
+DIM and BRIGHT."""
 
 # Columns of an object
 SHAPE = 0  # points kernel
@@ -54,8 +57,7 @@ COORDINATES = 22  # float32 [voxels of the longest axis, filled up to whole tile
 OFFSET_BOUNDS, OFFSET_BOUNDS_VALUES = 23, 24  # its bounds kernel, 0 where none is to be used, and its `f`
 MAPPER = 25  # mapper kernel, or shader where SEES is 1
 MAPPER_VALUES, MAPPER_COUNT = 26, 27
-# Range kernel of a mapper that has numbers of the object's own, or that reaches everywhere beside a displacement with
-# REACH; else 0:
+# Range kernel of a mapper that has numbers of the object's own, or that reaches everywhere; else 0:
 RANGE, RANGE_VALUES = 28, 29
 LIMITS = 30  # float64 [3]: grey from there on 0; constant up to there; and that constant
 OWN = 31  # 1 where the limits are the object's own: its constant is found by culling, and is NaN before

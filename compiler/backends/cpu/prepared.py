@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,6 +16,7 @@ from fdif_dsl.compiler.ir.formula import Formula
 from fdif_dsl.compiler.ir.graph import Node, one_evaluation
 from fdif_dsl.compiler.ir.parameters import missing_quantities
 from fdif_dsl.compiler.ir.priors import is_shared, sampled_slots
+from fdif_dsl.compiler.passes.intervals import LIMIT
 from fdif_dsl.compiler.passes.mapper_limits import empty_from
 from fdif_dsl.compiler.passes.rates import Rate, infer_rates
 from fdif_dsl.compiler.passes.schedule import Schedule, make_schedule
@@ -97,8 +97,8 @@ class Prepared:
 
     @cached_property
     def endless(self) -> bool:
-        """Whether it is a mapper of the distance alone that shines however far away."""
-        return self.formula.kind == "mapper" and not self.formula.sees and empty_from(self.formula) == math.inf
+        """Whether it is a mapper of the distance alone that shines all over any grid."""
+        return self.formula.kind == "mapper" and not self.formula.sees and empty_from(self.formula) > LIMIT
 
     def field_of(self, reduction: Node) -> tuple[Kernel, Kernel]:
         """The kernels of what a reduction ranges over: its value at points, and its lower bounds in boxes."""

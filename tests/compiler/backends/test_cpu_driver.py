@@ -129,6 +129,21 @@ def test_the_size_of_tiles_changes_no_bit(tile: tuple[int, int, int]) -> None:
         same(other.render(objects, grid), CPU.render(objects, grid))
 
 
+@pytest.mark.parametrize("tile", [layout.TILE, (4, 6, 2)], ids=str)
+def test_what_is_faint_or_in_a_part_of_a_tile_changes_no_bit(tile: tuple[int, int, int]) -> None:
+    """Nor does what is left out of both. Grey levels of three objects lie between whole numbers nearly everywhere."""
+    plain, parts = CpuBackend(threads=2, culling=False, tile=tile), CpuBackend(threads=2, tile=tile)
+    profile = driver.Profile()
+    for seed, shape in enumerate([(64, 40, 47), (9, 70, 33), (31, 32, 64), (80, 8, 8), (5, 6, 90)] * 3):
+        grid = Grid(shape)
+        objects = scattered(10, grid, seed)
+        same(parts.render(objects, grid), plain.render(objects, grid))
+        if tile == layout.TILE:
+            parts.profile(objects, grid, profile)
+    if tile == layout.TILE:
+        assert profile.tiles["faint"] > 100 and profile.tiles["drawn"] > 100 and profile.tiles["skipped"] > 100
+
+
 def test_more_objects_than_bits_in_a_word() -> None:
     grid = Grid((10, 16, 16))
     objects = scattered(70, grid, seed=1)
@@ -197,6 +212,23 @@ def test_a_reduction_passes_over_nan_and_may_find_nothing() -> None:
     assert CPU.evaluate(shape, point, {}, Grid((2, 2, 6)), shifted) == [-np.sqrt(np.float32(3.25))]
     shifted[0, 3] = -50
     assert CPU.evaluate(shape, point, {}, Grid((2, 2, 6)), shifted) == [-INF]
+
+
+@pytest.mark.parametrize("tile", [layout.TILE, (6, 4, 2)], ids=str)
+def test_a_reduction_is_what_looking_at_each_voxel_gives(tile: tuple[int, int, int]) -> None:
+    some, every = CpuBackend(threads=1, tile=tile), CpuBackend(threads=1, tile=tile, culling=False)
+    point = {"p.x": [0.0], "p.y": [0.0], "p.z": [0.0]}
+    ripples = op("mul", 3.0, op("sin", op("mul", 0.7, op("add", P[0], op("mul", P[1], P[2])))))
+    for k, field in enumerate([op("sub", length(*P), 3.0), TUBE, op("add", length(*P), ripples), ripples,
+                               op("neg", length(*P)), op("where", op("lt", P[0], 1.0), op("log", -1.0), P[1])]):
+        shape = formula("shape", slot(1), RADIUS, quantity("least", 1, g.node("grid_min", field)))
+        for seed in range(4):
+            rng = np.random.default_rng([k, seed])
+            grid = Grid((int(rng.integers(1, 70)), int(rng.integers(1, 50)), int(rng.integers(1, 40))))
+            matrix = inverse(rng.uniform(-0.7, 0.7, 3) * grid.size, rng.uniform(-3, 3))
+            matrix[:3, :3] *= rng.uniform(0.3, 2)
+            found = [backend.evaluate(shape, point, {0: 2.0}, grid, matrix) for backend in (some, every)]
+            assert np.array_equal(*found, equal_nan=True), (k, seed)
 
 
 def test_displacements_at_points_equal_those_on_the_grid() -> None:

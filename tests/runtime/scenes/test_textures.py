@@ -165,13 +165,13 @@ def test_parameters_of_a_texture_that_do_not_fit(textures: fd.Library, changes: 
 def test_volumes_on_all_back_ends_with_and_without_culling(textures: fd.Library) -> None:
     every = CpuBackend(culling=False)
     odd = CpuBackend(tile=(5, 3, 7))
-    for index in range(6):
+    for index in range(80):
         scene = fd.sample_scene(textures, 11, index, recipe())
         found = fd.render(scene, textures)
         for other in (every, odd):
             same = other.render(place(scene, textures), Grid(scene.grid))
             assert np.array_equal(found.image, same.image) and np.array_equal(found.label, same.label)
-        for backend in ("interpret", "torch") if index < 2 else ("interpret",):
+        for backend in ("interpret", "torch") if index < 2 else ("interpret",) if index < 6 else ():
             wanted = fd.render(scene, textures, backend)
             image, label = np.asarray(wanted.image), np.asarray(wanted.label)
             assert (label != found.label).mean() < 1e-3
