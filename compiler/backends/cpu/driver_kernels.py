@@ -118,14 +118,20 @@ def place_tile(table: Any, tx: int, ty: int, tz: int, place: Any) -> bool:
 
 
 @inline
-def coordinate(inverse: Any, k: int, place: Any, out: Any) -> None:
-    """Object coordinate k of the voxels of a tile."""
-    xs, starts, world = place, shift(place, X), shift(place, X + LINES + VOXELS)
+def start_lines(inverse: Any, k: int, place: Any) -> None:
+    """Object coordinate k at x = 0 of each line of a tile, into its `place`."""
+    starts, world = shift(place, X), shift(place, X + LINES + VOXELS)
     ys, zs = float64_of(world), shift(float64_of(world), LINES)
-    step = f32(inverse[4 * k])
     b, c, d = inverse[4 * k + 1], inverse[4 * k + 2], inverse[4 * k + 3]
     for r in range(LINES):
         starts[r] = f32(fma64(b, ys[r], fma64(c, zs[r], d)))
+
+
+@inline
+def coordinate(inverse: Any, k: int, place: Any, out: Any) -> None:
+    """Object coordinate k of the voxels of a tile."""
+    xs, starts, step = place, shift(place, X), f32(inverse[4 * k])
+    start_lines(inverse, k, place)
     for r in range(LINES):
         ramp_line(shift(out, r * X), starts[r], step, xs)
 
@@ -133,12 +139,8 @@ def coordinate(inverse: Any, k: int, place: Any, out: Any) -> None:
 @inline
 def coordinate_of_runs(inverse: Any, k: int, place: Any, runs: Any, count: int, out: Any) -> None:
     """The same for the voxels of some runs, one run after the other."""
-    xs, starts, world = place, shift(place, X), shift(place, X + LINES + VOXELS)
-    ys, zs = float64_of(world), shift(float64_of(world), LINES)
-    step = f32(inverse[4 * k])
-    b, c, d = inverse[4 * k + 1], inverse[4 * k + 2], inverse[4 * k + 3]
-    for r in range(LINES):
-        starts[r] = f32(fma64(b, ys[r], fma64(c, zs[r], d)))
+    xs, starts, step = place, shift(place, X), f32(inverse[4 * k])
+    start_lines(inverse, k, place)
     for j in range(count):
         first = runs[j] * RUN
         ramp_run(shift(out, j * RUN), starts[first // X], step, shift(xs, first % X))
