@@ -244,7 +244,7 @@ def is_on_grid(table: Any, box: int, parts: int) -> Any:
 def bounds_of_boxes(table: Any, kernel: int, values: int, inverse: Any, parts: int, side: int, boxes: Any, n: int,
                     scratch: Any) -> None:
     """Lower and upper bounds of a field over n boxes, into the first two rows of CHUNK numbers of `scratch`. Places and
-    `side` of the boxes are in tiles, or in halves of them where `parts` is 2."""
+    `side` of the boxes are in `parts` of a tile's sides: 1, 2 or 4 of them make one."""
     low, high = scratch, shift(scratch, CHUNK)
     for k in range(3):
         a, b, c, d = inverse[4 * k], inverse[4 * k + 1], inverse[4 * k + 2], inverse[4 * k + 3]
