@@ -311,6 +311,40 @@ def is_endless(object_: Any) -> Any:
             and float64_at(object_[layout.LIMITS])[0] > SMALL)
 
 
+@inline
+def bound_object(table: Any, object_: Any, inverse: Any, parts: int, side: int, level_start: int, across: int,
+                 along: int, boxes: Any, n: int, grey: bool, scratch: Any) -> None:
+    """Bounds of an object's distance over n boxes, into the fifteenth and the next row of `scratch`; and where `grey`,
+    those of its grey level into the two rows after. What is known of a displacement that all objects share begins at
+    `level_start`, for boxes of this size or else for tiles."""
+    lows, highs = shift(scratch, 14 * CHUNK), shift(scratch, 15 * CHUNK)
+    displaced = object_[layout.COORDINATES] != 0
+    bounds_of_boxes(table, object_[layout.BOUNDS], object_[layout.BOUNDS_VALUES], inverse, parts, side, boxes, n,
+                    scratch)
+    for j in range(n):
+        lows[j], highs[j] = scratch[j], scratch[CHUNK + j]
+    if object_[layout.OFFSET_LOW] != 0:
+        of = side * parts
+        for j in range(n):
+            x, y, z = boxes[j] % PACK, boxes[j] // PACK % PACK, boxes[j] // (PACK * PACK)
+            place = level_start + (z // of * along + y // of) * across + x // of
+            lows[j] += float32_at(object_[layout.OFFSET_LOW])[place]
+            highs[j] += float32_at(object_[layout.OFFSET_HIGH])[place]
+    if displaced or object_[layout.OWN] != 0:
+        world_of_boxes(table, parts, side, boxes, n, shift(scratch, 8 * CHUNK))
+    if displaced:
+        add_offsets(object_, scratch, lows, highs, n)
+        if side == 1 and parts == 1 and object_[layout.REACH] != 0:
+            for j in range(n):
+                x, y, z = boxes[j] % PACK, boxes[j] // PACK % PACK, boxes[j] // (PACK * PACK)
+                place = (z * table[layout.TILES_Y] + y) * table[layout.TILES_X] + x
+                float32_at(object_[layout.REACH])[place] = scratch[16 * CHUNK + j]
+                float32_at(object_[layout.REACH_HIGH])[place] = scratch[17 * CHUNK + j]
+    if grey:  # the rows from the third to `highs` are what a range kernel is given
+        call_range(object_[layout.RANGE], shift(scratch, 2 * CHUNK), float32_at(object_[layout.RANGE_VALUES]),
+                   shift(scratch, 16 * CHUNK), shift(scratch, 17 * CHUNK), CHUNK)
+
+
 def cull_objects(table: Any, scratch: Any, lists: Any) -> None:
     """Which tiles need drawing, for one object after the other that no other thread has taken. `scratch` holds
     18 CHUNK numbers, `lists` two lists of as many boxes as there are tiles, and CHUNK boxes."""
@@ -353,33 +387,8 @@ def cull_objects(table: Any, scratch: Any, lists: Any) -> None:
             ahead = 0
             for start in range(0, count, CHUNK):
                 n = min(CHUNK, count - start)
-                bounds_of_boxes(table, object_[layout.BOUNDS], object_[layout.BOUNDS_VALUES], inverse, 1, side,
-                                shift(boxes, start), n, scratch)
-                for j in range(n):
-                    lows[j], highs[j] = scratch[j], scratch[CHUNK + j]
-                if object_[layout.OFFSET_LOW] != 0:
-                    for j in range(n):
-                        box = boxes[start + j]
-                        x, y, z = box % PACK, box // PACK % PACK, box // (PACK * PACK)
-                        place = level_start + (z // side * along + y // side) * across + x // side
-                        lows[j] += float32_at(object_[layout.OFFSET_LOW])[place]
-                        highs[j] += float32_at(object_[layout.OFFSET_HIGH])[place]
-                if displaced or own:
-                    world_of_boxes(table, 1, side, shift(boxes, start), n, shift(scratch, 8 * CHUNK))
-                if displaced:
-                    add_offsets(object_, scratch, lows, highs, n)
-                    if side == 1 and object_[layout.REACH] != 0:
-                        for j in range(n):
-                            box = boxes[start + j]
-                            x, y, z = box % PACK, box // PACK % PACK, box // (PACK * PACK)
-                            place = (z * tiles_y + y) * tiles_x + x
-                            float32_at(object_[layout.REACH])[place] = scratch[16 * CHUNK + j]
-                            float32_at(object_[layout.REACH_HIGH])[place] = scratch[17 * CHUNK + j]
-                # The rows from the third to `highs` are what a range kernel is given.
-                if own or (shines and side == 1):
-                    call_range(object_[layout.RANGE], shift(scratch, 2 * CHUNK),
-                               float32_at(object_[layout.RANGE_VALUES]), shift(scratch, 16 * CHUNK),
-                               shift(scratch, 17 * CHUNK), CHUNK)
+                bound_object(table, object_, inverse, 1, side, level_start, across, along, shift(boxes, start), n,
+                             own or (shines and side == 1), scratch)
                 for j in range(n):
                     box = boxes[start + j]
                     low, high = lows[j], highs[j]
@@ -430,30 +439,15 @@ def cull_eighths(table: Any, k: int, tiles: Any, count: int, boxes: Any, finest:
     inverse = shift(float64_at(table[layout.INVERSES]), 12 * k)
     tiles_x, tiles_y, objects = table[layout.TILES_X], table[layout.TILES_Y], table[layout.OBJECTS]
     state, eighths = uint8_at(table[layout.STATE]), uint8_at(table[layout.EIGHTHS])
-    own, displaced = object_[layout.OWN] != 0, object_[layout.COORDINATES] != 0
+    own = object_[layout.OWN] != 0
     empty_from = float64_at(object_[layout.LIMITS])[0]
-    lows, highs = shift(scratch, 14 * CHUNK), shift(scratch, 15 * CHUNK)
+    lows = shift(scratch, 14 * CHUNK)
     at_once = CHUNK // 8
     for start in range(0, count, at_once):
         n = 8 * min(at_once, count - start)
         for j in range(n):
             boxes[j] = part_of(tiles[start + j // 8], j % 8)
-        bounds_of_boxes(table, object_[layout.BOUNDS], object_[layout.BOUNDS_VALUES], inverse, 2, 1, boxes, n, scratch)
-        for j in range(n):
-            lows[j], highs[j] = scratch[j], scratch[CHUNK + j]
-        if object_[layout.OFFSET_LOW] != 0:
-            for j in range(n):
-                tile = tiles[start + j // 8]
-                place = finest + (tile // (PACK * PACK) * tiles_y + tile // PACK % PACK) * tiles_x + tile % PACK
-                lows[j] += float32_at(object_[layout.OFFSET_LOW])[place]
-                highs[j] += float32_at(object_[layout.OFFSET_HIGH])[place]
-        if displaced or own:
-            world_of_boxes(table, 2, 1, boxes, n, shift(scratch, 8 * CHUNK))
-        if displaced:
-            add_offsets(object_, scratch, lows, highs, n)
-        if own:
-            call_range(object_[layout.RANGE], shift(scratch, 2 * CHUNK), float32_at(object_[layout.RANGE_VALUES]),
-                       shift(scratch, 16 * CHUNK), shift(scratch, 17 * CHUNK), CHUNK)
+        bound_object(table, object_, inverse, 2, 1, finest, tiles_x, tiles_y, boxes, n, own, scratch)
         for i in range(n // 8):
             tile = tiles[start + i]
             t = (tile // (PACK * PACK) * tiles_y + tile // PACK % PACK) * tiles_x + tile % PACK
